@@ -1,0 +1,1 @@
+//! What stands above the OCI runtime: root file systems, bundles and default policy.

@@ -1,0 +1,2 @@
+//! The `isolab` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Real PEP 405 virtual environments, made fast.
