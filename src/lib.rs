@@ -1,2 +1,12 @@
 //! The lab: what a process, a virtual environment, a container and a virtual
 //! machine cost on this machine, measured by one method.
+//!
+//! What flows through it: a subject is provisioned and started,
+//! an experiment turns that into
+//! [observations](observation), and a [`Report`](report::Report) carries them
+//! to a table, a page, a plot or a file. Only the report leaves the lab.
+#![forbid(unsafe_code)]
+
+pub mod observation;
+pub mod report;
+pub mod statistics;

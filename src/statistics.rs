@@ -1,0 +1,235 @@
+//! Medians, and how far they can be trusted.
+//!
+//! Start-up times have a long right tail, so the lab speaks of medians and asks
+//! by bootstrap how much the median would move if the run were repeated: draw
+//! as many samples as there were, with replacement, many times over, and look
+//! at where the middle 95 % of the medians lie (Efron and Tibshirani, *An
+//! Introduction to the Bootstrap*, 1993, chapter 13).
+
+use serde::{Deserialize, Serialize};
+
+/// Below this many samples no interval is given: the bootstrap of a median of a
+/// handful of values says more about the handful than about the world.
+pub const INTERVAL_NEEDS: usize = 10;
+
+/// How often the bootstrap resamples.
+const RESAMPLES: usize = 2_000;
+
+/// A number with the range in which it can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many samples it rests on.
+    pub n: usize,
+    /// The median.
+    pub median: f64,
+    /// The range around it.
+    pub range: Range,
+}
+
+/// What the two numbers around a median mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Range {
+    /// A bootstrap 95 % interval of the median.
+    Interval {
+        /// Its lower end.
+        low: f64,
+        /// Its upper end.
+        high: f64,
+    },
+    /// The least and the greatest sample: too few for an interval.
+    Extremes {
+        /// The least sample.
+        low: f64,
+        /// The greatest sample.
+        high: f64,
+    },
+}
+
+impl Range {
+    /// Both ends, whatever they mean.
+    #[must_use]
+    pub fn ends(self) -> (f64, f64) {
+        match self {
+            Self::Interval { low, high } | Self::Extremes { low, high } => (low, high),
+        }
+    }
+}
+
+/// The middle value of `samples`; the mean of the two middle ones if their
+/// number is even. `None` for no samples.
+#[must_use]
+pub fn median(samples: &[f64]) -> Option<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    median_of_sorted(&sorted)
+}
+
+fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[middle]),
+        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
+    }
+}
+
+/// The median of `samples` and its range; `None` for no samples.
+#[must_use]
+pub fn summarize(samples: &[f64]) -> Option<Summary> {
+    summarize_with(&[samples], |draws| median(&draws[0]))
+}
+
+/// What `subject` adds over `baseline`: the difference of the medians.
+#[must_use]
+pub fn added(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
+    summarize_with(&[subject, baseline], |draws| {
+        Some(median(&draws[0])? - median(&draws[1])?)
+    })
+}
+
+/// How many times `baseline` the `subject` takes: the ratio of the medians.
+/// `None` also where the baseline's median is not positive.
+#[must_use]
+pub fn ratio(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
+    summarize_with(&[subject, baseline], |draws| {
+        let below = median(&draws[1])?;
+        (below > 0.0).then_some(median(&draws[0])? / below)
+    })
+}
+
+/// The least-squares slope of `y` over `x`. `None` if `x` does not vary.
+///
+/// Source: any textbook; the closed form of simple linear regression.
+#[must_use]
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let n = points.len() as f64;
+    let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;
+    let mean_y = points.iter().map(|p| p.1).sum::<f64>() / n;
+    let spread: f64 = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum();
+    let together: f64 = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum();
+    (spread > 0.0).then_some(together / spread)
+}
+
+/// Applies `statistic` to the groups, and to resampled groups for its range.
+fn summarize_with(
+    groups: &[&[f64]],
+    statistic: impl Fn(&[Vec<f64>]) -> Option<f64>,
+) -> Option<Summary> {
+    let as_taken: Vec<Vec<f64>> = groups.iter().map(|g| g.to_vec()).collect();
+    let point = statistic(&as_taken)?;
+    let n = groups.iter().map(|g| g.len()).min()?;
+    if n < INTERVAL_NEEDS {
+        return Some(Summary {
+            n,
+            median: point,
+            range: extremes(groups, point),
+        });
+    }
+    // The seed is fixed so that a report redrawn is the report that was drawn.
+    let mut rng = fastrand::Rng::with_seed(0x15_01AB);
+    let mut draws = as_taken.clone();
+    let mut statistics: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| {
+            for (draw, group) in draws.iter_mut().zip(groups) {
+                draw.fill_with(|| group[rng.usize(..group.len())]);
+            }
+            statistic(&draws)
+        })
+        .collect();
+    statistics.sort_by(f64::total_cmp);
+    let last = statistics.len().checked_sub(1)?;
+    let at = |per_mille: usize| statistics[last * per_mille / 1000];
+    Some(Summary {
+        n,
+        median: point,
+        range: Range::Interval {
+            low: at(25),
+            high: at(975),
+        },
+    })
+}
+
+/// The extremes of one group; of several, nothing better than the point itself
+/// can be said from so few samples.
+fn extremes(groups: &[&[f64]], point: f64) -> Range {
+    let [only] = groups else {
+        return Range::Extremes {
+            low: point,
+            high: point,
+        };
+    };
+    let low = only.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = only.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Range::Extremes { low, high }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_value() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn an_outlier_does_not_move_the_median() {
+        let mut samples = vec![1.0; 20];
+        samples.push(1e9);
+        assert_eq!(summarize(&samples).unwrap().median, 1.0);
+    }
+
+    #[test]
+    fn nine_samples_get_extremes_and_ten_an_interval() {
+        let ten: Vec<f64> = (1..=10).map(f64::from).collect();
+        assert_eq!(
+            summarize(&ten[..9]).unwrap().range,
+            Range::Extremes {
+                low: 1.0,
+                high: 9.0
+            }
+        );
+        assert!(matches!(
+            summarize(&ten).unwrap().range,
+            Range::Interval { .. }
+        ));
+    }
+
+    /// The bootstrap is held to the truth that it claims: of many runs drawn
+    /// from a known distribution, about 95 % of the intervals hold its median.
+    #[test]
+    fn intervals_hold_the_true_median_about_95_times_in_100() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let held = (0..300)
+            .filter(|_| {
+                // Exponential with rate 1: median ln 2, a long right tail.
+                let run: Vec<f64> = (0..25).map(|_| -rng.f64().ln()).collect();
+                let (low, high) = summarize(&run).unwrap().range.ends();
+                (low..=high).contains(&std::f64::consts::LN_2)
+            })
+            .count();
+        assert!(
+            (270..=297).contains(&held),
+            "{held} of 300 intervals hold the median"
+        );
+    }
+
+    #[test]
+    fn what_is_added_is_a_difference_and_the_ratio_a_quotient() {
+        let baseline = [2.0; 12];
+        let subject = [6.0; 12];
+        assert_eq!(added(&subject, &baseline).unwrap().median, 4.0);
+        assert_eq!(ratio(&subject, &baseline).unwrap().median, 3.0);
+        assert_eq!(ratio(&subject, &[0.0; 12]), None);
+    }
+
+    #[test]
+    fn the_slope_of_a_line_is_its_slope() {
+        let line: Vec<(f64, f64)> = [1.0, 2.0, 4.0, 8.0].map(|x| (x, 10.0 - 3.0 * x)).into();
+        assert!((slope(&line).unwrap() + 3.0).abs() < 1e-12);
+        assert_eq!(slope(&[(1.0, 1.0), (1.0, 2.0)]), None);
+    }
+}
