@@ -7,6 +7,10 @@
 //! to a table, a page, a plot or a file. Only the report leaves the lab.
 #![forbid(unsafe_code)]
 
+pub mod closure;
+pub mod footprint;
+pub mod interrupt;
 pub mod observation;
 pub mod report;
+pub mod scratch;
 pub mod statistics;

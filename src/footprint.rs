@@ -1,0 +1,133 @@
+//! Disk and memory, as the kernel accounts them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// The size of the blocks that `st_blocks` counts, whatever the file system's.
+///
+/// Source: `stat(2)`.
+const BLOCK: u64 = 512;
+
+/// Allocated bytes of everything below `paths`, hard links counted once.
+///
+/// Allocated, not apparent: a file of one byte takes a block, and a hole takes
+/// nothing.
+///
+/// # Errors
+/// If something below the paths cannot be read.
+pub fn allocated_bytes<P: AsRef<Path>>(paths: &[P]) -> io::Result<u64> {
+    let mut seen = HashSet::new();
+    let mut pending: Vec<_> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+    let mut bytes = 0;
+    while let Some(path) = pending.pop() {
+        let metadata = fs::symlink_metadata(&path)?;
+        if seen.insert((metadata.dev(), metadata.ino())) {
+            bytes += metadata.blocks() * BLOCK;
+            if metadata.is_dir() {
+                for entry in fs::read_dir(&path)? {
+                    pending.push(entry?.path());
+                }
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Proportional set size of a process, in bytes.
+///
+/// Shared pages are divided among their sharers, so ten containers on one image
+/// are not charged ten times for libc.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, field `Pss`.
+pub fn proportional_set_bytes(pid: i32) -> Result<u64> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    kibibytes(&text, "Pss:").with_context(|| format!("{path} says nothing of Pss"))
+}
+
+/// What the kernel thinks could be given to new programs without swapping, in
+/// bytes.
+///
+/// # Errors
+/// If `/proc/meminfo` cannot be read.
+///
+/// Source: `proc_meminfo(5)`, field `MemAvailable`.
+pub fn available_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    kibibytes(&text, "MemAvailable:").context("/proc/meminfo says nothing of MemAvailable")
+}
+
+/// Every descendant of `pid` and itself.
+#[must_use]
+pub fn process_tree(pid: i32) -> Vec<i32> {
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = tree.get(next) {
+        next += 1;
+        // A parent's children are listed per thread (proc_pid_task(5)).
+        for task in fs::read_dir(format!("/proc/{parent}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            tree.extend(
+                children
+                    .split_whitespace()
+                    .filter_map(|child| child.parse::<i32>().ok()),
+            );
+        }
+    }
+    tree
+}
+
+/// The value of a `Name:   123 kB` line, in bytes.
+fn kibibytes(text: &str, field: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(field))?;
+    let number: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(number * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hard_link_is_counted_once_and_a_hole_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = allocated_bytes(&[dir.path()]).unwrap();
+        fs::write(dir.path().join("a"), vec![1u8; 100_000]).unwrap();
+        let one = allocated_bytes(&[dir.path()]).unwrap();
+        fs::hard_link(dir.path().join("a"), dir.path().join("b")).unwrap();
+        let hole = fs::File::create(dir.path().join("hole")).unwrap();
+        hole.set_len(1 << 30).unwrap();
+        let all = allocated_bytes(&[dir.path()]).unwrap();
+        assert!(one - empty >= 100_000);
+        assert!(all - one < 100_000, "{all} after {one}");
+    }
+
+    #[test]
+    fn fields_are_read_in_bytes() {
+        assert_eq!(
+            kibibytes("Rss:  8 kB\nPss:     12 kB\n", "Pss:"),
+            Some(12 * 1024)
+        );
+        assert_eq!(kibibytes("Pss: many kB\n", "Pss:"), None);
+        assert_eq!(kibibytes("", "Pss:"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_set_size_and_belongs_to_its_own_tree() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(proportional_set_bytes(own).unwrap() > 4096);
+        assert_eq!(process_tree(own)[0], own);
+    }
+}

@@ -1,0 +1,74 @@
+//! System calls without a library: numbers and the one instruction, for each
+//! machine. Source: `syscall(2)`, and the kernel's table of each architecture.
+
+use core::arch::asm;
+
+/// The signal a child sends at its end; `clone(2)` takes it as its flags.
+pub const SIGCHLD: usize = 17;
+
+#[cfg(target_arch = "x86_64")]
+pub mod number {
+    pub const READ: usize = 0;
+    pub const WRITE: usize = 1;
+    pub const DUP3: usize = 292;
+    pub const CLONE: usize = 56;
+    pub const EXECVE: usize = 59;
+    pub const WAIT4: usize = 61;
+    pub const MOUNT: usize = 165;
+    pub const REBOOT: usize = 169;
+    pub const EXIT_GROUP: usize = 231;
+    pub const OPENAT: usize = 257;
+}
+
+#[cfg(target_arch = "aarch64")]
+pub mod number {
+    pub const READ: usize = 63;
+    pub const WRITE: usize = 64;
+    pub const DUP3: usize = 24;
+    pub const CLONE: usize = 220;
+    pub const EXECVE: usize = 221;
+    pub const WAIT4: usize = 260;
+    pub const MOUNT: usize = 40;
+    pub const REBOOT: usize = 142;
+    pub const EXIT_GROUP: usize = 94;
+    pub const OPENAT: usize = 56;
+}
+
+/// One system call; a negative result is an error number.
+///
+/// # Safety
+/// The arguments must be valid for the system call `number`.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
+    let result;
+    // SAFETY: the caller vouches for the arguments; the kernel clobbers only
+    // rcx and r11 beside the result.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// One system call; a negative result is an error number.
+///
+/// # Safety
+/// The arguments must be valid for the system call `number`.
+#[cfg(target_arch = "aarch64")]
+pub unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
+    let result;
+    // SAFETY: the caller vouches for the arguments.
+    unsafe {
+        asm!(
+            "svc #0",
+            in("x8") number,
+            inlateout("x0") a => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e,
+        );
+    }
+    result
+}
