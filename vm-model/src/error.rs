@@ -1,0 +1,169 @@
+//! Every way in which a guest, its files or the model can fail, grouped by what the caller can do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or directory could not be read, written or made.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+
+    /// An entry that an archive may not hold.
+    #[error("cannot add `{name}` to the initramfs: {reason}")]
+    Archive {
+        /// The name inside the guest.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// No QEMU, or one that cannot be used.
+    #[error("cannot use {program}: {reason}")]
+    Qemu {
+        /// The program that was looked for or asked.
+        program: String,
+        /// What came of it.
+        reason: String,
+    },
+
+    /// No kernel image that this user can read.
+    #[error("cannot find a readable kernel image: looked in {looked_in}")]
+    NoKernel {
+        /// The places, joined by commas.
+        looked_in: String,
+    },
+
+    /// A file that should be a kernel is not one.
+    #[error("cannot use {} as a kernel: {reason}", path.display())]
+    NotAKernel {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong with it.
+        reason: String,
+    },
+
+    /// The package manager did not deliver a kernel.
+    #[error("cannot fetch a kernel package: {reason}")]
+    Fetch {
+        /// The step that failed, and what the program said.
+        reason: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// A guest ended, or was stopped by its accelerator, before its workload was ready.
+    #[error("cannot boot the guest: {reason}{}", quoted(console))]
+    Boot {
+        /// What happened.
+        reason: String,
+        /// The last lines of its console and of QEMU's own messages.
+        console: String,
+    },
+
+    /// A guest did not answer within its time.
+    #[error(
+        "cannot wait longer for the guest {to}: {waited_ms} ms have passed{}",
+        quoted(console)
+    )]
+    Watchdog {
+        /// What it should have done.
+        to: &'static str,
+        /// The time it was given.
+        waited_ms: u128,
+        /// The last lines of its console and of QEMU's own messages.
+        console: String,
+    },
+
+    /// A guest stayed silent in every try.
+    #[error("cannot boot the guest in {tries} tries; the last: {last}")]
+    Tries {
+        /// How often it was started.
+        tries: usize,
+        /// The last try's error.
+        last: Box<Error>,
+    },
+
+    /// A guest that cannot be described to QEMU or to its kernel.
+    #[error("cannot start the guest: {reason}")]
+    Guest {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The model has no sourced parameter for what was asked.
+    #[error("cannot estimate {metric}: {reason}")]
+    NoFigure {
+        /// What was asked.
+        metric: String,
+        /// Which figure is missing.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// What the reader can do about it, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "free some space there, or choose another directory"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "check the permissions of the file and of the directories above it"
+                }
+                _ => return None,
+            },
+            Self::Qemu { .. } => {
+                "install QEMU 4.2 or newer: `sudo apt-get install qemu-system-x86` \
+                 (Fedora: `sudo dnf install qemu-system-x86-core`)"
+            }
+            Self::NoKernel { .. } => {
+                "fetch one without root with `isolab vm kernel`, or make the host's readable: \
+                 `sudo chmod a+r /boot/vmlinuz-*`"
+            }
+            Self::NotAKernel { .. } => {
+                "name a bzImage (a distribution's /boot/vmlinuz-*), or fetch one with `isolab vm kernel`"
+            }
+            Self::Fetch { remedy, .. } => remedy,
+            Self::Boot { .. } | Self::Watchdog { .. } => {
+                "run the command line of the report by hand with `console=ttyS0 loglevel=7` to see \
+                 the kernel's messages"
+            }
+            Self::Tries { last, .. } => return last.hint(),
+            Self::Archive { .. } | Self::Guest { .. } | Self::NoFigure { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Adapts an I/O error to one that names the action and the path.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Sets console lines apart from the sentence before them, or adds nothing where there are none.
+fn quoted(console: &str) -> String {
+    let lines: Vec<_> = console
+        .lines()
+        .map(|line| format!("\n  | {line}"))
+        .collect();
+    lines.concat()
+}

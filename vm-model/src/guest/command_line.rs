@@ -1,0 +1,119 @@
+//! The command lines of QEMU and of the kernel, and why each word is on them.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::{Accel, Guest};
+
+/// The machine: a PC as distributions expect it, without what a guest of ours never uses.
+const MACHINE: &str = "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off,graphics=off";
+
+/// What the kernel is told.
+const KERNEL_OPTIONS: [&str; 5] = [
+    "console=ttyS0",
+    // Emergencies only, since each character costs a trap; at 0 even a panic would say nothing.
+    "loglevel=1",
+    // A panic ends the guest at once (with -no-reboot) instead of hanging it.
+    "panic=-1",
+    // Seeds the random numbers from the processor: without, Python waits for entropy.
+    "random.trust_cpu=on",
+    // The self-tests of the cryptographic code: a sixth of an emulated boot.
+    "cryptomgr.notests",
+];
+
+impl Guest {
+    /// The kernel's command line, init's arguments included.
+    pub(super) fn kernel_command_line(&self) -> String {
+        let mut words: Vec<&str> = KERNEL_OPTIONS.to_vec();
+        words.extend(self.kernel_options.iter().map(String::as_str));
+        if !self.args.is_empty() {
+            words.push("--");
+            words.extend(self.args.iter().map(String::as_str));
+        }
+        words.join(" ")
+    }
+
+    /// The program and its arguments, launcher first.
+    pub(super) fn argv(&self) -> Vec<OsString> {
+        let mut argv = self.launcher.clone();
+        argv.push(self.qemu.path.clone().into());
+        let mut add = |words: &[&OsStr]| argv.extend(words.iter().map(|&word| word.to_owned()));
+        let word = OsStr::new;
+        // Nothing that is not named here: no disk, no card, no display, no configuration file.
+        add(&["-nodefaults", "-no-user-config", "-no-reboot"].map(word));
+        add(&["-display", "none", "-machine", MACHINE].map(word));
+        let (accel, cpu) = match self.accel {
+            Accel::Kvm => ("kvm", "host"),
+            // With all that the translator can do, or the kernel finds no random numbers.
+            Accel::Tcg => ("tcg", "max"),
+        };
+        add(&["-accel", accel, "-cpu", cpu].map(word));
+        add(&[
+            "-m",
+            &self.memory_mib.to_string(),
+            "-smp",
+            &self.vcpus.to_string(),
+        ]
+        .map(word));
+        add(&[word("-kernel"), self.kernel.path.as_os_str()]);
+        add(&[word("-initrd"), self.initrd.as_os_str()]);
+        add(&["-append", &self.kernel_command_line()].map(word));
+        add(&[word("-chardev"), &file_backend(&self.console)]);
+        add(&["-serial", "chardev:console"].map(word));
+        add(&["-chardev", "stdio,id=channel,signal=off"].map(word));
+        add(&["-serial", "chardev:channel"].map(word));
+        argv
+    }
+}
+
+/// The option that joins the console to a file. A comma separates options there: it is doubled.
+fn file_backend(path: &Path) -> OsString {
+    let mut option = OsString::from("file,id=console,path=");
+    for (index, part) in path.to_string_lossy().split(',').enumerate() {
+        if index > 0 {
+            option.push(",,");
+        }
+        option.push(part);
+    }
+    option
+}
+
+/// Words as a shell takes them.
+pub(super) fn quoted(argv: &[OsString]) -> String {
+    let quote = |word: &OsString| {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    argv.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_the_consoles_path_does_not_begin_an_option() {
+        let option = file_backend(Path::new("/tmp/a,b/console"));
+        assert_eq!(option, "file,id=console,path=/tmp/a,,b/console");
+    }
+
+    #[test]
+    fn quoted_words_survive_a_shell() {
+        let words: Vec<OsString> = ["plain", "two words", "it's", ""].map(Into::into).to_vec();
+        assert_eq!(quoted(&words), r"plain 'two words' 'it'\''s' ''");
+        let echoed = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!("printf '[%s]' {}", quoted(&words)))
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&echoed.stdout),
+            "[plain][two words][it's][]"
+        );
+    }
+}

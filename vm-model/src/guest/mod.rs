@@ -1,0 +1,221 @@
+//! A guest: what it is made of, and the command line that follows from it.
+//!
+//! The guest has two serial ports. The first is the kernel's console and goes to a file, read only
+//! when something fails. The second is the standard input and output of the workload, joined to
+//! pipes: one byte out says ready, one line in says go on. A serial port needs no driver module
+//! and no protocol, and every distribution's kernel has it built in.
+
+mod boot;
+mod command_line;
+mod running;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::qemu::Qemu;
+pub use boot::Booted;
+pub use running::{Ended, RunningGuest};
+
+/// What executes the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// The processor itself, through the kernel's `/dev/kvm`.
+    Kvm,
+    /// QEMU's translator: works everywhere, and times the emulator rather than virtualization.
+    Tcg,
+}
+
+impl fmt::Display for Accel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        })
+    }
+}
+
+/// A guest to start, as often as wanted.
+///
+/// ```no_run
+/// # use std::{path::Path, time::Duration};
+/// # use vm_model::{guest::{Accel, Guest}, initramfs::Archive, kernel, qemu};
+/// # fn main() -> vm_model::Result<()> {
+/// # let init = b"";
+/// Archive::guest(init)?.write_file(Path::new("work/initrd"))?;
+/// let guest = Guest::new(qemu::find()?, kernel::find()?, "work/initrd", "work/console.log")
+///     .args(["guest", "/true", "hold"])
+///     .accel(Accel::Tcg);
+/// let mut running = guest.start()?;
+/// println!("ready after {:?}", running.wait_ready(Duration::from_secs(20))?);
+/// running.release()?;
+/// running.wait(Duration::from_secs(5))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Guest {
+    qemu: Qemu,
+    kernel: Kernel,
+    initrd: PathBuf,
+    console: PathBuf,
+    args: Vec<String>,
+    kernel_options: Vec<String>,
+    memory_mib: u32,
+    vcpus: u32,
+    accel: Accel,
+    launcher: Vec<OsString>,
+}
+
+impl Guest {
+    /// A guest of one processor and 256 MiB under the translator, which boots `kernel` with the
+    /// archive `initrd` and writes its console to `console` (made anew at each start).
+    #[must_use]
+    pub fn new(
+        qemu: Qemu,
+        kernel: Kernel,
+        initrd: impl Into<PathBuf>,
+        console: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            qemu,
+            kernel,
+            initrd: initrd.into(),
+            console: console.into(),
+            args: Vec::new(),
+            kernel_options: Vec::new(),
+            memory_mib: 256,
+            vcpus: 1,
+            accel: Accel::Tcg,
+            launcher: Vec::new(),
+        }
+    }
+
+    /// The arguments of the guest's init, which the kernel takes from behind `--`.
+    #[must_use]
+    pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Further options for the kernel, after ours, so that they win.
+    #[must_use]
+    pub fn kernel_options<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
+        self.kernel_options = options.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The guest's memory, in MiB.
+    #[must_use]
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// The number of virtual processors.
+    #[must_use]
+    pub fn vcpus(mut self, vcpus: u32) -> Self {
+        self.vcpus = vcpus;
+        self
+    }
+
+    /// What executes the guest's instructions.
+    #[must_use]
+    pub fn accel(mut self, accel: Accel) -> Self {
+        self.accel = accel;
+        self
+    }
+
+    /// A program and its arguments to put before QEMU's command line. It must `exec` what follows
+    /// it, keeping its own process and standard streams.
+    #[must_use]
+    pub fn launcher<S: Into<OsString>>(mut self, launcher: impl IntoIterator<Item = S>) -> Self {
+        self.launcher = launcher.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the console is written.
+    #[must_use]
+    pub fn console(mut self, console: impl Into<PathBuf>) -> Self {
+        self.console = console.into();
+        self
+    }
+
+    /// What executes this guest's instructions.
+    #[must_use]
+    pub fn accelerator(&self) -> Accel {
+        self.accel
+    }
+
+    /// The kernel that it boots.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The QEMU that runs it.
+    #[must_use]
+    pub fn qemu(&self) -> &Qemu {
+        &self.qemu
+    }
+
+    /// The whole command line as a shell would take it: evidence for the report, and what to type
+    /// to see the same boot by hand.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        command_line::quoted(&self.argv())
+    }
+
+    /// Starts the guest. The clock starts just before the process is spawned.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the kernel, the archive or the console file is out of reach,
+    /// [`Error::Guest`] for an argument that the kernel's command line cannot carry,
+    /// [`Error::Qemu`] if the program does not start.
+    pub fn start(&self) -> Result<RunningGuest> {
+        self.check_args()?;
+        running::start(self)
+    }
+
+    /// Starts the guest and waits until it is ready, again after a hang: up to `tries` times,
+    /// each within `watchdog`.
+    ///
+    /// Only a guest that stays silent is started again; one that fails says why, and would fail
+    /// again. What was lost is in [`Booted::failures`], never hidden.
+    ///
+    /// # Errors
+    /// As [`Guest::start`] and [`RunningGuest::wait_ready`]; [`Error::Tries`] if each try hung.
+    pub fn boot_with_retries(&self, watchdog: Duration, tries: u32) -> Result<Booted> {
+        boot::with_retries(self, watchdog, tries)
+    }
+}
+
+impl Guest {
+    /// Refuses what would not reach init as it was given.
+    fn check_args(&self) -> Result<()> {
+        let refused = |reason: String| Err(Error::Guest { reason });
+        for arg in self.args.iter().chain(&self.kernel_options) {
+            if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || c == '"' || c == '\0')
+            {
+                return refused(format!("the kernel's command line cannot carry `{arg}`"));
+            }
+        }
+        // MAX_INIT_ARGS and COMMAND_LINE_SIZE in the kernel's sources.
+        if self.args.len() > 32 {
+            return refused("its init takes at most 32 arguments".to_owned());
+        }
+        if self.kernel_command_line().len() >= 2048 {
+            return refused("the kernel's command line is 2048 bytes or longer".to_owned());
+        }
+        if self.vcpus == 0 || self.memory_mib < 64 {
+            return refused("it needs a processor and at least 64 MiB".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! The emulator: which one is installed, and whether it is recent enough.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+
+/// The program's name for guests of this architecture.
+const PROGRAM: &str = "qemu-system-x86_64";
+
+/// The oldest release that boots an uncompressed kernel by its PVH entry.
+const OLDEST: Version = Version { major: 4, minor: 2 };
+
+/// A release of QEMU; what follows the minor number never matters to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// An installed QEMU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qemu {
+    /// The program.
+    pub path: PathBuf,
+    /// Its release.
+    pub version: Version,
+    /// The line with which it names itself, packaging included.
+    pub name: String,
+}
+
+/// Looks for QEMU along `$PATH` and asks it for its version.
+///
+/// # Errors
+/// [`Error::Qemu`] if there is none, if it does not run, or if it is older than 4.2.
+pub fn find() -> Result<Qemu> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(PROGRAM))
+        .find(|p| p.is_file());
+    match found {
+        Some(program) => Qemu::at(&program),
+        None => Err(refused(
+            Path::new(PROGRAM),
+            "it is not installed (not found along PATH)",
+        )),
+    }
+}
+
+impl Qemu {
+    /// The QEMU at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Qemu`] if it does not run, or if it is older than 4.2.
+    pub fn at(path: &Path) -> Result<Self> {
+        let output = Command::new(path)
+            .arg("--version")
+            .output()
+            .map_err(|error| refused(path, format!("it does not run: {error}")))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let name = text.lines().next().unwrap_or_default().trim().to_owned();
+        let version = parse_version(&name)
+            .ok_or_else(|| refused(path, format!("it names no version: `{name}`")))?;
+        if version < OLDEST {
+            return Err(refused(
+                path,
+                format!("it is {version}, and {OLDEST} is the oldest that serves"),
+            ));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            version,
+            name,
+        })
+    }
+}
+
+/// The version in `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)`.
+fn parse_version(line: &str) -> Option<Version> {
+    let numbers = line.strip_prefix("QEMU emulator version ")?;
+    let mut numbers = numbers.split(|c: char| !c.is_ascii_digit());
+    Some(Version {
+        major: numbers.next()?.parse().ok()?,
+        minor: numbers.next()?.parse().ok()?,
+    })
+}
+
+fn refused(program: &Path, reason: impl Into<String>) -> Error {
+    Error::Qemu {
+        program: program.display().to_string(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Option<(u32, u32)>) {
+        assert_eq!(
+            parse_version(line),
+            expected.map(|(major, minor)| Version { major, minor })
+        );
+    }
+
+    #[test]
+    fn a_version_is_read_from_what_distributions_print() {
+        check(
+            "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)",
+            Some((7, 2)),
+        );
+        check(
+            "QEMU emulator version 10.0.0 (qemu-10.0.0-1.fc42)",
+            Some((10, 0)),
+        );
+        check("QEMU emulator version 9.1-rc1", Some((9, 1)));
+        check("bash: not a qemu", None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_newer_minor_does_not_outweigh_an_older_major() {
+        assert!(Version { major: 3, minor: 9 } < OLDEST);
+        assert!(
+            Version {
+                major: 10,
+                minor: 0
+            } > OLDEST
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_no_qemu_is_refused_with_a_remedy() {
+        let error = Qemu::at(Path::new("/nonexistent/qemu")).unwrap_err();
+        assert!(error.hint().unwrap().contains("apt-get install"));
+        assert!(Qemu::at(Path::new("/bin/true")).is_err());
+    }
+}

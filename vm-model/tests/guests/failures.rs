@@ -1,0 +1,163 @@
+//! Every way in which a guest fails, played by a script.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use vm_model::Error;
+
+use crate::setting::scripted_guest;
+
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(200);
+
+type Test = fn() -> Result<(), Failed>;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let tests: [(&str, Test); 10] = [
+        (
+            "the_ready_byte_ends_the_start_up",
+            the_ready_byte_ends_the_start_up,
+        ),
+        (
+            "a_silent_guest_is_stopped_by_the_watchdog",
+            a_silent_guest_is_stopped_by_the_watchdog,
+        ),
+        (
+            "a_hang_is_retried_and_counted",
+            a_hang_is_retried_and_counted,
+        ),
+        (
+            "hangs_in_every_try_are_an_error_that_counts_them",
+            hangs_in_every_try,
+        ),
+        ("a_failure_is_not_retried", a_failure_is_not_retried),
+        (
+            "a_panic_is_told_with_the_consoles_last_lines",
+            a_panic_is_told,
+        ),
+        (
+            "another_word_than_the_ready_byte_is_quoted",
+            another_word_is_quoted,
+        ),
+        (
+            "a_guest_paused_by_kvm_is_noticed_at_once",
+            a_guest_paused_by_kvm_is_noticed_at_once,
+        ),
+        (
+            "a_guest_that_does_not_power_off_is_killed",
+            a_guest_that_does_not_power_off_is_killed,
+        ),
+        (
+            "a_dropped_guest_leaves_no_process",
+            a_dropped_guest_leaves_no_process,
+        ),
+    ];
+    tests.map(|(name, test)| Trial::test(name, test)).into()
+}
+
+/// Fails unless `error`'s text holds each of `parts`.
+fn tells(error: &Error, parts: &[&str]) -> Result<(), Failed> {
+    let text = error.to_string();
+    match parts.iter().find(|part| !text.contains(*part)) {
+        Some(part) => Err(format!("`{part}` is missing in: {text}").into()),
+        None => Ok(()),
+    }
+}
+
+fn the_ready_byte_ends_the_start_up() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("sleep 0.1; printf R; read line; exit 0");
+    let mut running = guest.start()?;
+    let startup = running.wait_ready(LONG)?;
+    assert!(startup >= Duration::from_millis(100), "{startup:?}");
+    let released = running.release()?;
+    assert!(running.wait(LONG)?.at > released);
+    assert_eq!(running.said(), b"R");
+    Ok(())
+}
+
+fn a_silent_guest_is_stopped_by_the_watchdog() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("echo hello from the kernel > console; exec sleep 60");
+    let mut running = guest.start()?;
+    let error = running.wait_ready(SHORT).unwrap_err();
+    assert!(matches!(error, Error::Watchdog { .. }));
+    assert!(is_gone(running.pid()), "it still runs");
+    tells(&error, &["200 ms", "hello from the kernel"])
+}
+
+fn a_hang_is_retried_and_counted() -> Result<(), Failed> {
+    let (_dir, guest) =
+        scripted_guest("if mkdir once 2>/dev/null; then exec sleep 60; fi; printf R; read line");
+    let booted = guest.boot_with_retries(Duration::from_millis(500), 3)?;
+    assert_eq!(booted.failures.len(), 1);
+    assert!(
+        booted.startup < Duration::from_millis(500),
+        "the clock ran through the hang"
+    );
+    Ok(())
+}
+
+fn hangs_in_every_try() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("echo try >> tries; exec sleep 60");
+    let error = guest.boot_with_retries(SHORT, 2).unwrap_err();
+    assert!(matches!(error, Error::Tries { tries: 2, .. }));
+    tells(&error, &["in 2 tries", "200 ms"])
+}
+
+fn a_failure_is_not_retried() -> Result<(), Failed> {
+    let (dir, guest) = scripted_guest("echo try >> tries; echo could not load kernel >&2; exit 1");
+    let error = guest.boot_with_retries(LONG, 3).unwrap_err();
+    assert_eq!(std::fs::read_to_string(dir.path().join("tries"))?, "try\n");
+    tells(&error, &["exit status: 1", "could not load kernel"])
+}
+
+fn a_panic_is_told() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest(
+        "echo '[ 1.0] Kernel panic - not syncing: No working init found.' > console; exit 0",
+    );
+    let error = guest.start()?.wait_ready(LONG).unwrap_err();
+    tells(
+        &error,
+        &[
+            "its kernel panicked: No working init found.",
+            "| [ 1.0] Kernel panic",
+        ],
+    )
+}
+
+fn another_word_is_quoted() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("echo 'ImportError: ssl'; exit 0");
+    let error = guest.start()?.wait_ready(LONG).unwrap_err();
+    tells(&error, &["ImportError: ssl", "not the ready byte"])
+}
+
+fn a_guest_paused_by_kvm_is_noticed_at_once() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("echo 'KVM internal error. Suberror: 1' >&2; exec sleep 60");
+    let before = Instant::now();
+    let error = guest.start()?.wait_ready(LONG).unwrap_err();
+    assert!(before.elapsed() < LONG / 2, "it waited for the watchdog");
+    tells(&error, &["KVM stopped the guest", "Suberror: 1"])
+}
+
+fn a_guest_that_does_not_power_off_is_killed() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("printf R; read line; exec sleep 60");
+    let mut running = guest.start()?;
+    running.wait_ready(LONG)?;
+    running.release()?;
+    let error = running.wait(SHORT).unwrap_err();
+    assert!(is_gone(running.pid()), "it still runs");
+    tells(&error, &["to power off"])
+}
+
+fn a_dropped_guest_leaves_no_process() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("exec sleep 60");
+    let running = guest.start()?;
+    let pid = running.pid();
+    assert!(!is_gone(pid));
+    drop(running);
+    assert!(is_gone(pid), "it still runs, or was not reaped");
+    Ok(())
+}
+
+fn is_gone(pid: u32) -> bool {
+    !std::path::Path::new(&format!("/proc/{pid}")).exists()
+}

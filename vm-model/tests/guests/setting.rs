@@ -1,0 +1,102 @@
+//! What the tests stand on: a kernel, QEMU, and the workspace's own init.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+use vm_model::guest::Guest;
+use vm_model::initramfs::Archive;
+use vm_model::kernel::{self, Kernel};
+use vm_model::qemu::{self, Qemu, Version};
+
+/// A place that outlives the test run, for what is dear to make.
+fn kept() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// QEMU and an unpacked kernel, or why there is none; looked for once.
+pub(crate) fn real() -> Result<(Qemu, Kernel), String> {
+    static FOUND: OnceLock<Result<(Qemu, Kernel), String>> = OnceLock::new();
+    let look = || {
+        let qemu = qemu::find()?;
+        let kernel = kernel::find().or_else(|_| kernel::fetch(&kept().join("kernels")))?;
+        Ok((qemu, kernel.unpacked(&kept().join("unpacked"))?))
+    };
+    FOUND
+        .get_or_init(|| look().map_err(|error: vm_model::Error| error.to_string()))
+        .clone()
+}
+
+/// The init, compiled as the workspace's build script does it.
+pub(crate) fn init() -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workload/program.rs");
+    let program = kept().join(format!("init-{}", std::process::id()));
+    let lld = [
+        "-Clinker-flavor=ld.lld",
+        "-Clinker=rust-lld",
+        "-Clink-args=-nostdlib",
+    ];
+    let cc = ["-Clink-args=-nostdlib -nostartfiles -static"];
+    let built = [&lld[..], &cc[..]].iter().any(|linker| {
+        Command::new("rustc")
+            .args(["--edition=2024", "-Copt-level=s", "-Cpanic=abort"])
+            .args([
+                "-Crelocation-model=static",
+                "--target=x86_64-unknown-linux-gnu",
+            ])
+            .args(*linker)
+            .arg("-o")
+            .arg(&program)
+            .arg(&source)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    });
+    assert!(built, "the init does not compile");
+    let bytes = std::fs::read(&program).unwrap();
+    std::fs::remove_file(&program).unwrap();
+    bytes
+}
+
+/// A guest of the init as `/init` and as `/true`, with a directory that goes with it.
+pub(crate) fn real_guest(args: &[&str]) -> (TempDir, Guest) {
+    let (qemu, kernel) = real().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = Archive::guest(&init()).unwrap();
+    archive.add_file("true", 0o755, init()).unwrap();
+    archive.write_file(&dir.path().join("initrd")).unwrap();
+    let guest = Guest::new(
+        qemu,
+        kernel,
+        dir.path().join("initrd"),
+        dir.path().join("console"),
+    )
+    .args(args.iter().copied());
+    (dir, guest)
+}
+
+/// A guest whose QEMU is the shell script `body`, run in the test's own directory.
+pub(crate) fn scripted_guest(body: &str) -> (TempDir, Guest) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("initrd"), b"").unwrap();
+    let name = "a script".to_owned();
+    let version = Version { major: 7, minor: 2 };
+    let qemu = Qemu {
+        path: "qemu-arguments".into(),
+        version,
+        name,
+    };
+    let path = dir.path().join("initrd");
+    let kernel = Kernel {
+        path: path.clone(),
+        release: "0".to_owned(),
+        bytes: 0,
+    };
+    let script = format!("cd {}; {body}", dir.path().display());
+    let guest = Guest::new(qemu, kernel, path, dir.path().join("console")).launcher([
+        "/bin/sh",
+        "-c",
+        script.as_str(),
+    ]);
+    (dir, guest)
+}
