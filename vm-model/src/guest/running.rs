@@ -21,6 +21,9 @@ const GO_ON: &[u8] = b"\n";
 /// How QEMU says on its standard error that the guest will never run on. It goes on existing.
 const STOPPED: [&str; 2] = ["KVM internal error", "KVM: entry failed"];
 
+/// The longest wait before a caller is asked whether to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+
 /// QEMU's messages that are kept; more is dropped.
 const MESSAGES: usize = 16 << 10;
 
@@ -103,15 +106,29 @@ impl RunningGuest {
     /// [`Error::Watchdog`] if nothing came in time, [`Error::Boot`] if the guest ended first, was
     /// stopped by KVM, or said something else. The guest is killed in each of these cases.
     pub fn wait_ready(&mut self, watchdog: Duration) -> Result<Duration> {
+        self.wait_ready_unless(watchdog, &|| false)
+    }
+
+    /// As [`wait_ready`](Self::wait_ready), but asks several times a second whether to stop.
+    ///
+    /// # Errors
+    /// As there; [`Error::Watchdog`] also where it was told to stop, with the time that it had.
+    pub fn wait_ready_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Duration> {
         let deadline = self.spawned + watchdog;
         while self.said.is_empty() {
-            match self.look(deadline)? {
+            match self.look(deadline.min(Instant::now() + GLANCE))? {
                 Event::Said => {}
                 Event::Closed => return Err(self.ended_early()),
-                Event::TimedOut => {
+                Event::TimedOut if Instant::now() >= deadline || stop() => {
                     self.kill();
-                    return Err(self.watchdog_error("to be ready", watchdog));
+                    let waited = watchdog.min(self.spawned.elapsed());
+                    return Err(self.watchdog_error("to be ready", waited));
                 }
+                Event::TimedOut => {}
             }
             if let Some(message) = self.stopped() {
                 return Err(self.boot_error(message));

@@ -24,6 +24,7 @@ struct Header {
     inode: u32,
     mode: u32,
     links: u32,
+    modified: u32,
     size: u32,
     device: (u32, u32),
 }
@@ -118,9 +119,18 @@ fn write_file(
             };
             entry(out, &header, raw, bytes).map_err(Error::file("write", path))
         }
-        Content::Host { path: host, len } => {
+        Content::Host {
+            path: host,
+            len,
+            modified,
+        } => {
             let size = size_of(name, *len)?;
-            preamble(out, &Header { size, ..header }, raw).map_err(Error::file("write", path))?;
+            let header = Header {
+                size,
+                modified: *modified,
+                ..header
+            };
+            preamble(out, &header, raw).map_err(Error::file("write", path))?;
             copy_exactly(out, host, *len, path)?;
             out.pad().map_err(Error::file("write", path))
         }
@@ -174,15 +184,16 @@ fn preamble(out: &mut Counted<'_, impl Write>, header: &Header, name: &[u8]) -> 
         inode,
         mode,
         links,
+        modified,
         size,
         device: (major, minor),
     } = header;
     let name_len = name.len() + 1;
-    // Owner, group, time and the device that holds the file are zero by design; so is the
+    // Owner, group and the device that holds the file are zero by design; so is the
     // checksum, which this variant of the format does not use.
     write!(
         out,
-        "070701{inode:08x}{mode:08x}{0:08x}{0:08x}{links:08x}{0:08x}{size:08x}{0:08x}{0:08x}\
+        "070701{inode:08x}{mode:08x}{0:08x}{0:08x}{links:08x}{modified:08x}{size:08x}{0:08x}{0:08x}\
          {major:08x}{minor:08x}{name_len:08x}{0:08x}",
         0
     )?;

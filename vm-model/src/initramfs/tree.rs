@@ -14,7 +14,8 @@ impl Archive {
     ///
     /// Symbolic links stay links and are not followed, so that nothing outside `host` can come in.
     /// Names that share a file on the host share it in the guest. Files are read when the archive
-    /// is written. Owners and times are dropped; modes are kept.
+    /// is written. Owners are dropped; modes and the files' modification times are kept: Python
+    /// trusts its cached bytecode only while the source has the time that it wrote down.
     ///
     /// # Errors
     /// [`Error::File`] for what cannot be read, [`Error::Archive`] for sockets, pipes and devices.
@@ -50,6 +51,7 @@ impl Archive {
         let content = Content::Host {
             path: host.to_owned(),
             len: metadata.len(),
+            modified: modified(&metadata),
         };
         let mode = metadata.permissions().mode() & 0o7777;
         self.insert(name.as_ref(), Node::File { mode, content })
@@ -89,10 +91,16 @@ impl Archive {
         let content = Content::Host {
             path: host,
             len: metadata.len(),
+            modified: modified(metadata),
         };
         let mode = metadata.permissions().mode() & 0o7777;
         self.insert(&guest, Node::File { mode, content })
     }
+}
+
+/// A file's modification time in seconds; the format has 32 bits for it.
+fn modified(metadata: &Metadata) -> u32 {
+    u32::try_from(metadata.mtime()).unwrap_or(0)
 }
 
 /// The children of a directory in byte order: the order in which the host lists them is chance.
