@@ -77,24 +77,129 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
 /// The median of `samples` and its range; `None` for no samples.
 #[must_use]
 pub fn summarize(samples: &[f64]) -> Option<Summary> {
-    summarize_with(&[samples], |draws| median(&draws[0]))
+    Some(Bootstrap::of(samples)?.summary())
 }
 
 /// What `subject` adds over `baseline`: the difference of the medians.
 #[must_use]
 pub fn added(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
-    summarize_with(&[subject, baseline], |draws| {
-        Some(median(&draws[0])? - median(&draws[1])?)
-    })
+    Some(Bootstrap::of(subject)?.added_over(&Bootstrap::of(baseline)?))
 }
 
 /// How many times `baseline` the `subject` takes: the ratio of the medians.
 /// `None` also where the baseline's median is not positive.
 #[must_use]
 pub fn ratio(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
-    summarize_with(&[subject, baseline], |draws| {
-        let below = median(&draws[1])?;
-        (below > 0.0).then_some(median(&draws[0])? / below)
+    Bootstrap::of(subject)?.ratio_to(&Bootstrap::of(baseline)?)
+}
+
+/// A group of samples with its resampled medians, drawn once and then used for
+/// every comparison that the group enters.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    n: usize,
+    median: f64,
+    extremes: (f64, f64),
+    /// In the order drawn; empty below [`INTERVAL_NEEDS`] samples.
+    medians: Vec<f64>,
+}
+
+impl Bootstrap {
+    /// Resamples `samples`; `None` for no samples.
+    #[must_use]
+    pub fn of(samples: &[f64]) -> Option<Self> {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let medians = if samples.len() < INTERVAL_NEEDS {
+            Vec::new()
+        } else {
+            resampled_medians(samples)
+        };
+        Some(Self {
+            n: sorted.len(),
+            median: median_of_sorted(&sorted)?,
+            extremes: (*sorted.first()?, *sorted.last()?),
+            medians,
+        })
+    }
+
+    /// The median and its range.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let (low, high) = self.extremes;
+        Summary {
+            n: self.n,
+            median: self.median,
+            range: interval(self.medians.clone()).unwrap_or(Range::Extremes { low, high }),
+        }
+    }
+
+    /// What this group adds over `baseline`: the difference of the medians.
+    #[must_use]
+    pub fn added_over(&self, baseline: &Self) -> Summary {
+        self.beside(baseline, self.median - baseline.median, |own, below| {
+            Some(own - below)
+        })
+    }
+
+    /// The ratio of the medians; `None` where the baseline's is not positive.
+    #[must_use]
+    pub fn ratio_to(&self, baseline: &Self) -> Option<Summary> {
+        let quotient = |own: f64, below: f64| (below > 0.0).then(|| own / below);
+        let point = quotient(self.median, baseline.median)?;
+        Some(self.beside(baseline, point, quotient))
+    }
+
+    /// `point` with the interval of `statistic` over pairs of resampled medians.
+    /// Of too few samples nothing better than the point itself can be said.
+    fn beside(
+        &self,
+        baseline: &Self,
+        point: f64,
+        statistic: impl Fn(f64, f64) -> Option<f64>,
+    ) -> Summary {
+        // Both groups were drawn from one seed: pairing each draw with one drawn
+        // elsewhere in the stream keeps the two independent.
+        let elsewhere = baseline.medians.iter().cycle().skip(RESAMPLES / 2);
+        let pairs = self.medians.iter().zip(elsewhere);
+        let statistics = pairs.filter_map(|(own, below)| statistic(*own, *below));
+        Summary {
+            n: self.n.min(baseline.n),
+            median: point,
+            range: interval(statistics.collect()).unwrap_or(Range::Extremes {
+                low: point,
+                high: point,
+            }),
+        }
+    }
+}
+
+/// The medians of [`RESAMPLES`] groups drawn from `samples` with replacement.
+fn resampled_medians(samples: &[f64]) -> Vec<f64> {
+    // The seed is fixed so that a report redrawn is the report that was drawn.
+    let mut rng = fastrand::Rng::with_seed(0x15_01AB);
+    let mut draw = samples.to_vec();
+    let middle = draw.len() / 2;
+    (0..RESAMPLES)
+        .map(|_| {
+            draw.fill_with(|| samples[rng.usize(..samples.len())]);
+            let (below, upper, _) = draw.select_nth_unstable_by(middle, f64::total_cmp);
+            if samples.len() % 2 == 1 {
+                return *upper;
+            }
+            let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            f64::midpoint(lower, *upper)
+        })
+        .collect()
+}
+
+/// The middle 95 % of `statistics`; `None` if there are none.
+fn interval(mut statistics: Vec<f64>) -> Option<Range> {
+    statistics.sort_unstable_by(f64::total_cmp);
+    let last = statistics.len().checked_sub(1)?;
+    Some(Range::Interval {
+        low: statistics[last * 25 / 1000],
+        high: statistics[last * 975 / 1000],
     })
 }
 
@@ -109,59 +214,6 @@ pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let spread: f64 = points.iter().map(|p| (p.0 - mean_x).powi(2)).sum();
     let together: f64 = points.iter().map(|p| (p.0 - mean_x) * (p.1 - mean_y)).sum();
     (spread > 0.0).then_some(together / spread)
-}
-
-/// Applies `statistic` to the groups, and to resampled groups for its range.
-fn summarize_with(
-    groups: &[&[f64]],
-    statistic: impl Fn(&[Vec<f64>]) -> Option<f64>,
-) -> Option<Summary> {
-    let as_taken: Vec<Vec<f64>> = groups.iter().map(|g| g.to_vec()).collect();
-    let point = statistic(&as_taken)?;
-    let n = groups.iter().map(|g| g.len()).min()?;
-    if n < INTERVAL_NEEDS {
-        return Some(Summary {
-            n,
-            median: point,
-            range: extremes(groups, point),
-        });
-    }
-    // The seed is fixed so that a report redrawn is the report that was drawn.
-    let mut rng = fastrand::Rng::with_seed(0x15_01AB);
-    let mut draws = as_taken.clone();
-    let mut statistics: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|_| {
-            for (draw, group) in draws.iter_mut().zip(groups) {
-                draw.fill_with(|| group[rng.usize(..group.len())]);
-            }
-            statistic(&draws)
-        })
-        .collect();
-    statistics.sort_by(f64::total_cmp);
-    let last = statistics.len().checked_sub(1)?;
-    let at = |per_mille: usize| statistics[last * per_mille / 1000];
-    Some(Summary {
-        n,
-        median: point,
-        range: Range::Interval {
-            low: at(25),
-            high: at(975),
-        },
-    })
-}
-
-/// The extremes of one group; of several, nothing better than the point itself
-/// can be said from so few samples.
-fn extremes(groups: &[&[f64]], point: f64) -> Range {
-    let [only] = groups else {
-        return Range::Extremes {
-            low: point,
-            high: point,
-        };
-    };
-    let low = only.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = only.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Range::Extremes { low, high }
 }
 
 #[cfg(test)]
@@ -224,6 +276,15 @@ mod tests {
         assert_eq!(added(&subject, &baseline).unwrap().median, 4.0);
         assert_eq!(ratio(&subject, &baseline).unwrap().median, 3.0);
         assert_eq!(ratio(&subject, &[0.0; 12]), None);
+    }
+
+    /// One seed draws every group, so pairing like with like would make a group
+    /// and its double differ by exactly nothing.
+    #[test]
+    fn two_groups_are_drawn_independently() {
+        let group: Vec<f64> = (1..=40).map(f64::from).collect();
+        let (low, high) = added(&group, &group).unwrap().range.ends();
+        assert!(low < -2.0 && high > 2.0, "{low} to {high}");
     }
 
     #[test]

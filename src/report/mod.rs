@@ -5,7 +5,20 @@
 //! the plots and the page are pure functions of it, so that a report can be
 //! redrawn, mailed and merged without measuring again.
 
+pub mod comparison;
+mod error;
+pub mod explainers;
+pub mod json;
+pub mod output;
+pub mod quantity;
+pub mod table;
+pub mod text;
+
 use std::collections::BTreeMap;
+
+pub use error::Error;
+pub use json::{load, to_json};
+pub use output::{Output, write};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,170 @@
+//! What each observation comes to, and what it adds over the bare process.
+//!
+//! Table, plots, page and the JSON's `summary` all read it from here, so that
+//! none can say another thing than the others, or let anything that is not
+//! measured into a ratio.
+
+use serde::Serialize;
+
+use super::Report;
+use crate::observation::{Evidence, Metric, Observation, State, Subject, Unit, Workload};
+use crate::statistics::{Bootstrap, Summary};
+
+/// An observation beside the bare process.
+#[derive(Clone, Debug)]
+pub struct Compared<'a> {
+    /// What was observed.
+    pub observation: &'a Observation,
+    /// The median of what ran, with its range; `None` of a model.
+    pub summary: Option<Summary>,
+    /// What it adds over the process, in the observation's unit. Only of
+    /// measured evidence beside a measured process.
+    pub added: Option<Summary>,
+    /// How many times the process; as `added`.
+    pub ratio: Option<Summary>,
+}
+
+impl Compared<'_> {
+    /// The median, or the model's likely value.
+    #[must_use]
+    pub fn centre(&self) -> f64 {
+        match (&self.observation.evidence, self.summary) {
+            (Evidence::Modelled { likely, .. }, _) => *likely,
+            (_, Some(summary)) => summary.median,
+            (_, None) => f64::NAN,
+        }
+    }
+
+    /// The ends of the interval, of the samples or of the model's range; `None`
+    /// for a single sample, which has neither.
+    #[must_use]
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        match (&self.observation.evidence, self.summary) {
+            (Evidence::Modelled { low, high, .. }, _) => Some((*low, *high)),
+            (_, Some(summary)) if summary.n > 1 => Some(summary.range.ends()),
+            _ => None,
+        }
+    }
+
+    /// The subject's name, marked if a model speaks for it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let subject = self.observation.subject;
+        match self.observation.evidence {
+            Evidence::Modelled { .. } => format!("{subject} (model)"),
+            _ => subject.name().to_owned(),
+        }
+    }
+}
+
+/// The observations of one metric in one state, of one workload.
+#[derive(Clone, Debug)]
+pub struct Section<'a> {
+    /// What was run.
+    pub workload: Workload,
+    /// What was measured.
+    pub metric: Metric,
+    /// In what state.
+    pub state: Option<State>,
+    /// By subject, what ran ahead of what was modelled.
+    pub rows: Vec<Compared<'a>>,
+}
+
+impl Section<'_> {
+    /// A heading for people, without the unit.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.state {
+            Some(state) => format!("{}, {state}", self.metric.title()),
+            None => self.metric.title().to_owned(),
+        }
+    }
+}
+
+/// Every observation of `report` beside its baseline, in the order in which
+/// reports show them.
+#[must_use]
+pub fn compare(report: &Report) -> Vec<Section<'_>> {
+    let mut observations: Vec<&Observation> = report.observations.iter().collect();
+    observations.sort_by_key(|o| {
+        let modelled = o.evidence.samples().is_none();
+        (o.workload, o.metric, o.state, o.subject, modelled)
+    });
+    observations
+        .chunk_by(|a, b| (a.workload, a.metric, a.state) == (b.workload, b.metric, b.state))
+        .map(section)
+        .collect()
+}
+
+fn section<'a>(observations: &[&'a Observation]) -> Section<'a> {
+    let first = observations[0];
+    let bootstraps: Vec<_> = observations
+        .iter()
+        .map(|o| o.evidence.samples().and_then(Bootstrap::of))
+        .collect();
+    let measured = |o: &Observation| o.evidence.measured().is_some();
+    let baseline = observations
+        .iter()
+        .zip(&bootstraps)
+        .find(|(o, _)| o.subject == Subject::Process && measured(o))
+        .and_then(|(_, bootstrap)| bootstrap.as_ref());
+    let rows = observations.iter().zip(&bootstraps).map(|(o, bootstrap)| {
+        let own = bootstrap.as_ref();
+        let comparable = own.filter(|_| measured(o) && o.subject != Subject::Process);
+        Compared {
+            observation: o,
+            summary: own.map(Bootstrap::summary),
+            added: comparable
+                .zip(baseline)
+                .map(|(own, below)| own.added_over(below)),
+            ratio: comparable
+                .zip(baseline)
+                .and_then(|(own, below)| own.ratio_to(below)),
+        }
+    });
+    Section {
+        workload: first.workload,
+        metric: first.metric,
+        state: first.state,
+        rows: rows.collect(),
+    }
+}
+
+/// A row of the JSON's `summary`: for readers, never read back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Derived {
+    subject: Subject,
+    workload: Workload,
+    metric: Metric,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+    unit: Unit,
+    evidence: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<Summary>,
+}
+
+/// The `summary` of `report`. What is modelled has no row: its range stands in
+/// its observation.
+#[must_use]
+pub fn derive(report: &Report) -> Vec<Derived> {
+    let sections = compare(report);
+    let rows = sections.iter().flat_map(|section| &section.rows);
+    rows.filter(|row| row.summary.is_some())
+        .map(|row| Derived {
+            subject: row.observation.subject,
+            workload: row.observation.workload,
+            metric: row.observation.metric,
+            state: row.observation.state,
+            unit: row.observation.unit,
+            evidence: row.observation.evidence.kind(),
+            value: row.summary,
+            added: row.added,
+            ratio: row.ratio,
+        })
+        .collect()
+}

@@ -1,0 +1,111 @@
+//! Where a report goes: a file whose extension names its format.
+//!
+//! A run takes minutes, so an output that cannot be written is found out before
+//! it begins; and a report that is there already is replaced whole or not at
+//! all.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Error, Report, json};
+
+/// A format that a report can be written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The report itself.
+    Json,
+}
+
+/// A file to write a report to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    path: PathBuf,
+    format: Format,
+}
+
+impl Output {
+    /// Takes the format from the extension of `path`.
+    ///
+    /// # Errors
+    /// [`Error::Extension`] if that names no format.
+    pub fn parse(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let format = match extension.to_ascii_lowercase().as_str() {
+            "json" => Format::Json,
+            _ => return Err(Error::Extension { path }),
+        };
+        Ok(Self { path, format })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The format its extension names.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Finds out by doing whether the file can be written, and leaves nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if not.
+    pub fn check(&self) -> Result<(), Error> {
+        self.temporary().map(drop)
+    }
+
+    /// Writes `report`, replacing what is there in one step.
+    ///
+    /// # Errors
+    /// If the report holds what [`json::check`] refuses, cannot be drawn, or the
+    /// file cannot be written; what was there before is untouched then.
+    pub fn write(&self, report: &Report) -> Result<(), Error> {
+        json::check(report, &self.path)?;
+        let content = match self.format {
+            Format::Json => json::to_json(report).into_bytes(),
+        };
+        let mut file = self.temporary()?;
+        file.write_all(&content).map_err(|e| self.refused(e))?;
+        file.persist(&self.path)
+            .map_err(|e| self.refused(e.error))?;
+        Ok(())
+    }
+
+    /// A file beside the output: in one directory, so that renaming replaces.
+    fn temporary(&self) -> Result<NamedTempFile, Error> {
+        if self.path.is_dir() {
+            return Err(self.refused(io::ErrorKind::IsADirectory.into()));
+        }
+        let directory = match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".isolab-report-");
+        // What the umask leaves of it, as for any file that a user makes.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(directory).map_err(|e| self.refused(e))
+    }
+
+    fn refused(&self, source: io::Error) -> Error {
+        Error::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// Writes `report` to `path` in the format that its extension names.
+///
+/// # Errors
+/// As [`Output::parse`] and [`Output::write`].
+pub fn write(path: &Path, report: &Report) -> Result<(), Error> {
+    Output::parse(path)?.write(report)
+}

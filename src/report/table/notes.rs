@@ -1,0 +1,142 @@
+//! What stands below the tables: what the words mean, what is missing and how
+//! to get it, what not to trust, and the machine.
+
+use std::collections::BTreeMap;
+
+use super::{Ink, Style, push};
+use crate::report::comparison::{Compared, Section};
+use crate::report::{Report, explainers, text};
+use crate::statistics::Range;
+
+pub(super) fn append(out: &mut String, report: &Report, sections: &[Section<'_>], style: Style) {
+    let rows: Vec<&Compared<'_>> = sections.iter().flat_map(|s| &s.rows).collect();
+    for note in legend(&rows) {
+        wrapped(out, &note, 2, Ink::Plain, style);
+    }
+    if !rows.is_empty() {
+        out.push('\n');
+    }
+    if report.interrupted {
+        wrapped(
+            out,
+            "interrupted: this is what had been measured by then",
+            2,
+            Ink::Alarm,
+            style,
+        );
+        out.push('\n');
+    }
+    missing(out, report, style);
+    warnings(out, &warnings_of(report), style);
+    for line in machine(report) {
+        wrapped(out, &line, 2, Ink::Plain, style);
+    }
+}
+
+fn wrapped(out: &mut String, line: &str, indent: usize, ink: Ink, style: Style) {
+    for line in text::wrapped(line, style.width, indent) {
+        push(out, &line, ink, style);
+    }
+}
+
+fn legend(rows: &[&Compared<'_>]) -> Vec<String> {
+    let has = |kind: &str| rows.iter().any(|r| r.observation.evidence.kind() == kind);
+    let mut notes: Vec<String> = ["measured", "emulated", "modelled"]
+        .into_iter()
+        .filter(|kind| has(kind))
+        .map(|kind| format!("{kind}: {}", explainers::evidence(kind)))
+        .collect();
+    if rows.iter().any(|r| r.added.is_some()) {
+        notes.push("added, ratio: beside the bare process, of measured medians only".to_owned());
+    }
+    let few = |r: &&&Compared<'_>| {
+        r.summary
+            .is_some_and(|s| s.n > 1 && matches!(s.range, Range::Extremes { .. }))
+    };
+    if rows.iter().any(|r| few(&r)) {
+        notes.push("* least and greatest: too few samples for an interval".to_owned());
+    }
+    notes
+}
+
+fn missing(out: &mut String, report: &Report, style: Style) {
+    for missing in &report.missing {
+        let line = format!(
+            "missing: {}, {}: {}",
+            missing.subject, missing.workload, missing.why
+        );
+        wrapped(out, &line, 2, Ink::Alarm, style);
+        if let Some(remedy) = &missing.remedy {
+            let indented = format!("hint: {remedy}");
+            for line in text::wrapped(&indented, style.width.saturating_sub(3), 2) {
+                push(out, &format!("   {line}"), Ink::Plain, style);
+            }
+        }
+    }
+    if !report.missing.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn warnings(out: &mut String, warnings: &[String], style: Style) {
+    for warning in warnings {
+        wrapped(out, &format!("warning: {warning}"), 2, Ink::Alarm, style);
+    }
+    if !warnings.is_empty() {
+        out.push('\n');
+    }
+}
+
+/// The run's warnings, and those of its observations: each text once, with the
+/// observations that it concerns.
+pub(in crate::report) fn warnings_of(report: &Report) -> Vec<String> {
+    let mut concerned: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for o in &report.observations {
+        let state = o.state.map(|s| format!(" {s}")).unwrap_or_default();
+        let what = format!("{} {} {}{state}", o.subject, o.workload, o.metric);
+        for warning in &o.warnings {
+            concerned.entry(warning).or_default().push(what.clone());
+        }
+    }
+    let of_observations = concerned
+        .into_iter()
+        .map(|(warning, of)| match of.as_slice() {
+            [a] => format!("{a}: {warning}"),
+            [a, b] => format!("{a}, {b}: {warning}"),
+            [a, b, rest @ ..] => format!("{a}, {b} and {} more: {warning}", rest.len()),
+            [] => warning.to_owned(),
+        });
+    report
+        .warnings
+        .iter()
+        .cloned()
+        .chain(of_observations)
+        .collect()
+}
+
+/// The machine and the run, a line each.
+pub(in crate::report) fn machine(report: &Report) -> [String; 2] {
+    let e = &report.environment;
+    let cpus = if e.cpus == 1 { "CPU" } else { "CPUs" };
+    let memory = e.memory_bytes as f64 / f64::from(1u32 << 30);
+    let inside = match e.virtualization.as_str() {
+        "none" | "" => "on bare metal".to_owned(),
+        other => format!("inside {other}"),
+    };
+    let user = if e.root { "root" } else { "an ordinary user" };
+    [
+        format!(
+            "machine: {}, {} {cpus}, {memory:.1} GiB, {}, Linux {} {}, {inside}, cgroup {}, {}",
+            e.cpu, e.cpus, e.os, e.kernel, e.arch, e.cgroup, e.filesystem
+        ),
+        format!(
+            "run: isolab {}, {}, {} runs, seed {}, as {user}, load {:.2} before and {:.2} after",
+            e.isolab,
+            report.created,
+            report.settings.runs,
+            report.settings.seed,
+            e.load_before,
+            e.load_after
+        ),
+    ]
+}

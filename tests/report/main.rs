@@ -1,0 +1,8 @@
+//! The report as a reader, a terminal, a browser and an enemy meet it.
+
+mod anything;
+mod files;
+mod hostile;
+mod schema;
+mod synthetic;
+mod table;

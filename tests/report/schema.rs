@@ -1,0 +1,121 @@
+//! The published schema and the code say the same.
+
+use std::path::Path;
+
+use boon::{Compiler, SchemaIndex, Schemas};
+use isolab::report::{json, to_json};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::{anything, synthetic};
+
+struct Schema {
+    schemas: Schemas,
+    index: SchemaIndex,
+}
+
+impl Schema {
+    fn published() -> Self {
+        let text = include_str!("../../docs/report.schema.json");
+        let mut compiler = Compiler::new();
+        let url = "urn:isolab:report:1";
+        compiler
+            .add_resource(url, serde_json::from_str(text).unwrap())
+            .unwrap();
+        let mut schemas = Schemas::new();
+        let index = compiler.compile(url, &mut schemas).unwrap();
+        Self { schemas, index }
+    }
+
+    fn accepts(&self, value: &Value) -> Result<(), String> {
+        self.schemas
+            .validate(value, self.index)
+            .map_err(|e| format!("{e:#}"))
+    }
+}
+
+fn loads(value: &Value) -> bool {
+    json::parse(value.to_string().as_bytes(), Path::new("r.json")).is_ok()
+}
+
+#[test]
+fn every_report_the_lab_writes_is_of_its_schema() {
+    let schema = Schema::published();
+    for report in [
+        synthetic::full(),
+        synthetic::quick(),
+        synthetic::without_a_guest(),
+    ] {
+        let value: Value = serde_json::from_str(&to_json(&report)).unwrap();
+        schema.accepts(&value).unwrap();
+        assert!(value["summary"].as_array().unwrap().len() > 30);
+    }
+}
+
+#[test]
+fn schema_and_reader_refuse_the_same_mistakes() {
+    let schema = Schema::published();
+    let good: Value = serde_json::from_str(&to_json(&synthetic::full())).unwrap();
+    assert!(loads(&good));
+    let mistakes: [(&str, Value); 16] = [
+        ("/schema", json!("isolab.report/2")),
+        ("/created", json!("yesterday")),
+        ("/environment/cpus", json!(-1)),
+        ("/environment/os", json!("\u{1b}]0;owned\u{7}")),
+        ("/environment/load_before", json!(null)),
+        ("/settings/runs", json!(1.5)),
+        ("/settings/subjects/0", json!("unikernel")),
+        ("/observations/0/metric", json!("speed")),
+        ("/observations/0/unit", json!("bytes")),
+        ("/observations/0/state", json!("lukewarm")),
+        (
+            "/observations/0/evidence",
+            json!({ "kind": "measured", "samples": [] }),
+        ),
+        (
+            "/observations/0/evidence",
+            json!({ "kind": "measured", "samples": [-1.0] }),
+        ),
+        (
+            "/observations/0/evidence",
+            json!({ "kind": "measured", "samples": [1e300] }),
+        ),
+        (
+            "/observations/0/evidence",
+            json!({ "kind": "guessed", "samples": [1.0] }),
+        ),
+        ("/observations/0/evidence/by", json!("QEMU")),
+        ("/observations/0/opinion", json!("fast")),
+    ];
+    for (at, value) in mistakes {
+        let mut bad = good.clone();
+        match bad.pointer_mut(at) {
+            Some(place) => *place = value,
+            None => {
+                let (parent, key) = at.rsplit_once('/').unwrap();
+                bad.pointer_mut(parent).unwrap()[key] = value;
+            }
+        }
+        assert!(schema.accepts(&bad).is_err(), "the schema accepts {at}");
+        assert!(!loads(&bad), "the reader accepts {at}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_report_comes_back_as_it_was_written(report in anything::report()) {
+        let text = to_json(&report);
+        let back = json::parse(text.as_bytes(), Path::new("r.json")).unwrap();
+        prop_assert_eq!(&back, &report);
+        prop_assert_eq!(to_json(&back), text);
+    }
+
+    #[test]
+    fn any_report_is_of_the_schema(report in anything::report()) {
+        let value: Value = serde_json::from_str(&to_json(&report)).unwrap();
+        let accepted = Schema::published().accepts(&value);
+        prop_assert!(accepted.is_ok(), "{:?}", accepted);
+    }
+}
