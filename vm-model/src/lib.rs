@@ -2,9 +2,9 @@
 //!
 //! The two halves answer the same question and never share a figure. [`guest`] boots a Linux
 //! kernel ([`kernel`]) with an initial file system of our own making ([`initramfs`]) under QEMU
-//! ([`qemu`]), and the clock
+//! ([`qemu`]), with hardware virtualization where it is shown to work ([`accel`]), and the clock
 //! runs from just before the process is spawned to the byte that the workload writes when it is
-//! ready. The model computes what published measurements say that a virtual machine costs, as a
+//! ready. [`model`] computes what published measurements say that a virtual machine costs, as a
 //! range with its sources, and declines where nobody published a figure.
 //!
 //! This crate imports nothing else of the workspace: the lab hands over a directory, an init and
@@ -12,10 +12,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accel;
 pub mod error;
 pub mod guest;
 pub mod initramfs;
 pub mod kernel;
+pub mod model;
 pub mod qemu;
 
 pub use error::{Error, Result};

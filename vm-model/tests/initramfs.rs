@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use vm_model::Error;
@@ -166,55 +164,4 @@ fn a_full_disk_is_an_error_with_a_remedy() {
         .unwrap_err();
     assert!(error.hint().unwrap().contains("free some space"), "{error}");
     assert!(!path.is_symlink());
-}
-
-#[test]
-fn a_foreign_reader_makes_the_same_tree() {
-    let original = tree();
-    let mut archive = Archive::new();
-    archive.add_tree(original.path(), "").unwrap();
-    // busybox and GNU cpio take the same options; either will do.
-    let readers: [&[&str]; 2] = [&["cpio"], &["busybox", "cpio"]];
-    let Some(copy) = readers
-        .iter()
-        .find_map(|reader| extracted(reader, &archive))
-    else {
-        eprintln!("skipped: neither cpio nor busybox is installed");
-        return;
-    };
-    let (program, same) = (
-        copy.path().join("program"),
-        copy.path().join("lib/deep/same"),
-    );
-    assert_eq!(fs::read(&program).unwrap(), b"#!code");
-    let [program, same] = [program, same].map(|path| fs::metadata(path).unwrap());
-    assert_eq!(program.ino(), same.ino(), "two names of one file");
-    assert_eq!(program.permissions().mode() & 0o7777, 0o755);
-    let link = fs::read_link(copy.path().join("lib/dangling")).unwrap();
-    assert_eq!(link, Path::new("/nowhere"));
-}
-
-/// What a foreign program extracts, or nothing if it is not installed.
-fn extracted(reader: &[&str], archive: &Archive) -> Option<tempfile::TempDir> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = Command::new(reader[0])
-        .args(&reader[1..])
-        .arg("-id")
-        .current_dir(dir.path())
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    child
-        .stdin
-        .take()?
-        .write_all(&archive.to_bytes().unwrap())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(dir)
 }

@@ -31,7 +31,7 @@ const MODULES: [&str; 10] = [
     "failover",
     "virtio_rng",
     "kvm",
-    "kvm-amd",
+    "kvm_amd",
 ];
 
 const NO_APT: &str = "where there is no apt, take the host's own kernel: \
@@ -275,7 +275,9 @@ fn keep_modules(from: &Path, staged: &Path) -> Result<Vec<PathBuf>> {
                 .to_string_lossy()
                 .into_owned();
             let wanted = MODULES.iter().any(|module| {
-                name.strip_prefix(module)
+                // A file may be called virtio-rng.ko, and its module virtio_rng.
+                name.replace('-', "_")
+                    .strip_prefix(module)
                     .is_some_and(|rest| rest.starts_with(".ko"))
             });
             if wanted && let Ok(relative) = path.strip_prefix(from) {

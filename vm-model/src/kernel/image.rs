@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// How an ELF file begins.
 pub(super) const ELF: &[u8] = b"\x7fELF";
 
+/// The release of an image that does not say.
+pub(super) const UNNAMED: &str = "unnamed";
+
 /// The `magic` of the setup header, at 0x202.
 const MAGIC: &[u8] = b"HdrS";
 
@@ -64,7 +67,7 @@ impl Header {
             .next()
             .unwrap_or_default();
         match String::from_utf8_lossy(text).into_owned() {
-            release if self.release_at == 0 || release.is_empty() => "unnamed".to_owned(),
+            release if self.release_at == 0 || release.is_empty() => UNNAMED.to_owned(),
             release => release,
         }
     }
@@ -118,6 +121,6 @@ pub(super) fn unpack(kernel: &Kernel, dir: &Path) -> Result<Kernel> {
     if !elf.starts_with(ELF) {
         return Err(refused("its compressed part holds no ELF image"));
     }
-    super::fetch::write_whole(&target, &elf)?;
+    super::write_whole(&target, &elf)?;
     Ok(found(&target, elf.len() as u64))
 }

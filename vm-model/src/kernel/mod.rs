@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+pub(crate) use fetch::write_whole;
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
 
@@ -85,7 +86,7 @@ impl Kernel {
     }
 
     /// The same kernel without its compression, as an ELF image in `dir`, where the format is one
-    /// that this crate unpacks (LZ4: Debian's cloud kernel, Ubuntu's); else the kernel itself.
+    /// that this crate unpacks (LZ4, as Debian's cloud kernel); else the kernel itself.
     ///
     /// Unpacking happens once; later calls find the file. Skipping the kernel's own decompression
     /// is the largest single saving in an emulated boot.

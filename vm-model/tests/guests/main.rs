@@ -4,6 +4,7 @@
 //! fail on demand.
 
 mod failures;
+mod foreign;
 mod real;
 mod setting;
 
@@ -12,6 +13,7 @@ use libtest_mimic::Arguments;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = failures::trials();
+    trials.extend(foreign::trials());
     trials.extend(real::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

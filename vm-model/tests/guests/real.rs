@@ -1,11 +1,12 @@
 //! Real guests under the translator, which works on every machine that has QEMU.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use vm_model::Error;
+use vm_model::accel::{self, CacheKey};
 
-use crate::setting::{real, real_guest};
+use crate::setting::{real, real_guest, trial};
 
 /// Far more than a boot takes, also on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -13,7 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 4] = [
         (
             "a_guest_boots_holds_and_powers_off",
             a_guest_boots_holds_and_powers_off,
@@ -23,16 +24,18 @@ pub(crate) fn trials() -> Vec<Trial> {
             a_dead_init_is_a_panic,
         ),
         (
+            "the_probe_of_kvm_answers_within_its_bound",
+            the_probe_answers_within_its_bound,
+        ),
+        (
             "a_guest_without_its_program_powers_off_early",
             a_missing_program_is_an_early_end,
         ),
     ];
     let missing = real().err();
-    let trial = |(name, test): (&str, Test)| match &missing {
-        None => Trial::test(name, test),
-        Some(why) => Trial::test(format!("{name} (ignored: {why})"), test).with_ignored_flag(true),
-    };
-    tests.map(trial).into()
+    tests
+        .map(|(name, test)| trial(name, missing.clone(), test))
+        .into()
 }
 
 fn a_guest_boots_holds_and_powers_off() -> Result<(), Failed> {
@@ -69,5 +72,29 @@ fn a_missing_program_is_an_early_end() -> Result<(), Failed> {
     let (_dir, guest) = real_guest(&["guest", "/no-such-program", "hold"]);
     let error = guest.boot_with_retries(LONG, 3).unwrap_err();
     assert!(error.to_string().contains("too early"), "{error}");
+    Ok(())
+}
+
+fn the_probe_answers_within_its_bound() -> Result<(), Failed> {
+    let (dir, guest) = real_guest(&["guest", "/true", "exit"]);
+    let bound = Duration::from_secs(3);
+    let before = Instant::now();
+    let choice = accel::probe(&guest, bound)?;
+    assert!(
+        before.elapsed() < bound + Duration::from_secs(2),
+        "it took {:?}",
+        before.elapsed()
+    );
+    assert!(!choice.why.is_empty());
+    if choice.kvm() {
+        guest
+            .clone()
+            .accel(choice.accel)
+            .start()?
+            .wait_ready(LONG)?;
+    }
+    let key = CacheKey::of(&guest)?;
+    key.store(dir.path(), &choice)?;
+    assert_eq!(key.load(dir.path()), Some(choice));
     Ok(())
 }

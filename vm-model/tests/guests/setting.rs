@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 use vm_model::guest::Guest;
 use vm_model::initramfs::Archive;
@@ -99,4 +100,16 @@ pub(crate) fn scripted_guest(body: &str) -> (TempDir, Guest) {
         script.as_str(),
     ]);
     (dir, guest)
+}
+
+/// A test that is run, or reported as ignored where something is missing.
+pub(crate) fn trial(
+    name: &str,
+    missing: Option<String>,
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    match missing {
+        None => Trial::test(name, test),
+        Some(why) => Trial::test(format!("{name} (ignored: {why})"), test).with_ignored_flag(true),
+    }
 }
