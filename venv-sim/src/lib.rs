@@ -1,1 +1,40 @@
 //! Real PEP 405 virtual environments, made fast.
+//!
+//! A virtual environment isolates less than its name says: it is a directory in which Python
+//! looks for packages first. This crate makes such directories so that CPython, pip and the
+//! user's shell accept them as their own, and makes them in about a millisecond, by
+//!
+//! 1. asking an interpreter about itself once, and remembering the answer ([`discover`]),
+//! 2. sharing what is the same in every environment by hard link ([`Cache`]),
+//! 3. building beside the destination and renaming into place ([`create`]), so that no half
+//!    environment is ever seen under the name asked for.
+//!
+//! ```no_run
+//! let python = venv_sim::discover(Some("3.11"))?;
+//! println!("{}: {}", python.executable.display(), python.why());
+//! let made = venv_sim::create(".venv".as_ref(), &python, &venv_sim::Options::default())?;
+//! println!("{}", made.python.display());
+//! # Ok::<(), venv_sim::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod activation;
+mod ask;
+mod cache;
+mod config;
+mod create;
+mod discover;
+mod environment;
+mod error;
+mod facts;
+mod interpreter;
+mod pyenv;
+mod staging;
+
+pub use cache::Cache;
+pub use create::{Options, create};
+pub use discover::{Candidate, Origin, Search, discover, interpreters};
+pub use environment::Environment;
+pub use error::{Error, Result};
+pub use interpreter::Interpreter;

@@ -1,0 +1,121 @@
+//! Where this crate keeps what it would otherwise find out or write again: a directory of the
+//! user's own, whose loss costs only time.
+//!
+//! Nothing in it is trusted because of its name. Under sudo, HOME may still name the user's
+//! directory: a file that belongs to someone else is as good as absent.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::unistd::geteuid;
+
+/// The directory for remembered interpreter facts and shared activation files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    directory: Option<PathBuf>,
+}
+
+impl Cache {
+    /// The user's: `$XDG_CACHE_HOME/isolab`, else `~/.cache/isolab`; none where neither
+    /// variable holds an absolute path.
+    ///
+    /// Source: XDG Base Directory Specification.
+    #[must_use]
+    pub fn of_user() -> Self {
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let base =
+            absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        Self {
+            directory: base.map(|base| base.join("isolab")),
+        }
+    }
+
+    /// In `directory`, which is made when first needed.
+    #[must_use]
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: Some(directory.into()),
+        }
+    }
+
+    /// No cache: interpreters are asked each time, and nothing is shared.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { directory: None }
+    }
+
+    /// The path of `name` in the cache.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.directory
+            .as_ref()
+            .map(|directory| directory.join(name))
+    }
+
+    /// The content of `name`, if it is there, ours, and not absurdly long.
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        const LONGEST: u64 = 64 * 1024;
+        let file = File::open(self.path(name)?).ok()?;
+        is_ours(&file.metadata().ok()?).then_some(())?;
+        let mut content = Vec::new();
+        file.take(LONGEST).read_to_end(&mut content).ok()?;
+        Some(content)
+    }
+
+    /// Puts `content` at `name` in one step: a reader sees all of it or none.
+    pub(crate) fn write(&self, name: &str, content: &[u8], mode: u32) -> io::Result<()> {
+        self.write_then(name, content, mode, |_| Ok(()))
+    }
+
+    /// As [`Cache::write`], with `finish` applied before the file gets its name.
+    pub(crate) fn write_then(
+        &self,
+        name: &str,
+        content: &[u8],
+        mode: u32,
+        finish: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let path = self.path(name).ok_or(io::ErrorKind::NotFound)?;
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let temporary = directory.join(format!(".new-{}-{count}", process::id()));
+        // What a killed process of the same number left behind.
+        let _ = fs::remove_file(&temporary);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(content).and_then(|()| finish(&file)))
+            .and_then(|()| fs::rename(&temporary, &path));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+}
+
+/// Whether only the current user (or root) can have written this file.
+pub(crate) fn is_ours(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+/// A short name for `bytes`: FNV-1a, 64 bits. Names only, nothing is secured by it.
+pub(crate) fn name_of(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

@@ -1,0 +1,85 @@
+//! An environment that exists.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// A virtual environment on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Environment {
+    /// Its directory, absolute: `sys.prefix` inside it.
+    pub dir: PathBuf,
+    /// Its interpreter, `bin/python`.
+    pub python: PathBuf,
+    /// Where its packages go, absolute.
+    pub site_packages: PathBuf,
+    /// Major and minor version of its Python.
+    pub version: (u8, u8),
+    /// The directory of the interpreter that it was made for, as `pyvenv.cfg` says.
+    pub home: PathBuf,
+    /// Whether it also sees the packages of that interpreter.
+    pub system_site_packages: bool,
+    /// The name shown when it is active, if not the directory's.
+    pub prompt: Option<String>,
+}
+
+impl Environment {
+    /// Reads the environment at `dir`, whoever made it.
+    ///
+    /// # Errors
+    /// [`Error::NotAnEnvironment`] if there is no `pyvenv.cfg` with a `home` and a version, or no
+    /// `bin/python` that leads to a program: the interpreter it was made for may be gone.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let dir = std::path::absolute(dir).map_err(Error::io("find", dir))?;
+        let refused = |cause: String| Error::NotAnEnvironment {
+            dir: dir.clone(),
+            cause,
+        };
+        let config = Config::read(&dir).map_err(|error| refused(error.to_string()))?;
+        let home = config
+            .get("home")
+            .ok_or_else(|| refused("its pyvenv.cfg has no `home`".into()))?;
+        let version = config.version();
+        let version = version.ok_or_else(|| refused("its pyvenv.cfg has no `version`".into()))?;
+        let python = dir.join("bin/python");
+        if !python.is_file() {
+            let cause = if python.is_symlink() {
+                format!("its interpreter, once in {home}, is gone")
+            } else {
+                "it has no bin/python".to_owned()
+            };
+            return Err(refused(cause));
+        }
+        let site_packages = site_packages(&dir, version)
+            .ok_or_else(|| refused("it has no site-packages".into()))?;
+        Ok(Self {
+            python,
+            site_packages,
+            version,
+            home: home.into(),
+            system_site_packages: config
+                .get("include-system-site-packages")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            prompt: config.prompt(),
+            dir,
+        })
+    }
+}
+
+/// CPython's place, its free-threaded build's, PyPy's, old PyPy's.
+fn site_packages(dir: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
+    let version = format!("{major}.{minor}");
+    let names = [
+        format!("lib/python{version}"),
+        format!("lib/python{version}t"),
+        format!("lib/pypy{version}"),
+        ".".into(),
+    ];
+    let mut places = names.into_iter().map(|name| match name.as_str() {
+        "." => dir.join("site-packages"),
+        name => dir.join(name).join("site-packages"),
+    });
+    places.find(|place| place.is_dir())
+}

@@ -1,0 +1,148 @@
+//! What can go wrong, grouped by what the caller can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an interpreter or an environment cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No interpreter answers the request.
+    #[error("cannot find {request}: {}", describe(tried))]
+    NoInterpreter {
+        /// What was asked for, in words.
+        request: String,
+        /// What was tried, and why each was refused.
+        tried: Vec<String>,
+    },
+
+    /// The file does not behave as a Python interpreter.
+    #[error("cannot use {} as a Python interpreter: {cause}", path.display())]
+    NotAnInterpreter {
+        /// The file that was run.
+        path: PathBuf,
+        /// What it did instead of answering.
+        cause: String,
+    },
+
+    /// A Python whose environments PEP 405 does not describe.
+    #[error("cannot make an environment for Python {version} ({}): {cause}", path.display())]
+    UnsupportedPython {
+        /// The interpreter.
+        path: PathBuf,
+        /// Its version, as it says.
+        version: String,
+        /// What it lacks.
+        cause: &'static str,
+    },
+
+    /// An environment cannot lie there, whatever is there now.
+    #[error("cannot create an environment at {}: {cause}", dir.display())]
+    BadLocation {
+        /// The destination.
+        dir: PathBuf,
+        /// What forbids it.
+        cause: &'static str,
+    },
+
+    /// Something lies there that must not be replaced.
+    #[error("cannot create an environment at {}: {what} is there", dir.display())]
+    Occupied {
+        /// The destination.
+        dir: PathBuf,
+        /// What lies there.
+        what: &'static str,
+        /// Whether [`Options::clear`](crate::Options::clear) would replace it.
+        clearable: bool,
+    },
+
+    /// Another process is at work on the same destination.
+    #[error("cannot create an environment at {}: another process is creating it", dir.display())]
+    Busy {
+        /// The destination.
+        dir: PathBuf,
+    },
+
+    /// A value that `pyvenv.cfg`, a file of lines, cannot hold.
+    #[error("cannot write {what} {value:?} to pyvenv.cfg: {cause}")]
+    Unwritable {
+        /// Which value.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// What it holds that cannot be written.
+        cause: &'static str,
+    },
+
+    /// The directory is not an environment.
+    #[error("cannot open {} as a virtual environment: {cause}", dir.display())]
+    NotAnEnvironment {
+        /// The directory.
+        dir: PathBuf,
+        /// What is missing.
+        cause: String,
+    },
+
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+fn describe(tried: &[String]) -> String {
+    if tried.is_empty() {
+        "none found on PATH, under pyenv or in /usr/bin".to_owned()
+    } else {
+        tried.join("; ")
+    }
+}
+
+impl Error {
+    /// What to do about it, where there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoInterpreter { .. } => {
+                "install one (Debian, Ubuntu: `apt install python3`; any version: `pyenv install`) \
+                 or give the path of one"
+            }
+            Self::NotAnInterpreter { .. } => {
+                "give the path of a real `pythonX.Y`; running it with `-I -S -c 'print(1)'` shows what it does"
+            }
+            Self::UnsupportedPython { .. } => "ask for Python 3.3 or later",
+            Self::BadLocation { .. } => "choose another directory",
+            Self::Occupied {
+                clearable: true, ..
+            } => "`clear` replaces it; packages installed in it are lost",
+            Self::Occupied { .. } => "choose another directory, or move this one away first",
+            Self::Busy { .. } => "wait for it to finish, then look whether it is what you want",
+            Self::Unwritable {
+                what: "the prompt", ..
+            } => "choose a prompt of one line",
+            Self::Unwritable { .. } => "use an interpreter whose path is plain text of one line",
+            Self::NotAnEnvironment { .. } => "create it first, or name the directory above `bin/`",
+            Self::Io { .. } => return None,
+        })
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

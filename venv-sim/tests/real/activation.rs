@@ -1,0 +1,432 @@
+//! Activation in each shell: it works under any name, runs nothing, and leaves no trace.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+use venv_sim::{Options, create};
+
+use crate::machine::{any_python, expect, options, output, program, scratch, trial};
+
+/// Names that a script must take as they are. Each would leave a file `owned` if it were run.
+const NAMES: [&[u8]; 14] = [
+    b"plain",
+    b"two words  and more ",
+    b"it's \"quoted\"",
+    b"$(touch owned)",
+    b"`touch owned`",
+    b"';touch owned;'",
+    b"\";touch owned;\"",
+    b"a\ntouch owned\n\nb\n",
+    b"$HOME ${PATH} $$ !! !x %n %(!.a.b) \\n \\u \\",
+    b"-n",
+    b"* ? [a] {b,c} ~ # & | < >",
+    "ünï ☃ 環境".as_bytes(),
+    b"'\n'\\''\n\\",
+    b"(x) & touch owned &",
+];
+
+/// How a shell is told what the test does.
+struct Shell {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    script: &'static str,
+    body: &'static str,
+}
+
+const POSIX: &str = r#"
+set -eu
+PS1='before> '
+"$SEE" "$OUT.before"
+. bin/activate
+"$SEE" "$OUT.active"
+printf %s "$PS1" >"$OUT.prompt"
+deactivate
+"$SEE" "$OUT.after"
+printf %s "$PS1" >"$OUT.prompt.after"
+case $(command -v deactivate || :) in ?*) echo 'deactivate is left' >&2; exit 1;; esac
+"#;
+const CSH: &str = r#"
+set prompt = 'before> '
+$SEE:q $OUT.before
+source bin/activate.csh
+$SEE:q $OUT.active
+printf %s $prompt:q >$OUT.prompt
+deactivate
+$SEE:q $OUT.after
+printf %s $prompt:q >$OUT.prompt.after
+"#;
+const FISH: &str = r#"
+function fish_prompt; printf 'before> '; end
+$SEE $OUT.before
+source bin/activate.fish; or exit 1
+$SEE $OUT.active
+fish_prompt >$OUT.prompt
+deactivate
+$SEE $OUT.after
+fish_prompt >$OUT.prompt.after
+functions -q deactivate; and exit 1
+exit 0
+"#;
+
+const SHELLS: [Shell; 9] = [
+    Shell {
+        name: "sh",
+        arguments: &[],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "bash",
+        arguments: &["--norc"],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "dash",
+        arguments: &[],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "zsh",
+        arguments: &["-f"],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "mksh",
+        arguments: &[],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "busybox",
+        arguments: &["ash"],
+        script: "activate",
+        body: POSIX,
+    },
+    Shell {
+        name: "tcsh",
+        arguments: &["-f"],
+        script: "activate.csh",
+        body: CSH,
+    },
+    Shell {
+        name: "bsd-csh",
+        arguments: &["-f"],
+        script: "activate.csh",
+        body: CSH,
+    },
+    Shell {
+        name: "fish",
+        arguments: &["--no-config"],
+        script: "activate.fish",
+        body: FISH,
+    },
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for shell in &SHELLS {
+        let missing = match (program(shell.name), any_python()) {
+            (None, _) => Some(format!("no {} here", shell.name)),
+            (_, Err(why)) => Some(why),
+            _ => None,
+        };
+        let name = shell.name.replace('-', "_");
+        let any = move || any_name(shell);
+        trials.push(trial(
+            format!("{name}_activates_under_any_name_and_restores"),
+            missing.clone(),
+            any,
+        ));
+        let prompt = move || prompt_asked_for(shell);
+        trials.push(trial(
+            format!("{name}_shows_the_prompt_asked_for"),
+            missing.clone(),
+            prompt,
+        ));
+        let nested = move || second_replaces_first(shell);
+        trials.push(trial(
+            format!("{name}_activates_a_second_in_place_of_the_first"),
+            missing.clone(),
+            nested,
+        ));
+        if shell.script == "activate" {
+            let odd = move || odd_settings(shell);
+            trials.push(trial(
+                format!("{name}_activates_under_odd_settings"),
+                missing,
+                odd,
+            ));
+        }
+    }
+    trials
+}
+
+/// A program that writes its environment, each entry ended by a zero byte.
+const SEE: &str = "#!/bin/sh\nexec /usr/bin/env -0 >\"$1\"\n";
+
+struct Seen {
+    entries: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Seen {
+    fn read(path: &Path) -> Result<Self, Failed> {
+        let content = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut entries: Vec<_> = content
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| {
+                let equals = entry.iter().position(|byte| *byte == b'=')?;
+                Some((entry[..equals].to_owned(), entry[equals + 1..].to_owned()))
+            })
+            // What shells set as they go, activated or not.
+            .filter(|(name, _)| {
+                !matches!(
+                    name.as_slice(),
+                    b"_" | b"PWD" | b"OLDPWD" | b"SHLVL" | b"OUT"
+                )
+            })
+            .collect();
+        entries.sort();
+        Ok(Self { entries })
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let found = self
+            .entries
+            .iter()
+            .find(|(known, _)| known == name.as_bytes());
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
+/// Runs `body` in the shell, in `dir`, and gives the path on which what it saw begins.
+fn run(
+    shell: &Shell,
+    dir: &Path,
+    outside: &Path,
+    body: &str,
+) -> Result<std::path::PathBuf, Failed> {
+    let see = outside.join("see");
+    fs::write(&see, SEE)?;
+    fs::set_permissions(&see, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let file = outside.join("body");
+    fs::write(&file, body)?;
+    let out = outside.join("seen");
+    let home = outside.join("home");
+    fs::create_dir_all(&home)?;
+    let mut command = Command::new(program(shell.name).ok_or("the shell is gone")?);
+    command
+        .args(shell.arguments)
+        .arg(&file)
+        .current_dir(dir)
+        .env_clear();
+    command
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("HOME", &home)
+        .env("LANG", "C.UTF-8");
+    command
+        .env("PYTHONHOME", "/py home")
+        .env("SEE", &see)
+        .env("OUT", &out);
+    output(&mut command)?;
+    Ok(out)
+}
+
+fn suffixed(out: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut path = out.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+fn any_name(shell: &Shell) -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    for name in NAMES {
+        let (scratch, outside) = (scratch(), scratch());
+        let dir = scratch.path().join(OsStr::from_bytes(name));
+        create(&dir, &interpreter, &options())?;
+        let about = |what: &str| format!("{what} in {:?}", String::from_utf8_lossy(name));
+        let out = run(shell, &dir, outside.path(), shell.body).map_err(|failed| {
+            Failed::from(format!(
+                "{}: {}",
+                about("script"),
+                failed.message().unwrap_or_default()
+            ))
+        })?;
+
+        let before = Seen::read(&suffixed(&out, ".before"))?;
+        let active = Seen::read(&suffixed(&out, ".active"))?;
+        let after = Seen::read(&suffixed(&out, ".after"))?;
+        expect(
+            &about("VIRTUAL_ENV"),
+            &active.get("VIRTUAL_ENV"),
+            &Some(dir.as_os_str().as_bytes()),
+        )?;
+        expect(
+            &about("VIRTUAL_ENV_PROMPT"),
+            &active.get("VIRTUAL_ENV_PROMPT"),
+            &Some(name),
+        )?;
+        let mut path = dir.join("bin").into_os_string();
+        path.push(":/usr/local/bin:/usr/bin:/bin");
+        expect(&about("PATH"), &active.get("PATH"), &Some(path.as_bytes()))?;
+        expect(&about("PYTHONHOME"), &active.get("PYTHONHOME"), &None)?;
+        expect(&about("after"), &after.entries, &before.entries)?;
+
+        let prompt = fs::read(suffixed(&out, ".prompt"))?;
+        let shown = String::from_utf8_lossy(&prompt).into_owned();
+        expect(
+            &about("prompt"),
+            &(shown.starts_with('(') && shown.ends_with(") before> ")),
+            &true,
+        )?;
+        expect(
+            &about("prompt's lines"),
+            &shown.chars().any(char::is_control),
+            &false,
+        )?;
+        if shell.script != "activate.fish" {
+            // fish does not read its prompt as code.
+            expect(
+                &about("what the shell expands"),
+                &shown.contains(['$', '`', '!', '%', '\\']),
+                &false,
+            )?;
+        }
+        expect(
+            &about("prompt after"),
+            &fs::read(suffixed(&out, ".prompt.after"))?,
+            &b"before> ".to_vec(),
+        )?;
+        for place in [&dir, scratch.path(), outside.path()] {
+            expect(&about("run as code"), &place.join("owned").exists(), &false)?;
+        }
+    }
+    Ok(())
+}
+
+fn prompt_asked_for(shell: &Shell) -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    for prompt in [
+        "my project",
+        "it's",
+        "both ' and \"",
+        "a\\b \\' \\\\",
+        "☃ $(touch owned) %n",
+        "'",
+        "x = 'y'",
+    ] {
+        let (scratch, outside) = (scratch(), scratch());
+        let dir = scratch.path().join("env");
+        create(
+            &dir,
+            &interpreter,
+            &Options {
+                prompt: Some(prompt.to_owned()),
+                ..options()
+            },
+        )?;
+        let out = run(shell, &dir, outside.path(), shell.body)?;
+        let active = Seen::read(&suffixed(&out, ".active"))?;
+        expect(
+            prompt,
+            &active
+                .get("VIRTUAL_ENV_PROMPT")
+                .map(String::from_utf8_lossy),
+            &Some(prompt.into()),
+        )?;
+        expect("run as code", &dir.join("owned").exists(), &false)?;
+    }
+    Ok(())
+}
+
+fn second_replaces_first(shell: &Shell) -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    let (scratch, outside) = (scratch(), scratch());
+    let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+    create(&one, &interpreter, &options())?;
+    create(&two, &interpreter, &options())?;
+    let verb = if shell.script == "activate" {
+        "."
+    } else {
+        "source"
+    };
+    let first = format!("{verb} bin/{}", shell.script);
+    let second = format!("{first}\n{verb} ../two/bin/{}", shell.script);
+    let out = run(
+        shell,
+        &one,
+        outside.path(),
+        &shell.body.replacen(&first, &second, 1),
+    )?;
+    let active = Seen::read(&suffixed(&out, ".active"))?;
+    expect(
+        "VIRTUAL_ENV",
+        &active.get("VIRTUAL_ENV"),
+        &Some(two.as_os_str().as_bytes()),
+    )?;
+    let path = String::from_utf8_lossy(active.get("PATH").unwrap_or_default()).into_owned();
+    expect("the first on PATH", &path.contains("/one/bin"), &false)?;
+    expect(
+        "prompt",
+        &fs::read(suffixed(&out, ".prompt"))?,
+        &b"(two) before> ".to_vec(),
+    )?;
+    let (before, after) = (
+        Seen::read(&suffixed(&out, ".before"))?,
+        Seen::read(&suffixed(&out, ".after"))?,
+    );
+    expect("after", &after.entries, &before.entries)
+}
+
+/// A path in other forms, a subshell, a function, a `cd` that is the user's own.
+fn odd_settings(shell: &Shell) -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    let common = [
+        ". ./bin/activate",
+        "cd bin; . ./activate; cd ..",
+        "cd bin; CDPATH=/usr:/tmp; . ../bin/activate; unset CDPATH; cd ..",
+        "cd() { echo elsewhere; }; . bin/activate; unset -f cd",
+        "set -f; . bin/activate; set +f",
+        "IFS=/x; . bin/activate; unset IFS",
+        "f() { . bin/activate; }; f; unset -f f",
+        "unset PS1; . bin/activate; PS1='before> '",
+        "( . bin/activate; [ \"$VIRTUAL_ENV\" = \"$(pwd)\" ] ); . bin/activate",
+        "exec 9</dev/null; . bin/activate; exec 9<&-",
+    ];
+    let own: &[&str] = match shell.name {
+        "bash" => &[
+            "set -o posix; . bin/activate",
+            "source bin/activate",
+            "shopt -u promptvars; . bin/activate",
+        ],
+        "zsh" => &[
+            "setopt ksh_arrays; . bin/activate; unsetopt ksh_arrays",
+            "setopt no_function_argzero sh_word_split extended_glob; . bin/activate",
+            "setopt no_eval_lineno; . bin/activate",
+            "emulate sh; . bin/activate",
+        ],
+        _ => &[],
+    };
+    for odd in common.iter().chain(own) {
+        let (scratch, outside) = (scratch(), scratch());
+        let dir = scratch.path().join("env");
+        create(&dir, &interpreter, &options())?;
+        let body = shell.body.replacen(". bin/activate", odd, 1);
+        let out = run(shell, &dir, outside.path(), &body).map_err(|failed| {
+            Failed::from(format!("{odd}: {}", failed.message().unwrap_or_default()))
+        })?;
+        let active = Seen::read(&suffixed(&out, ".active"))?;
+        expect(
+            odd,
+            &active.get("VIRTUAL_ENV"),
+            &Some(dir.as_os_str().as_bytes()),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! Environments under the real interpreters and shells of this machine.
+//!
+//! What is not installed here is reported as ignored, with the reason, never as passed.
+
+mod activation;
+mod creation;
+mod discovery;
+mod machine;
+mod python;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The child of the test that kills creations at random moments.
+    if let Some(dir) = std::env::var_os(creation::CHILD) {
+        return creation::create_for_ever(dir.as_ref());
+    }
+    let arguments = libtest_mimic::Arguments::from_args();
+    // The one that waits ten seconds first, so that others run beside it.
+    let mut trials = discovery::trials();
+    trials.extend(python::trials());
+    trials.extend(activation::trials());
+    trials.extend(creation::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
