@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod closure;
+pub mod doctor;
+pub mod environment;
 pub mod footprint;
 pub mod interrupt;
 pub mod observation;

@@ -1,0 +1,307 @@
+//! Why the kernel refuses a namespace, or something in one.
+//!
+//! `EPERM` has a dozen reasons and the kernel names none, so the policies that
+//! are in force decide, the most specific first.
+
+use nix::errno::Errno;
+
+use super::super::facts::{Facts, Outcome};
+use super::super::stage::{Stage, Step};
+use super::Finding;
+use super::remedy::{Remedy, confinement, sudo, sysctl, sysctl_of_host};
+
+/// The stage that a step belongs to. A probe repeats the steps before its own;
+/// one that stops at such a step has not failed, but was not tried.
+fn owner(step: Step, asked: Stage) -> Stage {
+    match step {
+        Step::Unshare | Step::Capability => Stage::UserNamespace,
+        Step::IdMap => Stage::IdMap,
+        Step::Mount | Step::PivotRoot => Stage::MountNamespace,
+        Step::FurtherNamespace if asked == Stage::Overlay => Stage::MountNamespace,
+        _ => asked,
+    }
+}
+
+pub(super) fn judge(facts: &Facts, stage: Stage) -> Finding {
+    match facts.probes.get(&stage) {
+        None => Finding::not_tried(stage, stage),
+        Some(Outcome::Works { detail }) => Finding::works(stage, detail.clone()),
+        Some(Outcome::Failed {
+            step,
+            errno,
+            detail,
+        }) => {
+            let owner = owner(*step, stage);
+            if owner != stage && !works(facts, owner) {
+                return Finding::not_tried(stage, owner);
+            }
+            let refused = refusal(*step, *errno);
+            let (cause, remedies) = explain(facts, stage, *step, Errno::from_raw(*errno), detail);
+            Finding::fails(stage, refused, cause, remedies)
+        }
+        Some(unusual) => super::unusual(stage, unusual, facts),
+    }
+}
+
+fn works(facts: &Facts, stage: Stage) -> bool {
+    matches!(facts.probes.get(&stage), Some(Outcome::Works { .. }))
+}
+
+/// `cannot mount a fresh /proc: EPERM`.
+pub(super) fn refusal(step: Step, errno: i32) -> String {
+    match errno {
+        0 => format!("cannot {}", step.attempt()),
+        errno => format!("cannot {}: {:?}", step.attempt(), Errno::from_raw(errno)),
+    }
+}
+
+type Explained = (String, Vec<Remedy>);
+
+fn explain(facts: &Facts, stage: Stage, step: Step, errno: Errno, detail: &str) -> Explained {
+    let refused = matches!(errno, Errno::EPERM | Errno::EACCES);
+    if facts.machine.wsl == Some(1) {
+        return wsl1(facts);
+    }
+    match step {
+        Step::Unshare => user_namespace(facts, errno),
+        Step::Capability | Step::IdMap if refused => vanished_capabilities(facts),
+        Step::ProcMount if refused && !facts.policy.over_proc.is_empty() => masked_proc(facts),
+        Step::OverlayMount if errno == Errno::ENODEV => (
+            "this kernel has no overlay".to_owned(),
+            vec![Remedy::run(
+                "",
+                [format!("{}modprobe overlay", sudo(&facts.machine))],
+            )],
+        ),
+        Step::OverlayMount | Step::CopyUp => (
+            format!(
+                "kernel {} lets a user namespace mount no overlay (5.11 and later do); \
+                 each root file system is then a full copy",
+                facts.machine.kernel
+            ),
+            Vec::new(),
+        ),
+        Step::Filter => (
+            format!("this kernel filters no system calls ({detail})"),
+            vec![Remedy::run(
+                "see whether it was built with CONFIG_SECCOMP_FILTER",
+                ["grep SECCOMP_FILTER /boot/config-$(uname -r)"],
+            )],
+        ),
+        Step::PivotRoot if errno == Errno::EINVAL => (
+            "the root directory is the initial ram disk, which cannot be pivoted away".to_owned(),
+            vec![Remedy::run(
+                "from a shell on a root of its own",
+                ["unshare --mount --root=/ isolab doctor"],
+            )],
+        ),
+        Step::FurtherNamespace if errno == Errno::ENOSPC => (
+            format!("a limit on namespaces (sysctl user.max_*_namespaces) is reached: {detail}"),
+            vec![Remedy::run(
+                "see which",
+                ["sysctl -a | grep max_.*_namespaces"],
+            )],
+        ),
+        Step::FurtherNamespace if errno == Errno::EINVAL => (
+            format!(
+                "kernel {} was built without it: {detail}",
+                facts.machine.kernel
+            ),
+            Vec::new(),
+        ),
+        _ if refused => confined(facts, stage),
+        _ => (
+            format!("the kernel says {} ({detail})", errno.desc()),
+            Vec::new(),
+        ),
+    }
+}
+
+/// Why there is no user namespace at all.
+fn user_namespace(facts: &Facts, errno: Errno) -> Explained {
+    let (machine, policy) = (&facts.machine, &facts.policy);
+    match errno {
+        Errno::ENOSPC | Errno::EUSERS if policy.max_user_namespaces == Some(0) => (
+            "user.max_user_namespaces is 0: nobody may create one".to_owned(),
+            sysctl_of_host(machine, "user.max_user_namespaces", "15000"),
+        ),
+        Errno::ENOSPC | Errno::EUSERS => (
+            "as many user namespaces exist as are allowed, here or in a namespace around this \
+             one, or 32 of them are nested"
+                .to_owned(),
+            sysctl_of_host(machine, "user.max_user_namespaces", "15000"),
+        ),
+        Errno::EINVAL | Errno::ENOSYS => (
+            format!("kernel {} has no user namespaces", machine.kernel),
+            vec![Remedy::run(
+                "see whether it was built with CONFIG_USER_NS",
+                ["grep USER_NS /boot/config-$(uname -r)"],
+            )],
+        ),
+        _ if policy.unprivileged_userns_clone == Some(0) && !machine.root => (
+            "kernel.unprivileged_userns_clone is 0: only root may create one".to_owned(),
+            sysctl_of_host(machine, "kernel.unprivileged_userns_clone", "1"),
+        ),
+        _ if machine.chroot => (
+            "this shell runs in a chroot, and a chroot may create none, lest it leave its root \
+             by one"
+                .to_owned(),
+            vec![Remedy::run(
+                "enter the directory by pivot_root instead",
+                ["bwrap --bind DIRECTORY / --proc /proc --dev /dev isolab doctor"],
+            )],
+        ),
+        _ if machine.container.is_some() || policy.seccomp_filters > 0 => (
+            format!(
+                "the seccomp filter of {} forbids unshare(CLONE_NEWUSER)",
+                around(facts)
+            ),
+            confinement(facts),
+        ),
+        _ if policy.apparmor_restrict_userns == Some(1) => apparmor(facts),
+        _ => (
+            "a security module of this kernel forbids it (AppArmor, SELinux or another)".to_owned(),
+            vec![Remedy::run(
+                "see which",
+                [
+                    "cat /sys/kernel/security/lsm".to_owned(),
+                    format!("{}dmesg | grep -iE 'denied|avc' | tail -3", sudo(machine)),
+                ],
+            )],
+        ),
+    }
+}
+
+/// The namespace was granted, and what makes it useful was not: only AppArmor
+/// does that. Ubuntu moves the process into the profile `unprivileged_userns`,
+/// which denies every capability.
+fn vanished_capabilities(facts: &Facts) -> Explained {
+    let (cause, remedies) = apparmor(facts);
+    let cause = format!("the namespace was created and its capabilities then denied: {cause}");
+    (cause, remedies)
+}
+
+fn apparmor(facts: &Facts) -> Explained {
+    let machine = &facts.machine;
+    let sudo = sudo(machine);
+    let sysctl_name = "kernel.apparmor_restrict_unprivileged_userns";
+    let cause = match facts.policy.apparmor_restrict_userns {
+        Some(1) => format!("AppArmor restricts user namespaces ({sysctl_name}=1)"),
+        _ => "AppArmor restricts user namespaces".to_owned(),
+    };
+    if machine.container.is_some() {
+        let mut remedies = sysctl_of_host(machine, sysctl_name, "0");
+        remedies.extend(confinement(facts));
+        return (cause, remedies);
+    }
+    let mut remedies = vec![Remedy::run(
+        "for this program alone",
+        [
+            format!("{sudo}tee /etc/apparmor.d/isolab <<'END'"),
+            "abi <abi/4.0>,".to_owned(),
+            format!(
+                "profile isolab \"{}\" flags=(unconfined) {{",
+                machine.program.display()
+            ),
+            "  userns,".to_owned(),
+            "}".to_owned(),
+            "END".to_owned(),
+            format!("{sudo}apparmor_parser -r /etc/apparmor.d/isolab"),
+        ],
+    )];
+    remedies.extend(
+        sysctl(machine, sysctl_name, "0")
+            .into_iter()
+            .map(|remedy| Remedy {
+                scope: format!("for every program, {}", remedy.scope),
+                ..remedy
+            }),
+    );
+    (cause, remedies)
+}
+
+/// 'Mount too revealing': a new /proc would show what the outer one hides.
+fn masked_proc(facts: &Facts) -> Explained {
+    let masks: Vec<String> = facts
+        .policy
+        .over_proc
+        .iter()
+        .take(3)
+        .map(|path| path.display().to_string())
+        .collect();
+    let remedies = match facts.machine.container.as_deref() {
+        Some(_) => confinement(facts),
+        None => vec![Remedy::run(
+            "",
+            masks
+                .iter()
+                .map(|mask| format!("{}umount {mask}", sudo(&facts.machine))),
+        )],
+    };
+    let cause = format!(
+        "parts of /proc are covered here ({}{}), and the kernel mounts no fresh one that would \
+         show them",
+        masks.join(", "),
+        if facts.policy.over_proc.len() > masks.len() {
+            ", ..."
+        } else {
+            ""
+        }
+    );
+    (cause, remedies)
+}
+
+/// Refused, with a namespace that works: something confines this process.
+fn confined(facts: &Facts, stage: Stage) -> Explained {
+    if let Some(profile) = &facts.policy.apparmor_profile {
+        return (
+            format!("the AppArmor profile {profile} forbids it"),
+            confinement(facts),
+        );
+    }
+    if facts.policy.seccomp_filters > 0 || facts.machine.container.is_some() {
+        return (
+            format!("the seccomp filter of {} forbids it", around(facts)),
+            confinement(facts),
+        );
+    }
+    if facts.policy.apparmor_restrict_userns == Some(1) {
+        return vanished_capabilities(facts);
+    }
+    (
+        format!(
+            "a security module of this kernel forbids it ({})",
+            stage.title()
+        ),
+        vec![Remedy::run(
+            "see which",
+            [format!(
+                "{}dmesg | grep -iE 'denied|avc' | tail -3",
+                sudo(&facts.machine)
+            )],
+        )],
+    )
+}
+
+/// What is around us, as far as it is known.
+fn around(facts: &Facts) -> String {
+    match facts.machine.container.as_deref() {
+        Some(engine) => format!("the {engine} container around us"),
+        None => "the sandbox around us".to_owned(),
+    }
+}
+
+fn wsl1(facts: &Facts) -> Explained {
+    let name = facts
+        .machine
+        .wsl_distribution
+        .as_deref()
+        .unwrap_or("Ubuntu");
+    (
+        "this is WSL 1, which imitates Linux and has no namespaces".to_owned(),
+        vec![Remedy::run(
+            "in PowerShell on Windows",
+            [format!("wsl --set-version {name} 2")],
+        )],
+    )
+}
