@@ -1,23 +1,32 @@
 //! What the lab measures with and does not make itself: an interpreter, the
 //! emulator, hardware virtualization and a guest's kernel.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use vm_model::accel::{self, AccelChoice, CacheKey};
+use vm_model::guest::Guest;
+use vm_model::initramfs::Archive;
+use vm_model::kernel::{self, Kernel};
+use vm_model::qemu::{self, Qemu};
+
 use super::facts::{Found, Program, Python};
 use crate::environment::bounded::{self, Ended};
-use crate::environment::tools;
+use crate::scratch::Scratch;
 
 /// The longest that an interpreter may take to import the workload's modules,
 /// from a cold disk.
 const PYTHON_BOUND: Duration = Duration::from_secs(3);
 
-/// Prints the version, and then each module of the workload that is missing.
+/// The longest that a guest may take under KVM, where a large kernel is ready
+/// in two seconds.
+const KVM_BOUND: Duration = Duration::from_secs(3);
+
+/// The static program that the build script compiled; it serves as init too.
+const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
+
+/// Prints each module of the workload, and of its environment, that is missing.
 const ASK_PYTHON: &str = "\
-import platform
-print(platform.python_version())
 for module in ('json', 'ssl', 'sqlite3', 'venv'):
     try:
         __import__(module)
@@ -29,11 +38,20 @@ fn missing<T>(why: impl Into<String>) -> Found<T> {
     Found::Missing { why: why.into() }
 }
 
-/// The interpreter that `python3` names, and what it lacks.
+/// An error's first line: some quote a console below it.
+fn refused<T>(error: &dyn std::error::Error) -> Found<T> {
+    let text = error.to_string();
+    missing(text.lines().next().unwrap_or_default())
+}
+
+/// The interpreter that environments are made for, and what it lacks.
 pub(super) fn python() -> Found<Python> {
-    let Some(path) = tools::find("python3") else {
-        return missing("no python3 is on PATH");
+    let interpreter = match venv_sim::discover(None) {
+        Ok(interpreter) => interpreter,
+        Err(error) => return refused(&error),
     };
+    let path = interpreter.executable;
+    let (major, minor, patch) = interpreter.version;
     let name = path.display().to_string();
     let mut command = Command::new(&path);
     command.args(["-I", "-c", ASK_PYTHON]);
@@ -42,14 +60,11 @@ pub(super) fn python() -> Found<Python> {
             code: Some(0),
             stdout,
             ..
-        }) => {
-            let mut lines = stdout.lines().map(str::to_owned);
-            Found::Here(Python {
-                path,
-                version: lines.next().unwrap_or_default(),
-                lacks: lines.collect(),
-            })
-        }
+        }) => Found::Here(Python {
+            path,
+            version: format!("{major}.{minor}.{patch}"),
+            lacks: stdout.lines().map(str::to_owned).collect(),
+        }),
         Ok(Ended::TimedOut) => missing(format!("{name} did not answer within 3 s")),
         Ok(Ended::Exited { stderr, .. }) => {
             let said = stderr.lines().last().unwrap_or("nothing");
@@ -61,42 +76,55 @@ pub(super) fn python() -> Found<Python> {
 
 /// The emulator, whether a guest runs under KVM, and a kernel for guests.
 pub(super) fn guests() -> (Found<Program>, Found<String>, Found<Program>) {
-    (qemu(), Found::NotAsked, guest_kernel())
+    let (qemu, kernel) = (qemu::find(), kernel::find());
+    let runs = match (&qemu, &kernel) {
+        (Ok(qemu), Ok(kernel)) => match under_kvm(qemu, kernel) {
+            Ok(choice) if choice.kvm() => Found::Here(choice.why),
+            Ok(choice) => missing(choice.why),
+            Err(error) => missing(format!("{error:#}")),
+        },
+        _ => Found::NotAsked,
+    };
+    (
+        found(qemu, |qemu| Program {
+            path: qemu.path,
+            version: qemu.version.to_string(),
+        }),
+        runs,
+        found(kernel, |kernel| Program {
+            path: kernel.path,
+            version: kernel.release,
+        }),
+    )
 }
 
-fn qemu() -> Found<Program> {
-    let Some(path) = tools::find(tools::QEMU) else {
-        return missing(format!("no {} is on PATH", tools::QEMU));
-    };
-    match tools::version(&path) {
-        Some(version) => Found::Here(Program { path, version }),
-        None => missing(format!("{} does not say its version", path.display())),
+fn found<T>(looked: vm_model::Result<T>, program: impl FnOnce(T) -> Program) -> Found<Program> {
+    match looked {
+        Ok(it) => Found::Here(program(it)),
+        Err(error) => refused(&error),
     }
 }
 
-/// The newest kernel image of the host that this user can read.
-fn guest_kernel() -> Found<Program> {
-    let mut images: Vec<PathBuf> = fs::read_dir("/boot")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
-        })
-        .collect();
-    images.sort();
-    if images.is_empty() {
-        return missing("this machine has no kernel image in /boot");
+/// Whether KVM runs this very kernel to our init. The answer is remembered for
+/// as long as nothing that bears on it changes, and shared with `compare`.
+fn under_kvm(qemu: &Qemu, kernel: &Kernel) -> anyhow::Result<AccelChoice> {
+    let scratch = Scratch::new()?;
+    let initrd = scratch.path().join("initramfs");
+    let mut archive = Archive::guest(TRUE)?;
+    archive.add_file("true", 0o755, TRUE)?;
+    archive.write_file(&initrd)?;
+    let console = scratch.path().join("console");
+    let guest =
+        Guest::new(qemu.clone(), kernel.clone(), initrd, console).args(["guest", "/true", "hold"]);
+    let key = CacheKey::of(&guest)?;
+    let directory = CacheKey::directory();
+    if let Some(choice) = directory.as_deref().and_then(|dir| key.load(dir)) {
+        return Ok(choice);
     }
-    let Some(path) = images
-        .into_iter()
-        .rev()
-        .find(|path| File::open(path).is_ok())
-    else {
-        return missing("the kernel images in /boot are readable by root alone");
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let version = name.trim_start_matches("vmlinuz-").to_owned();
-    Found::Here(Program { path, version })
+    let choice = accel::probe(&guest, KVM_BOUND)?;
+    if let Some(directory) = directory {
+        // An answer that cannot be kept is asked for again next time.
+        let _ = key.store(&directory, &choice);
+    }
+    Ok(choice)
 }

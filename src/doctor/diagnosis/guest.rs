@@ -64,8 +64,8 @@ pub(super) fn kvm(facts: &Facts) -> Finding {
             },
         ),
         (0, Found::NotAsked) => limited(
-            "opens; not run",
-            "whether it runs a guest takes QEMU to find out".to_owned(),
+            "opens; no guest was run",
+            "without QEMU and a kernel nobody can tell whether it runs one".to_owned(),
             Vec::new(),
         ),
         (errno, _) => {
