@@ -36,6 +36,8 @@ pub struct Qemu {
     pub version: Version,
     /// The line with which it names itself, packaging included.
     pub name: String,
+    /// Whether the small firmware qboot is installed with it.
+    pub qboot: bool,
 }
 
 /// Looks for QEMU along `$PATH` and asks it for its version.
@@ -80,8 +82,16 @@ impl Qemu {
             path: path.to_owned(),
             version,
             name,
+            qboot: brings_qboot(path),
         })
     }
+}
+
+/// Whether qboot lies where this QEMU looks for firmware: `share/qemu` beside its `bin`.
+fn brings_qboot(path: &Path) -> bool {
+    let program = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let prefix = program.parent().and_then(Path::parent);
+    prefix.is_some_and(|prefix| prefix.join("share/qemu/qboot.rom").is_file())
 }
 
 /// The version in `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)`.

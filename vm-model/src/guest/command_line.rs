@@ -9,7 +9,7 @@ use super::{Accel, Guest};
 const MACHINE: &str = "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off,graphics=off";
 
 /// What the kernel is told.
-const KERNEL_OPTIONS: [&str; 5] = [
+const KERNEL_OPTIONS: [&str; 10] = [
     "console=ttyS0",
     // Emergencies only, since each character costs a trap; at 0 even a panic would say nothing.
     "loglevel=1",
@@ -17,8 +17,17 @@ const KERNEL_OPTIONS: [&str; 5] = [
     "panic=-1",
     // Seeds the random numbers from the processor: without, Python waits for entropy.
     "random.trust_cpu=on",
-    // The self-tests of the cryptographic code: a sixth of an emulated boot.
+    // The self-tests of the cryptographic code: a tenth and more of an emulated boot.
     "cryptomgr.notests",
+    // The virtual clocks are as good as they say; checking them takes waiting.
+    "tsc=reliable",
+    "no_timer_check",
+    // There is no keyboard and no mouse to be waited for.
+    "i8042.nokbd",
+    "i8042.noaux",
+    // Thousands of lock prefixes stay in a kernel with one processor: each that is taken out of
+    // the code makes the translator discard what it translated.
+    "noreplace-smp",
 ];
 
 impl Guest {
@@ -42,10 +51,15 @@ impl Guest {
         // Nothing that is not named here: no disk, no card, no display, no configuration file.
         add(&["-nodefaults", "-no-user-config", "-no-reboot"].map(word));
         add(&["-display", "none", "-machine", MACHINE].map(word));
+        if self.qemu.qboot {
+            // Firmware that does nothing but start a kernel, where QEMU brings it along.
+            add(&["-bios", "qboot.rom"].map(word));
+        }
         let (accel, cpu) = match self.accel {
             Accel::Kvm => ("kvm", "host"),
-            // With all that the translator can do, or the kernel finds no random numbers.
-            Accel::Tcg => ("tcg", "max"),
+            // With all that the translator can do, or the kernel finds no random numbers; but
+            // without a fifth level of page tables, which each address would be looked up in.
+            Accel::Tcg => ("tcg", "max,la57=off"),
         };
         add(&["-accel", accel, "-cpu", cpu].map(word));
         add(&[

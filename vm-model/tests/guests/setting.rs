@@ -86,6 +86,7 @@ pub(crate) fn scripted_guest(body: &str) -> (TempDir, Guest) {
         path: "qemu-arguments".into(),
         version,
         name,
+        qboot: false,
     };
     let path = dir.path().join("initrd");
     let kernel = Kernel {
