@@ -21,20 +21,26 @@ pub struct Cache {
 
 impl Cache {
     /// The user's: `$XDG_CACHE_HOME/isolab`, else `~/.cache/isolab`; none where neither
-    /// variable holds an absolute path.
+    /// variable holds an absolute path, or where the directory is another user's: under sudo,
+    /// HOME may still be the user's own, who could not use what root puts there.
     ///
     /// Source: XDG Base Directory Specification.
     #[must_use]
     pub fn of_user() -> Self {
         let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
+            let path = std::env::var_os(name).map(PathBuf::from);
+            path.filter(|path| path.is_absolute())
         };
-        let base =
-            absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        let home = || absolute("HOME").map(|home| (home.join(".cache"), home));
+        let base = absolute("XDG_CACHE_HOME")
+            .map(|base| (base.clone(), base))
+            .or_else(home);
+        let own = |path: &Path| {
+            fs::metadata(path).map_or(true, |found| found.uid() == geteuid().as_raw())
+        };
+        let base = base.filter(|(_, owned)| own(owned));
         Self {
-            directory: base.map(|base| base.join("isolab")),
+            directory: base.map(|(base, _)| base.join("isolab")),
         }
     }
 
@@ -64,7 +70,7 @@ impl Cache {
         const LONGEST: u64 = 64 * 1024;
         let file = File::open(self.path(name)?).ok()?;
         is_ours(&file.metadata().ok()?).then_some(())?;
-        let mut content = Vec::new();
+        let mut content = Vec::with_capacity(2048); // an entry in one read
         file.take(LONGEST).read_to_end(&mut content).ok()?;
         Some(content)
     }

@@ -4,29 +4,16 @@
 //! is followed to the real program behind it: through a pyenv shim to the version it would
 //! start, through an environment to the interpreter it was made for.
 
-use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
-use crate::pyenv::{Lead, Pyenv};
-
-/// Where a place was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Given by the caller.
-    Asked,
-    /// In a directory of `PATH`.
-    Path,
-    /// Installed by pyenv.
-    Pyenv,
-    /// Where distributions put it, `PATH` or not.
-    System,
-}
+use crate::places::{Origin, Place, Search};
+use crate::pyenv::Lead;
+use crate::request::Request;
 
 /// A file that may be an interpreter, and what it turned out to be.
 #[derive(Debug)]
@@ -58,106 +45,13 @@ pub fn interpreters() -> Vec<Candidate> {
     Search::of_process().interpreters()
 }
 
-/// The surroundings in which interpreters are looked for.
-#[derive(Debug, Clone)]
-pub struct Search {
-    path: Vec<PathBuf>,
-    pyenv: Option<Pyenv>,
-    system: Vec<PathBuf>,
-    directory: PathBuf,
-    cache: Cache,
-}
-
-/// A place to try, not yet looked at.
-struct Place {
-    path: PathBuf,
-    origin: Origin,
-}
-
-enum Request<'a> {
-    Any,
-    Version(Vec<u8>),
-    Name(&'a str),
-    Path(&'a Path),
-}
-
 impl Search {
-    /// As this process sees them: `PATH`, pyenv's variables, the working directory, the user's
-    /// cache.
-    #[must_use]
-    pub fn of_process() -> Self {
-        let path: Vec<_> = env::var_os("PATH")
-            .map(|path| env::split_paths(&path).collect())
-            .unwrap_or_default();
-        let root = env::var_os("PYENV_ROOT")
-            .map(PathBuf::from)
-            .filter(|root| root.is_absolute());
-        let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv"));
-        Self::new(path)
-            .pyenv(root.or_else(home), env::var_os("PYENV_VERSION"))
-            .system(["/usr/local/bin", "/usr/bin"])
-            .directory(env::current_dir().unwrap_or_else(|_| "/".into()))
-            .cache(Cache::of_user())
-    }
-
-    /// Only the directories of `path`, in this order.
-    pub fn new(path: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
-        Self {
-            // A relative entry would make the choice depend on the working directory.
-            path: path
-                .into_iter()
-                .map(Into::into)
-                .filter(|entry: &PathBuf| entry.is_absolute())
-                .collect(),
-            pyenv: None,
-            system: Vec::new(),
-            directory: "/".into(),
-            cache: Cache::none(),
-        }
-    }
-
-    /// Also pyenv's versions under `root`; `version` is `PYENV_VERSION`.
-    #[must_use]
-    pub fn pyenv(mut self, root: Option<PathBuf>, version: Option<OsString>) -> Self {
-        let directory = self.directory.clone();
-        self.pyenv = root.map(|root| Pyenv {
-            root,
-            version_asked: version,
-            directory,
-        });
-        self
-    }
-
-    /// Also these directories, last.
-    #[must_use]
-    pub fn system(mut self, directories: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
-        self.system = directories.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// The working directory, where pyenv looks for `.python-version` first.
-    #[must_use]
-    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = directory.into();
-        if let Some(pyenv) = &mut self.pyenv {
-            pyenv.directory.clone_from(&self.directory);
-        }
-        self
-    }
-
-    /// Where facts about interpreters are remembered.
-    #[must_use]
-    pub fn cache(mut self, cache: Cache) -> Self {
-        self.cache = cache;
-        self
-    }
-
     /// As the function [`discover`], in these surroundings.
     ///
     /// # Errors
     /// As there.
     pub fn discover(&self, request: Option<&str>) -> Result<Interpreter> {
-        let asked = parse(request);
+        let asked = Request::parse(request, &self.directory);
         let places = match &asked {
             Request::Any => self.places(&["python3", "python"]),
             Request::Version(version) => self.places_of_version(version),
@@ -168,7 +62,7 @@ impl Search {
             }],
         };
         let mut refused = Vec::new();
-        for place in places {
+        for place in places.into_iter().filter(Place::is_worth_a_try) {
             match self.resolve(&place) {
                 Ok(found) if asked.admits(&found) => return Ok(found),
                 Ok(found) => {
@@ -221,78 +115,6 @@ impl Search {
             }
         }
         found
-    }
-
-    /// The places of these names: on PATH, each name through all of it; then pyenv's, the
-    /// newest version first; then the system's.
-    fn places(&self, names: &[&str]) -> Vec<Place> {
-        let on = |directories: &[PathBuf], origin| {
-            let mut found = Vec::new();
-            for name in names {
-                found.extend(directories.iter().map(|directory| Place {
-                    path: directory.join(name),
-                    origin,
-                }));
-            }
-            found
-        };
-        let installed = self.pyenv.iter().flat_map(Pyenv::installed);
-        let pyenv: Vec<_> = installed
-            .map(|(_, directory)| directory.join("bin"))
-            .collect();
-        let mut places = on(&self.path, Origin::Path);
-        places.extend(on(&pyenv, Origin::Pyenv));
-        places.extend(on(&self.system, Origin::System));
-        places.retain(|place| place.path.is_file());
-        places
-    }
-
-    fn places_of_version(&self, version: &[u8]) -> Vec<Place> {
-        let name = match version {
-            [major, minor, ..] => format!("python{major}.{minor}"),
-            _ => format!("python{}", version.first().copied().unwrap_or(3)),
-        };
-        let mut places = self.places(&[&name]);
-        // An environment, or an oddly named build, answers to the plain names alone. Shims are
-        // left out: they lead to what was just listed.
-        let mut plain = self.places(&["python3", "python"]);
-        plain.retain(|place| place.origin == Origin::Path && !self.is_shim(&place.path));
-        places.extend(plain);
-        places
-    }
-
-    /// Everything called `pythonX.Y` or `pypyX.Y`.
-    fn places_with_version(&self) -> Vec<Place> {
-        let mut names: Vec<OsString> = Vec::new();
-        let installed = self.pyenv.iter().flat_map(Pyenv::installed);
-        let pyenv = installed.map(|(_, directory)| directory.join("bin"));
-        for directory in self
-            .path
-            .iter()
-            .cloned()
-            .chain(pyenv)
-            .chain(self.system.iter().cloned())
-        {
-            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                if has_version(&name) && !self.is_shim(&entry.path()) && !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-        }
-        names.sort();
-        let names: Vec<&str> = names
-            .iter()
-            .filter_map(|name| name.to_str())
-            .rev()
-            .collect();
-        let mut places = self.places(&names);
-        places.retain(|place| !self.is_shim(&place.path));
-        places
-    }
-
-    fn is_shim(&self, path: &Path) -> bool {
-        self.pyenv.as_ref().is_some_and(|pyenv| pyenv.is_shim(path))
     }
 
     /// The program that a path names: itself, or the one in an environment or a prefix.
@@ -382,52 +204,4 @@ fn base_of(program: &Path) -> Option<(PathBuf, Option<PathBuf>)> {
 
 fn same_file(one: &Path, other: &Path) -> bool {
     fs::canonicalize(one).ok() == fs::canonicalize(other).ok()
-}
-
-fn has_version(name: &OsStr) -> bool {
-    let rest = name
-        .to_str()
-        .and_then(|name| name.strip_prefix("python").or(name.strip_prefix("pypy")));
-    rest.and_then(|rest| rest.split_once('.'))
-        .is_some_and(|(major, minor)| {
-            [major, minor]
-                .iter()
-                .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-        })
-}
-
-fn parse(request: Option<&str>) -> Request<'_> {
-    let Some(request) = request else {
-        return Request::Any;
-    };
-    let numbers: Option<Vec<u8>> = request.split('.').map(|part| part.parse().ok()).collect();
-    match numbers {
-        Some(version) if version.len() <= 3 => Request::Version(version),
-        _ if request.contains('/') || Path::new(request).is_dir() => {
-            Request::Path(Path::new(request))
-        }
-        _ => Request::Name(request),
-    }
-}
-
-impl Request<'_> {
-    fn admits(&self, found: &Interpreter) -> bool {
-        let (major, minor, patch) = found.version;
-        match self {
-            Self::Version(version) => [major, minor, patch].starts_with(version),
-            Self::Any | Self::Name(_) | Self::Path(_) => true,
-        }
-    }
-
-    fn in_words(&self) -> String {
-        match self {
-            Self::Any => "a Python interpreter".to_owned(),
-            Self::Version(version) => {
-                let parts: Vec<_> = version.iter().map(ToString::to_string).collect();
-                format!("Python {}", parts.join("."))
-            }
-            Self::Name(name) => format!("`{name}`"),
-            Self::Path(path) => path.display().to_string(),
-        }
-    }
 }

@@ -29,12 +29,15 @@ mod environment;
 mod error;
 mod facts;
 mod interpreter;
+mod places;
 mod pyenv;
+mod request;
 mod staging;
 
 pub use cache::Cache;
 pub use create::{Options, create};
-pub use discover::{Candidate, Origin, Search, discover, interpreters};
+pub use discover::{Candidate, discover, interpreters};
 pub use environment::Environment;
 pub use error::{Error, Result};
 pub use interpreter::Interpreter;
+pub use places::{Origin, Search};

@@ -11,7 +11,7 @@ alias deactivate 'if ($?_OLD_VIRTUAL_PATH) setenv PATH $_OLD_VIRTUAL_PATH:q; uns
 set nl = "\
 "
 set venv_sim_pid = $$
-setenv _VENV_SIM_FIND 'n=3; f=; while [ $n -lt 256 ]; do t=$(readlink /proc/$1/fd/$n && echo x) && case $t in */bin/activate.csh?x) f=${t%??};; esac; n=$((n+1)); done; r=${f%/bin/*}; [ -f "$r/pyvenv.cfg" ] || exit 1; p=$(sed -n "s/^prompt = [\x27\"]\(.*\)[\x27\"]\$/\1/; t found; d; :found; s/\\\\\(.\)/\1/g; p; q" "$r/pyvenv.cfg"); p=${p:-${r##*/}}; q() { printf %s "$1" | tr "\n" "\001" | sed "s/[\\\\\x21\x27]/\x27\\\\&\x27/g; s/\x01/\x27\$nl:q\x27/g; s/^/\x27/; s/\$/\x27/"; echo; }; q "$r"; q "$p"; printf "(%s) \n" "$(printf %s "$p" | tr "\$\`%\041\134[:cntrl:]" _)"'
+setenv _VENV_SIM_FIND 'n=3; f=; while [ $n -lt 256 ]; do [ -f /proc/$1/fd/$n ] && t=$(readlink /proc/$1/fd/$n && echo x) && case $t in */bin/activate.csh?x) f=${t%??};; esac; n=$((n+1)); done; r=${f%/bin/*}; [ -f "$r/pyvenv.cfg" ] || exit 1; p=$(sed -n "s/^prompt = [\x27\"]\(.*\)[\x27\"]\$/\1/; t found; d; :found; s/\\\\\(.\)/\1/g; p; q" "$r/pyvenv.cfg"); p=${p:-${r##*/}}; q() { printf %s "$1" | tr "\n" "\001" | sed "s/[\\\\\x21\x27]/\x27\\\\&\x27/g; s/\x01/\x27\$nl:q\x27/g; s/^/\x27/; s/\$/\x27/"; echo; }; q "$r"; q "$p"; printf "(%s) \n" "$(printf %s "$p" | tr "\$\`%\041\134[:cntrl:]" _)"'
 set venv_sim_lines = ("`printenv _VENV_SIM_FIND | sh -s $venv_sim_pid`")
 unsetenv _VENV_SIM_FIND
 if ($#venv_sim_lines == 3) then

@@ -3,13 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 use venv_sim::{Options, create};
 
-use crate::machine::{any_python, expect, options, output, program, scratch, trial};
+use crate::machine::{any_python, expect, options, program, scratch, trial};
+use crate::shells::{SHELLS, Seen, Shell, run, suffixed};
 
 /// Names that a script must take as they are. Each would leave a file `owned` if it were run.
 const NAMES: [&[u8]; 14] = [
@@ -27,106 +26,6 @@ const NAMES: [&[u8]; 14] = [
     "ünï ☃ 環境".as_bytes(),
     b"'\n'\\''\n\\",
     b"(x) & touch owned &",
-];
-
-/// How a shell is told what the test does.
-struct Shell {
-    name: &'static str,
-    arguments: &'static [&'static str],
-    script: &'static str,
-    body: &'static str,
-}
-
-const POSIX: &str = r#"
-set -eu
-PS1='before> '
-"$SEE" "$OUT.before"
-. bin/activate
-"$SEE" "$OUT.active"
-printf %s "$PS1" >"$OUT.prompt"
-deactivate
-"$SEE" "$OUT.after"
-printf %s "$PS1" >"$OUT.prompt.after"
-case $(command -v deactivate || :) in ?*) echo 'deactivate is left' >&2; exit 1;; esac
-"#;
-const CSH: &str = r#"
-set prompt = 'before> '
-$SEE:q $OUT.before
-source bin/activate.csh
-$SEE:q $OUT.active
-printf %s $prompt:q >$OUT.prompt
-deactivate
-$SEE:q $OUT.after
-printf %s $prompt:q >$OUT.prompt.after
-"#;
-const FISH: &str = r#"
-function fish_prompt; printf 'before> '; end
-$SEE $OUT.before
-source bin/activate.fish; or exit 1
-$SEE $OUT.active
-fish_prompt >$OUT.prompt
-deactivate
-$SEE $OUT.after
-fish_prompt >$OUT.prompt.after
-functions -q deactivate; and exit 1
-exit 0
-"#;
-
-const SHELLS: [Shell; 9] = [
-    Shell {
-        name: "sh",
-        arguments: &[],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "bash",
-        arguments: &["--norc"],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "dash",
-        arguments: &[],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "zsh",
-        arguments: &["-f"],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "mksh",
-        arguments: &[],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "busybox",
-        arguments: &["ash"],
-        script: "activate",
-        body: POSIX,
-    },
-    Shell {
-        name: "tcsh",
-        arguments: &["-f"],
-        script: "activate.csh",
-        body: CSH,
-    },
-    Shell {
-        name: "bsd-csh",
-        arguments: &["-f"],
-        script: "activate.csh",
-        body: CSH,
-    },
-    Shell {
-        name: "fish",
-        arguments: &["--no-config"],
-        script: "activate.fish",
-        body: FISH,
-    },
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -166,82 +65,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         }
     }
     trials
-}
-
-/// A program that writes its environment, each entry ended by a zero byte.
-const SEE: &str = "#!/bin/sh\nexec /usr/bin/env -0 >\"$1\"\n";
-
-struct Seen {
-    entries: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Seen {
-    fn read(path: &Path) -> Result<Self, Failed> {
-        let content = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let mut entries: Vec<_> = content
-            .split(|byte| *byte == 0)
-            .filter_map(|entry| {
-                let equals = entry.iter().position(|byte| *byte == b'=')?;
-                Some((entry[..equals].to_owned(), entry[equals + 1..].to_owned()))
-            })
-            // What shells set as they go, activated or not.
-            .filter(|(name, _)| {
-                !matches!(
-                    name.as_slice(),
-                    b"_" | b"PWD" | b"OLDPWD" | b"SHLVL" | b"OUT"
-                )
-            })
-            .collect();
-        entries.sort();
-        Ok(Self { entries })
-    }
-
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        let found = self
-            .entries
-            .iter()
-            .find(|(known, _)| known == name.as_bytes());
-        found.map(|(_, value)| value.as_slice())
-    }
-}
-
-/// Runs `body` in the shell, in `dir`, and gives the path on which what it saw begins.
-fn run(
-    shell: &Shell,
-    dir: &Path,
-    outside: &Path,
-    body: &str,
-) -> Result<std::path::PathBuf, Failed> {
-    let see = outside.join("see");
-    fs::write(&see, SEE)?;
-    fs::set_permissions(&see, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let file = outside.join("body");
-    fs::write(&file, body)?;
-    let out = outside.join("seen");
-    let home = outside.join("home");
-    fs::create_dir_all(&home)?;
-    let mut command = Command::new(program(shell.name).ok_or("the shell is gone")?);
-    command
-        .args(shell.arguments)
-        .arg(&file)
-        .current_dir(dir)
-        .env_clear();
-    command
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("HOME", &home)
-        .env("LANG", "C.UTF-8");
-    command
-        .env("PYTHONHOME", "/py home")
-        .env("SEE", &see)
-        .env("OUT", &out);
-    output(&mut command)?;
-    Ok(out)
-}
-
-fn suffixed(out: &Path, suffix: &str) -> std::path::PathBuf {
-    let mut path = out.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
 }
 
 fn any_name(shell: &Shell) -> Result<(), Failed> {

@@ -1,30 +1,18 @@
-//! An environment appears whole or not at all, and nothing else is ever replaced.
+//! Nothing but an environment is ever replaced, and what is made is small and movable.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
-use venv_sim::{Cache, Environment, Error, Options, create};
+use venv_sim::{Error, Options, create};
 
 use crate::machine::{any_python, expect, files, options, output, scratch, trial};
-
-/// Names the directory for [`create_for_ever`], in a child of this program.
-pub(crate) const CHILD: &str = "VENV_SIM_TEST_CREATES_IN";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = || any_python().err();
     vec![
-        trial(
-            "a_kill_at_any_moment_leaves_all_or_nothing",
-            missing(),
-            kills,
-        ),
-        trial("of_two_creations_at_once_one_wins_whole", missing(), race),
         trial(
             "what_is_no_environment_is_never_replaced",
             missing(),
@@ -53,105 +41,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_failed_creation_leaves_nothing", missing(), failed),
         trial("a_moved_environment_still_activates", missing(), moved),
     ]
-}
-
-/// Creates and replaces the environment `env` in `dir` until killed.
-pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
-    let Ok(python) = any_python() else {
-        return ExitCode::FAILURE;
-    };
-    let options = Options {
-        clear: true,
-        cache: Cache::at(dir.join("cache")),
-        ..Options::default()
-    };
-    loop {
-        if let Err(error) = create(&dir.join("env"), &python, &options) {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
-        if fs::metadata(dir.join("remove")).is_ok() {
-            let _ = fs::rename(dir.join("env"), dir.join("gone"));
-            let _ = fs::remove_dir_all(dir.join("gone"));
-        }
-    }
-}
-
-fn kills() -> Result<(), Failed> {
-    let python = any_python()?;
-    let scratch = scratch();
-    let dir = scratch.path().join("env");
-    let options = Options {
-        clear: true,
-        cache: Cache::at(scratch.path().join("cache")),
-        ..Options::default()
-    };
-    create(&dir, &python, &options)?;
-    let whole = files(&dir);
-    for round in 0..60_u64 {
-        // Odd rounds take the environment away each time, so that it also appears anew.
-        if round % 2 == 1 {
-            fs::write(scratch.path().join("remove"), "")?;
-        } else {
-            let _ = fs::remove_file(scratch.path().join("remove"));
-        }
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(CHILD, scratch.path())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        thread::sleep(Duration::from_micros(8_000 + round * 397 % 12_000));
-        child.kill()?;
-        let said = child.wait_with_output()?;
-        expect(
-            "the child said",
-            &String::from_utf8_lossy(&said.stderr).into_owned(),
-            &String::new(),
-        )?;
-        if dir.exists() {
-            expect("files", &files(&dir), &whole)?;
-            Environment::open(&dir)?;
-        }
-    }
-    // What the last kill left is taken away by the next creation.
-    create(&dir, &python, &options)?;
-    let hidden: Vec<_> = fs::read_dir(scratch.path())?
-        .flatten()
-        .map(|entry| entry.file_name())
-        .filter(|name| name.as_bytes().starts_with(b".venv-sim"))
-        .collect();
-    expect("left beside it", &hidden, &Vec::new())
-}
-
-fn race() -> Result<(), Failed> {
-    let python = any_python()?;
-    for _ in 0..20 {
-        let scratch = scratch();
-        let dir = scratch.path().join("env");
-        let outcomes: Vec<_> = thread::scope(|scope| {
-            let creators: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| create(&dir, &python, &options())))
-                .collect();
-            creators
-                .into_iter()
-                .map(|creator| creator.join().expect("no panic"))
-                .collect()
-        });
-        let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        expect("winners", &won, &1)?;
-        for outcome in outcomes {
-            match outcome {
-                Ok(made) => expect("whole", &Environment::open(&dir)?, &made)?,
-                Err(Error::Busy { .. } | Error::Occupied { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let left: Vec<_> = fs::read_dir(scratch.path())?
-            .flatten()
-            .map(|entry| entry.file_name())
-            .collect();
-        expect("left", &left, &vec!["env".into()])?;
-    }
-    Ok(())
 }
 
 fn occupied() -> Result<(), Failed> {

@@ -104,9 +104,14 @@ fn hanging() -> Result<(), Failed> {
     let child = Path::new("/proc")
         .join(fs::read_to_string(mark)?.trim())
         .join("cmdline");
-    // Killed; perhaps not yet reaped by whoever adopted it, with an empty command line then.
-    let left = fs::read(child).is_ok_and(|line| line.starts_with(b"sleep"));
-    expect("left running", &left, &false)
+    // Killed with its group, but the kernel may take a moment. Dead and not yet reaped by whoever
+    // adopted it, it has an empty command line.
+    let runs = || fs::read(&child).is_ok_and(|line| line.starts_with(b"sleep"));
+    let dead = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        !runs()
+    });
+    expect("dead", &dead, &true)
 }
 
 fn damaged_cache() -> Result<(), Failed> {

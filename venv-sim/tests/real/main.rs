@@ -5,15 +5,17 @@
 mod activation;
 mod creation;
 mod discovery;
+mod interruption;
 mod machine;
 mod python;
+mod shells;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The child of the test that kills creations at random moments.
-    if let Some(dir) = std::env::var_os(creation::CHILD) {
-        return creation::create_for_ever(dir.as_ref());
+    if let Some(dir) = std::env::var_os(interruption::CHILD) {
+        return interruption::create_for_ever(dir.as_ref());
     }
     let arguments = libtest_mimic::Arguments::from_args();
     // The one that waits ten seconds first, so that others run beside it.
@@ -21,5 +23,6 @@ fn main() -> ExitCode {
     trials.extend(python::trials());
     trials.extend(activation::trials());
     trials.extend(creation::trials());
+    trials.extend(interruption::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -56,7 +56,7 @@ assert sys.prefix == sys.argv[1], sys.prefix
 assert sys.base_prefix == sys.argv[2], sys.base_prefix
 assert sys.prefix != sys.base_prefix
 assert sys.executable == os.path.join(sys.argv[1], 'bin', 'python'), sys.executable
-assert site.getsitepackages() == [sys.argv[3]], site.getsitepackages()
+assert site.getsitepackages()[0] == sys.argv[3], site.getsitepackages()  # Debian has more
 assert sys.argv[3] in sys.path and not site.ENABLE_USER_SITE
 print('fine')";
     let mut command = Command::new(&made.python);
