@@ -36,6 +36,7 @@ fn trials() -> Vec<Trial> {
     let root = nix::unistd::geteuid().is_root();
     let bwrap = works("bwrap", &["--dev-bind", "/", "/", "true"]);
     let userns = works("unshare", &["--user", "--map-root-user", "true"]);
+    let runc = works("runc", &["--version"]);
     let needs = |name: &str, missing: Option<&str>, test: fn() -> Tested| match missing {
         None => Trial::test(name, test),
         Some(what) => Trial::test(format!("{name} (needs {what})"), test).with_ignored_flag(true),
@@ -84,6 +85,16 @@ fn trials() -> Vec<Trial> {
             "a_noexec_scratch_directory_is_recognized",
             without(userns, "user namespaces"),
             noexec_scratch,
+        ),
+        needs(
+            "root_without_setfcap_is_recognized_in_a_container_of_runc",
+            without(root && runc, "root and runc"),
+            || in_runc(&[], "id-map", "CAP_SETFCAP"),
+        ),
+        needs(
+            "the_masks_of_a_container_of_runc_are_recognized",
+            without(root && runc, "root and runc"),
+            || in_runc(&["CAP_SETFCAP"], "proc-mount", "covered"),
         ),
         needs(
             "an_ordinary_user_is_answered_like_root",
@@ -327,6 +338,43 @@ fn read_only_cgroup() -> Tested {
     let bind = ["--dev-bind", "/", "/", "--ro-bind", cgroups, cgroups];
     let (found, _) = within("bwrap", &bind)?;
     check(&found, "cgroup", "limited", "read-only")
+}
+
+/// In a container as `runc spec` describes it, with further capabilities, the
+/// stage must fail for the cause, and the cgroups be read-only.
+fn in_runc(further: &[&str], stage: &str, cause: &str) -> Tested {
+    let bundle = Shared::new();
+    let path = bundle.0.path();
+    let spec = Command::new("runc")
+        .arg("spec")
+        .current_dir(path)
+        .output()?;
+    assert!(spec.status.success(), "{spec:?}");
+    let mut config: Value = serde_json::from_slice(&fs::read(path.join("config.json"))?)?;
+    let process = &mut config["process"];
+    process["terminal"] = false.into();
+    process["args"] = vec!["/isolab", "doctor", "container", "--json"].into();
+    for set in ["bounding", "effective", "permitted"] {
+        let set = process["capabilities"][set].as_array_mut().expect("a list");
+        set.extend(further.iter().map(|name| Value::from(*name)));
+    }
+    process
+        .as_object_mut()
+        .expect("an object")
+        .remove("rlimits");
+    fs::write(path.join("config.json"), config.to_string())?;
+    fs::create_dir(path.join("rootfs"))?;
+    fs::rename(path.join("isolab"), path.join("rootfs/isolab"))?;
+    let name = format!("isolab-doctor-{}-{stage}", std::process::id());
+    let run = Command::new("runc")
+        .args(["run", &name])
+        .current_dir(path)
+        .output()?;
+    let found = json(&run)?;
+    check(&found, stage, "fails", cause)?;
+    check(&found, "cgroup", "limited", "the container around us")?;
+    assert_eq!(run.status.code(), Some(1));
+    Ok(())
 }
 
 fn noexec_scratch() -> Tested {

@@ -17,7 +17,7 @@ use super::instruments;
 use super::stage::Stage;
 use crate::environment::bounded::{self, Ended};
 use crate::environment::virtualization::Signs;
-use crate::environment::{cgroup, mounts, os_release_field, read, tools};
+use crate::environment::{cgroup, colon_field, mounts, os_release_field, read, tools};
 use crate::scratch::Scratch;
 
 /// The longest that a probe of the kernel may take; a healthy one takes a few
@@ -120,6 +120,7 @@ fn machine(mounted: &[mounts::Mount]) -> Machine {
 
 fn policy(mounted: &[mounts::Mount]) -> Policy {
     let number = |path: &str| read(path).trim().parse().ok();
+    let status = read("/proc/self/status");
     let profile = read("/proc/self/attr/apparmor/current");
     let profile = profile.trim();
     Policy {
@@ -128,7 +129,10 @@ fn policy(mounted: &[mounts::Mount]) -> Policy {
             .then(|| profile.to_owned()),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
         unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
-        seccomp_filters: seccomp_filters(&read("/proc/self/status")),
+        seccomp_filters: seccomp_filters(&status),
+        capabilities: colon_field(&status, "CapEff")
+            .and_then(|mask| u64::from_str_radix(mask, 16).ok())
+            .unwrap_or(0),
         over_proc: mounts::over_proc(mounted),
     }
 }
@@ -136,7 +140,7 @@ fn policy(mounted: &[mounts::Mount]) -> Policy {
 /// `Seccomp_filters` counts them (since 5.9); before, `Seccomp: 2` says that
 /// there is one at least.
 fn seccomp_filters(status: &str) -> u64 {
-    let number = |key| crate::environment::colon_field(status, key)?.parse().ok();
+    let number = |key| colon_field(status, key)?.parse().ok();
     number("Seccomp_filters").unwrap_or_else(|| u64::from(number("Seccomp") == Some(2)))
 }
 

@@ -82,7 +82,7 @@ pub struct Machine {
     pub kernel: String,
     /// The distribution's `ID` and `ID_LIKE`, as in os-release(5).
     pub distribution: String,
-    /// The container engine that this runs in.
+    /// The container engine that this runs in; `unnamed` if none is seen.
     pub container: Option<String>,
     /// The hypervisor below.
     pub hypervisor: Option<String>,
@@ -111,6 +111,8 @@ pub struct Policy {
     pub unprivileged_userns_clone: Option<u64>,
     /// Seccomp filters that are on us already.
     pub seccomp_filters: u64,
+    /// Our effective capabilities, a bit each.
+    pub capabilities: u64,
     /// What is mounted over parts of `/proc`.
     pub over_proc: Vec<PathBuf>,
 }

@@ -11,8 +11,10 @@ use super::read;
 /// The signs that hypervisors and container engines leave.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
-    /// The PID, IPC and UTS namespaces are those that the kernel booted with.
-    pub initial_namespaces: bool,
+    /// The PID, IPC or UTS namespace is not that which the kernel booted with.
+    pub own_namespaces: bool,
+    /// The PID namespace is not, which services do without and containers do not.
+    pub own_pid_namespace: bool,
     /// `/.dockerenv` is there.
     pub dockerenv: bool,
     /// `/run/.containerenv` is there.
@@ -40,7 +42,8 @@ impl Signs {
         let dmi = |name: &str| read(Path::new("/sys/class/dmi/id").join(name));
         let variable = std::env::var("container").unwrap_or_default();
         Self {
-            initial_namespaces: initial_namespaces(),
+            own_namespaces: !["uts", "ipc", "pid"].iter().all(|name| is_first(name)),
+            own_pid_namespace: !is_first("pid"),
             dockerenv: Path::new("/.dockerenv").exists(),
             containerenv: Path::new("/run/.containerenv").exists(),
             container_variable: if variable.is_empty() {
@@ -60,14 +63,15 @@ impl Signs {
         }
     }
 
-    /// The container engine around us, if one is seen.
+    /// The container engine around us, if one is seen; `unnamed` if only the
+    /// container is.
     ///
     /// The files that engines leave are also in the disk image of a guest that
     /// was made from a container's, so the namespaces have a say.
     #[must_use]
     pub fn container(&self) -> Option<&str> {
         let variable = self.container_variable.trim();
-        if self.initial_namespaces {
+        if !self.own_namespaces {
             return None;
         }
         if self.containerenv {
@@ -89,6 +93,8 @@ impl Signs {
             .iter()
             .find(|(sign, _)| self.init_cgroup.contains(sign))
             .map(|(_, engine)| *engine)
+            // Some runtime without an engine; WSL 2 isolates its own so.
+            .or((self.own_pid_namespace && self.wsl().is_none()).then_some("unnamed"))
     }
 
     /// 1 or 2 under the Windows Subsystem for Linux.
@@ -157,26 +163,26 @@ impl Signs {
         match (self.container(), below) {
             (None, None) => "none".to_owned(),
             (None, Some(below)) => below.to_owned(),
+            (Some("unnamed"), None) => "container".to_owned(),
+            (Some("unnamed"), Some(below)) => format!("container on {below}"),
             (Some(container), None) => container.to_owned(),
             (Some(container), Some(below)) => format!("{container} on {below}"),
         }
     }
 }
 
-/// Whether the namespaces that every container engine replaces are the first
-/// ones. Their inode numbers are fixed.
+/// Whether one of our namespaces is the first of its kind: their inode numbers
+/// are fixed. A `/proc` that does not tell counts as the first.
 ///
 /// Source: `include/linux/proc_ns.h`, `PROC_PID_INIT_INO` and its neighbours.
-fn initial_namespaces() -> bool {
-    const FIRST: [(&str, u32); 3] = [
-        ("uts", 0xEFFF_FFFE),
-        ("ipc", 0xEFFF_FFFF),
-        ("pid", 0xEFFF_FFFC),
-    ];
-    FIRST.iter().all(|(name, inode)| {
-        std::fs::read_link(format!("/proc/self/ns/{name}"))
-            .is_ok_and(|link| link == Path::new(&format!("{name}:[{inode}]")))
-    })
+fn is_first(name: &str) -> bool {
+    let inode: u32 = match name {
+        "uts" => 0xEFFF_FFFE,
+        "ipc" => 0xEFFF_FFFF,
+        _ => 0xEFFF_FFFC,
+    };
+    std::fs::read_link(format!("/proc/self/ns/{name}"))
+        .map_or(true, |link| link == Path::new(&format!("{name}:[{inode}]")))
 }
 
 #[cfg(test)]
@@ -208,6 +214,7 @@ mod tests {
     fn a_container_names_what_it_stands_on() {
         check(
             &Signs {
+                own_namespaces: true,
                 dockerenv: true,
                 clock_sources: "kvm-clock".into(),
                 ..Signs::default()
@@ -216,6 +223,7 @@ mod tests {
         );
         check(
             &Signs {
+                own_namespaces: true,
                 containerenv: true,
                 dockerenv: true,
                 ..Signs::default()
@@ -228,13 +236,28 @@ mod tests {
     fn a_guest_whose_disk_was_made_from_a_container_is_no_container() {
         check(
             &Signs {
-                initial_namespaces: true,
+                own_namespaces: false,
                 dockerenv: true,
                 clock_sources: "kvm-clock".into(),
                 ..Signs::default()
             },
             "kvm",
         );
+    }
+
+    #[test]
+    fn a_container_without_an_engine_is_known_by_its_processes() {
+        let runc = Signs {
+            own_namespaces: true,
+            own_pid_namespace: true,
+            ..Signs::default()
+        };
+        check(&runc, "container");
+        let service = Signs {
+            own_pid_namespace: false,
+            ..runc
+        };
+        check(&service, "none");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 
 use super::super::facts::{Facts, Outcome};
 use super::super::stage::{Stage, Step};
-use super::namespace::refusal;
-use super::remedy::{Remedy, sudo};
+use super::namespace::{around, refusal};
+use super::remedy::{Remedy, start_with, sudo};
 use super::{Finding, Verdict};
 use crate::environment::cgroup::Mode;
 
@@ -67,19 +67,12 @@ fn explain(facts: &Facts, step: Step, errno: Errno, detail: &str) -> (String, Ve
     if machine.wsl == Some(1) {
         return ("WSL 1 has no cgroups".to_owned(), Vec::new());
     }
-    if let Some(engine) = machine.container.as_deref().filter(|_| read_only) {
-        let engine = if engine == "podman" {
-            "podman"
-        } else {
-            "docker"
-        };
+    if read_only && machine.container.is_some() {
         return (
-            "the container around us has /sys/fs/cgroup read-only".to_owned(),
-            vec![Remedy::run(
-                "on the host, start this container with",
-                [format!(
-                    "{engine} run --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw ..."
-                )],
+            format!("{} has its cgroups read-only", around(facts)),
+            vec![start_with(
+                facts,
+                "--cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw",
             )],
         );
     }

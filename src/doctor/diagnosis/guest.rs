@@ -5,7 +5,8 @@ use nix::errno::Errno;
 use super::super::facts::{Facts, Found};
 use super::super::stage::Stage;
 use super::Finding;
-use super::remedy::{Package, Remedy, install, sudo};
+use super::namespace::around;
+use super::remedy::{Package, Remedy, install, start_with, sudo};
 
 pub(super) fn qemu(facts: &Facts) -> Finding {
     match &facts.qemu {
@@ -77,13 +78,10 @@ pub(super) fn kvm(facts: &Facts) -> Finding {
 
 fn no_device(facts: &Facts) -> (String, Vec<Remedy>) {
     let machine = &facts.machine;
-    if let Some(engine) = &machine.container {
+    if machine.container.is_some() {
         return (
-            format!("the {engine} container around us was given no /dev/kvm"),
-            vec![Remedy::run(
-                "on the host, start this container with",
-                [format!("{engine} run --device /dev/kvm ...")],
-            )],
+            format!("{} was given no /dev/kvm", around(facts)),
+            vec![start_with(facts, "--device /dev/kvm")],
         );
     }
     match (machine.wsl, &machine.hypervisor) {

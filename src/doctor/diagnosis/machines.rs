@@ -160,14 +160,26 @@ fn capabilities_that_vanish_after_a_successful_unshare_are_put_down_to_apparmor(
 
 #[test]
 fn vanished_capabilities_are_apparmors_even_where_its_switch_cannot_be_read() {
-    let facts = machine(|f| stop_all(f, Step::IdMap, EACCES));
+    let facts = machine(|f| stop_all(f, Step::Capability, EACCES));
     check(
         &facts,
-        Stage::IdMap,
+        Stage::UserNamespace,
         Verdict::Fails,
         "AppArmor",
         "apparmor_parser -r",
     );
+}
+
+#[test]
+fn root_without_setfcap_is_not_blamed_on_apparmor() {
+    let facts = machine(|f| {
+        f.machine.container = Some("unnamed".into());
+        f.machine.root = true;
+        f.policy.capabilities = 0x2000_0420;
+        stop_all(f, Step::IdMap, EPERM);
+    });
+    let (stage, fails) = (Stage::IdMap, Verdict::Fails);
+    check(&facts, stage, fails, "CAP_SETFCAP", "--cap-add SETFCAP");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::super::facts::{Facts, Outcome};
 use super::super::stage::{Stage, Step};
 use super::Finding;
-use super::remedy::{Remedy, confinement, sudo, sysctl, sysctl_of_host};
+use super::remedy::{Remedy, confinement, start_with, sudo, sysctl, sysctl_of_host};
 
 /// The stage that a step belongs to. A probe repeats the steps before its own;
 /// one that stops at such a step has not failed, but was not tried.
@@ -64,7 +64,19 @@ fn explain(facts: &Facts, stage: Stage, step: Step, errno: Errno, detail: &str) 
     }
     match step {
         Step::Unshare => user_namespace(facts, errno),
-        Step::Capability | Step::IdMap if refused => vanished_capabilities(facts),
+        Step::Capability if refused => vanished_capabilities(facts),
+        Step::IdMap if root_without_setfcap(facts) => (
+            "this is root without CAP_SETFCAP, and may not map root into a namespace: a file \
+             that gains capabilities there would have them here"
+                .to_owned(),
+            vec![
+                Remedy::run(
+                    "as another user than root",
+                    ["su -s /bin/sh nobody -c 'isolab doctor'"],
+                ),
+                start_with(facts, "--cap-add SETFCAP"),
+            ],
+        ),
         Step::ProcMount if refused && !facts.policy.over_proc.is_empty() => masked_proc(facts),
         Step::OverlayMount if errno == Errno::ENODEV => (
             "this kernel has no overlay".to_owned(),
@@ -117,6 +129,12 @@ fn explain(facts: &Facts, stage: Stage, step: Step, errno: Errno, detail: &str) 
     }
 }
 
+/// Source: `verify_root_map` in `kernel/user_namespace.c`, since Linux 5.12.
+fn root_without_setfcap(facts: &Facts) -> bool {
+    const CAP_SETFCAP: u32 = 31;
+    facts.machine.root && facts.policy.capabilities & (1 << CAP_SETFCAP) == 0
+}
+
 /// Why there is no user namespace at all.
 fn user_namespace(facts: &Facts, errno: Errno) -> Explained {
     let (machine, policy) = (&facts.machine, &facts.policy);
@@ -148,7 +166,7 @@ fn user_namespace(facts: &Facts, errno: Errno) -> Explained {
                 .to_owned(),
             vec![Remedy::run(
                 "enter the directory by pivot_root instead",
-                ["bwrap --bind DIRECTORY / --proc /proc --dev /dev isolab doctor"],
+                ["bwrap --bind /the/chroot / --proc /proc --dev /dev isolab doctor"],
             )],
         ),
         _ if machine.container.is_some() || policy.seccomp_filters > 0 => (
@@ -284,8 +302,9 @@ fn confined(facts: &Facts, stage: Stage) -> Explained {
 }
 
 /// What is around us, as far as it is known.
-fn around(facts: &Facts) -> String {
+pub(super) fn around(facts: &Facts) -> String {
     match facts.machine.container.as_deref() {
+        Some("unnamed") => "the container around us".to_owned(),
         Some(engine) => format!("the {engine} container around us"),
         None => "the sandbox around us".to_owned(),
     }

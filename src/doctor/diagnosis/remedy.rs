@@ -65,35 +65,36 @@ pub(super) fn sysctl_of_host(machine: &Machine, name: &str, value: &str) -> Vec<
     )]
 }
 
-/// Starts the container that we are in with less around it.
-pub(super) fn confinement(facts: &Facts) -> Vec<Remedy> {
+/// Starts the container that we are in with other options; where its engine is
+/// not known, in Docker's words, which others follow.
+pub(super) fn start_with(facts: &Facts, options: &str) -> Remedy {
     let engine = match facts.machine.container.as_deref() {
         Some("podman") => "podman",
-        Some("docker") | None => "docker",
-        Some(other) => {
-            return vec![Remedy::run(
-                &format!("{other}: start it so, or ask who does"),
-                ["seccomp and AppArmor unconfined, /proc unmasked, /sys/fs/cgroup writable"],
-            )];
-        }
+        _ => "docker",
     };
+    Remedy::run(
+        "on the host, start this container with",
+        [format!("{engine} run {options} ...")],
+    )
+}
+
+/// Starts the container that we are in with less around it.
+pub(super) fn confinement(facts: &Facts) -> Vec<Remedy> {
     // Podman's word for an unmasked /proc is its own.
-    let unmask = match engine {
-        "podman" => "--security-opt unmask=ALL",
-        _ => "--security-opt systempaths=unconfined",
+    let unmask = match facts.machine.container.as_deref() {
+        Some("podman") => "unmask=ALL",
+        _ => "systempaths=unconfined",
     };
+    let unconfined = format!(
+        "--security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+         --security-opt {unmask}"
+    );
     vec![
-        Remedy::run(
-            "on the host, start this container with",
-            [format!(
-                "{engine} run --security-opt seccomp=unconfined \
-                 --security-opt apparmor=unconfined {unmask} ..."
-            )],
-        ),
-        Remedy::run(
-            "or, giving up what confines it, cgroups included",
-            [format!("{engine} run --privileged ...")],
-        ),
+        start_with(facts, &unconfined),
+        Remedy {
+            scope: "or, giving up what confines it, cgroups included".to_owned(),
+            ..start_with(facts, "--privileged")
+        },
     ]
 }
 
