@@ -1,0 +1,239 @@
+//! Finds the hierarchies that this process can see, and its place in each.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Which of the kernel's two interfaces a hierarchy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// One tree for each controller.
+    V1,
+    /// One tree for all.
+    V2,
+}
+
+/// A mounted hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Version 1 or 2.
+    pub version: Version,
+    /// The controllers of a version 1 hierarchy, or its name as in `name=systemd`.
+    pub controllers: Vec<String>,
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// The directory of this process's own group in it.
+    pub own: PathBuf,
+}
+
+impl Hierarchy {
+    /// The last component of the mount point: how a container will know it.
+    pub(crate) fn name(&self) -> &str {
+        self.mount_point
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or("cgroup")
+    }
+}
+
+/// The hierarchies that are mounted here and contain this process.
+///
+/// # Errors
+/// [`Error::Read`] where /proc is not mounted.
+pub fn discover() -> Result<Vec<Hierarchy>> {
+    let read = |path: &str| {
+        std::fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.into(),
+            source,
+        })
+    };
+    let Ok(membership) = std::fs::read_to_string("/proc/self/cgroup") else {
+        return Ok(Vec::new()); // a kernel without control groups
+    };
+    Ok(combine(&membership, &read("/proc/self/mountinfo")?))
+}
+
+/// Joins the two files: each mount of type cgroup or cgroup2 with the line of
+/// the membership that has its controllers.
+fn combine(membership: &str, mountinfo: &str) -> Vec<Hierarchy> {
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for mount in mountinfo.lines().filter_map(Mount::parse) {
+        let place = membership.lines().filter_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (_id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            Some((controllers, path))
+        });
+        let Some((controllers, path)) = place
+            .into_iter()
+            .find(|(controllers, _)| mount.holds(controllers))
+        else {
+            continue;
+        };
+        // A bind mount may show only a part of the tree; a process outside of
+        // that part (`/../x`) has no directory here.
+        let Ok(below) = Path::new(path).strip_prefix(&mount.root) else {
+            continue;
+        };
+        if path.contains("/..") || found.iter().any(|h| h.controllers == list(controllers)) {
+            continue;
+        }
+        found.push(Hierarchy {
+            version: mount.version,
+            controllers: list(controllers),
+            own: join(&mount.mount_point, below),
+            mount_point: mount.mount_point,
+        });
+    }
+    found
+}
+
+fn list(controllers: &str) -> Vec<String> {
+    controllers
+        .split(',')
+        .filter(|c| !c.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `Path::join` adds a slash for an empty path.
+fn join(base: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() {
+        base.to_owned()
+    } else {
+        base.join(below)
+    }
+}
+
+/// What one line of mountinfo says (`proc_pid_mountinfo(5)`).
+struct Mount<'a> {
+    version: Version,
+    root: PathBuf,
+    mount_point: PathBuf,
+    super_options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (left, right) = line.split_once(" - ")?;
+        let mut right = right.split(' ');
+        let version = match right.next()? {
+            "cgroup" => Version::V1,
+            "cgroup2" => Version::V2,
+            _ => return None,
+        };
+        let mut left = left.split(' ').skip(3);
+        Some(Self {
+            version,
+            root: unescape(left.next()?),
+            mount_point: unescape(left.next()?),
+            super_options: right.nth(1)?,
+        })
+    }
+
+    /// Whether this is the hierarchy that /proc/self/cgroup lists as `controllers`.
+    fn holds(&self, controllers: &str) -> bool {
+        match self.version {
+            Version::V2 => controllers.is_empty(),
+            Version::V1 => {
+                !controllers.is_empty()
+                    && list(controllers)
+                        .iter()
+                        .all(|c| self.super_options.split(',').any(|o| o == c))
+            }
+        }
+    }
+}
+
+/// mountinfo writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = (first == b'\\')
+            .then(|| after.get(..3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        match octal {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(membership: &str, mountinfo: &str, expected: &[(&str, &str)]) {
+        let found = combine(membership, mountinfo);
+        let found: Vec<_> = found
+            .iter()
+            .map(|h| (h.controllers.join(","), h.own.to_str().unwrap().to_owned()))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(c, o)| ((*c).to_owned(), (*o).to_owned()))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_unified_host_has_one_hierarchy() {
+        check(
+            "0::/user.slice/session-1.scope\n",
+            "29 22 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+            &[("", "/sys/fs/cgroup/user.slice/session-1.scope")],
+        );
+    }
+
+    #[test]
+    fn a_hybrid_host_has_a_hierarchy_for_each_controller_and_the_unified_one() {
+        check(
+            "2:cpu,cpuacct:/\n1:name=systemd:/a\n0::/b\n",
+            "32 31 0:29 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+             33 31 0:30 / /cg/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
+             34 31 0:31 / /cg/unified rw - cgroup2 cgroup2 rw\n",
+            &[
+                ("cpu,cpuacct", "/cg/cpu,cpuacct"),
+                ("name=systemd", "/cg/systemd/a"),
+                ("", "/cg/unified/b"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_mount_of_a_part_of_the_tree_is_entered_relative_to_its_root() {
+        check(
+            "1:pids:/docker/abc/child\n",
+            "32 31 0:29 /docker/abc /cg/pids ro - cgroup cgroup rw,pids\n",
+            &[("pids", "/cg/pids/child")],
+        );
+    }
+
+    #[test]
+    fn a_foreign_mount_is_left_out_and_is_no_error() {
+        check(
+            "1:pids:/elsewhere\n0::/../outside\n",
+            "32 31 0:29 /docker/abc /cg/pids rw - cgroup cgroup rw,pids\n\
+             33 31 0:29 / /cg/unified rw - cgroup2 cgroup2 rw\n\
+             garbage\n\
+             34 31 0:50 / /cg/odd rw - cgroup cgroup rw,unknown\n",
+            &[],
+        );
+    }
+
+    #[test]
+    fn a_space_in_a_mount_point_is_read_back() {
+        assert_eq!(unescape("/a\\040b\\134"), Path::new("/a b\\"));
+        assert_eq!(unescape("/a\\04"), Path::new("/a\\04"));
+    }
+}

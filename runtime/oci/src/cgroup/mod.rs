@@ -1,0 +1,21 @@
+//! Control groups: found, made, joined, limited and removed.
+//!
+//! The hierarchies are found through `/proc/self/cgroup` and
+//! `/proc/self/mountinfo`, never by a fixed path: version 1, version 2 and both
+//! side by side ("hybrid") look alike from here. One that cannot be used (not
+//! mounted here, read-only, not delegated to this user) is left out: running
+//! without a group is no failure unless a limit was asked for, and then it is
+//! a warning.
+//!
+//! Source: `cgroups(7)`.
+
+mod devices;
+mod discover;
+mod limits;
+mod placement;
+mod sweep;
+
+pub use discover::{Hierarchy, Version, discover};
+pub(crate) use placement::{Created, Placement};
+pub(crate) use sweep::owned_name;
+pub use sweep::sweep;

@@ -1,0 +1,87 @@
+//! Bundles, and containers started from them.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::process::{Options, Plan, Running, Stdio, launch};
+use crate::spec::{Spec, validate};
+
+/// A directory with a `config.json` and, usually, a root file system: the seam
+/// between who prepares containers and who runs them.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    directory: PathBuf,
+    spec: Spec,
+}
+
+impl Bundle {
+    /// Reads `directory/config.json`.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where it cannot be read, [`Error::Malformed`] where it
+    /// is not a `config.json`.
+    pub fn load(directory: &Path) -> Result<Self> {
+        let path = directory.join("config.json");
+        let text = std::fs::read(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let spec = Spec::from_slice(&text).map_err(|source| Error::Malformed {
+            path: path.clone(),
+            source,
+        })?;
+        Self::new(directory, spec)
+    }
+
+    /// A bundle whose spec exists in memory only.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where `directory` does not exist.
+    pub fn new(directory: &Path, spec: Spec) -> Result<Self> {
+        // Absolute: relative paths in the spec start here, wherever the
+        // caller's working directory is by then.
+        let directory = std::path::absolute(directory).map_err(|source| Error::Read {
+            path: directory.to_owned(),
+            source,
+        })?;
+        Ok(Self { directory, spec })
+    }
+
+    /// Its directory, absolute.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its spec.
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+/// The container itself: made and started in one go.
+#[derive(Clone, Copy, Debug)]
+pub struct Container;
+
+impl Container {
+    /// Starts the container that `bundle` describes. Returns when its program
+    /// has been executed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Unsupported`] for the bundle,
+    /// [`Error::Setup`] for a step that the kernel refused, [`Error::Exec`] for
+    /// the program. Nothing is left behind.
+    pub fn run(bundle: &Bundle, id: &str, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
+        validate::check_id(id)?;
+        let process = validate::check(&bundle.spec)?;
+        launch(Plan::for_container(
+            &bundle.directory,
+            &bundle.spec,
+            process,
+            id,
+            stdio,
+            options,
+        )?)
+    }
+}

@@ -1,0 +1,110 @@
+//! What can go wrong, grouped by what the caller can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a container could not be started or supervised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that the runtime needs cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// `config.json` is not JSON, or a field has the wrong type.
+    #[error("cannot parse {}: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A field's value contradicts the specification or another field.
+    #[error("cannot use the bundle: {field}: {reason}")]
+    Invalid {
+        /// The field, as in `process.cwd`.
+        field: String,
+        /// What is wrong with its value.
+        reason: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A field asks for what this runtime does not do.
+    #[error("cannot use the bundle: {field}: not supported: {reason}")]
+    Unsupported {
+        /// The field.
+        field: String,
+        /// What is asked for.
+        reason: String,
+        /// How to go on without it.
+        remedy: String,
+    },
+    /// A step of the set-up failed, in the parent or in the container's init.
+    #[error("cannot {step}: {source}")]
+    Setup {
+        /// The step, as in `mount proc at /proc`.
+        step: String,
+        /// The kernel's answer.
+        source: io::Error,
+        /// The remedy, where one is known.
+        remedy: Option<String>,
+    },
+    /// The container's init was killed before it could execute its program.
+    #[error("cannot start the container: its init was killed while it had to {step}")]
+    Killed {
+        /// The step that it was in.
+        step: String,
+    },
+    /// The program is not there.
+    #[error("cannot execute `{program}`: {source}")]
+    Exec {
+        /// The first of `process.args`.
+        program: String,
+        /// The kernel's answer.
+        source: io::Error,
+        /// The remedy, where one is known.
+        remedy: Option<String>,
+    },
+    /// A running container does not answer as it should.
+    #[error("cannot {action}: {source}")]
+    Supervise {
+        /// What was asked for.
+        action: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What the reader can do about it, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Invalid { remedy, .. } | Self::Unsupported { remedy, .. } => Some(remedy.clone()),
+            Self::Setup { remedy, .. } | Self::Exec { remedy, .. } => remedy.clone(),
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                (path.file_name()? == "config.json")
+                    .then(|| "`isorun spec` writes a config.json to start from".to_owned())
+            }
+            Self::Malformed { .. } => {
+                Some("`isorun spec` writes an example of a valid config.json".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

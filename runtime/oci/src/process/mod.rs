@@ -1,0 +1,113 @@
+//! Starting a process: everything is decided before the clone.
+//!
+//! The parent turns what is asked for into a [`plan`]: a flat list of steps in
+//! which every string, map and filter is ready. The [`child`] carries it out
+//! with raw system calls, without allocating or taking a lock, so a caller
+//! with many threads may start containers, and no second execution of the
+//! runtime is needed. Meanwhile the parent makes the control groups
+//! ([`launch`]). A step that fails crosses back as two numbers, its index and
+//! the kernel's errno, and the parent finds the words.
+//!
+//! A bare process goes the very same way with a short plan: what a container
+//! costs more is the steps, not another code path.
+
+mod child;
+mod launch;
+mod plan;
+mod running;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use crate::error::Result;
+
+pub(crate) use launch::launch;
+pub(crate) use plan::Plan;
+pub use running::{ExitStatus, Running};
+
+/// A program to execute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The file; with no slash it is looked for in `PATH` of `env`.
+    pub path: PathBuf,
+    /// All arguments, the first of which is by custom the program's name.
+    pub args: Vec<String>,
+    /// `KEY=value`; nothing is inherited.
+    pub env: Vec<String>,
+    /// The working directory; the caller's where `None`.
+    pub cwd: Option<PathBuf>,
+}
+
+/// The three standard streams of a new process.
+#[derive(Clone, Copy, Debug)]
+pub struct Stdio<'a> {
+    /// Its descriptor 0.
+    pub stdin: BorrowedFd<'a>,
+    /// Its descriptor 1.
+    pub stdout: BorrowedFd<'a>,
+    /// Its descriptor 2.
+    pub stderr: BorrowedFd<'a>,
+}
+
+impl Stdio<'static> {
+    /// This process's own streams.
+    #[must_use]
+    pub fn inherit() -> Self {
+        static STREAMS: std::sync::LazyLock<(io::Stdin, io::Stdout, io::Stderr)> =
+            std::sync::LazyLock::new(|| (io::stdin(), io::stdout(), io::stderr()));
+        Self {
+            stdin: STREAMS.0.as_fd(),
+            stdout: STREAMS.1.as_fd(),
+            stderr: STREAMS.2.as_fd(),
+        }
+    }
+}
+
+/// Which control group a process is put in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cgroup {
+    /// The caller's own: nothing is made.
+    #[default]
+    Inherit,
+    /// A new one below the caller's, named so that [`crate::cgroup::sweep`]
+    /// can tell whether its owner still runs.
+    Owned,
+    /// What the bundle's `linux.cgroupsPath` says, or one named after the container.
+    Named,
+}
+
+/// How a new process belongs to its parent's session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Session {
+    /// It leads a session of its own: signals of the terminal do not reach it.
+    #[default]
+    New,
+    /// It leads a process group of its own.
+    Group,
+    /// It stays in the caller's process group.
+    Inherit,
+}
+
+/// How to start a process or container, apart from what it is.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// It is killed when the *thread* that started it ends, however it ends.
+    pub die_with_parent: bool,
+    /// Its session.
+    pub session: Session,
+    /// Its control group.
+    pub cgroup: Cgroup,
+    /// It stays in the caller's session keyring.
+    pub keep_keyring: bool,
+}
+
+/// Starts `program` as an ordinary process: no namespace, no new root.
+///
+/// Returns when the program has been executed.
+///
+/// # Errors
+/// [`crate::Error::Exec`] where the program cannot be executed.
+pub fn spawn(program: &Program, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
+    launch(Plan::for_program(program, stdio, options)?)
+}

@@ -1,0 +1,152 @@
+//! A process that was started: waited for, signalled, and cleaned up after.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use crate::cgroup::Created;
+use crate::error::{Error, Result};
+use crate::sys;
+use crate::sys::clone::Child;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus {
+    /// What it exited with; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}
+
+impl ExitStatus {
+    fn from_raw(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self {
+                code: None,
+                signal: Some(libc::WTERMSIG(status)),
+            }
+        } else {
+            Self {
+                code: Some(libc::WEXITSTATUS(status)),
+                signal: None,
+            }
+        }
+    }
+
+    /// Whether it exited with 0.
+    #[must_use]
+    pub fn success(self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// The status as a shell shows it: the code, or 128 and the signal.
+    #[must_use]
+    pub fn shell_code(self) -> i32 {
+        self.code.or(self.signal.map(|s| 128 + s)).unwrap_or(1)
+    }
+}
+
+/// A running process or container.
+///
+/// Dropping it kills the process, reaps it and removes its control groups.
+/// Killing the init of a pid namespace kills everything in it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    cgroups: Created,
+    warnings: Vec<String>,
+    ended: Option<ExitStatus>,
+}
+
+impl Running {
+    pub(super) fn new(child: Child, cgroups: Created, warnings: Vec<String>) -> Self {
+        Self {
+            child,
+            cgroups,
+            warnings,
+            ended: None,
+        }
+    }
+
+    /// Its process id, as the caller sees it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.child.pid
+    }
+
+    /// What was asked for and cannot be enforced here, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The directories of its own control groups, one a hierarchy.
+    #[must_use]
+    pub fn cgroup_directories(&self) -> &[std::path::PathBuf] {
+        self.cgroups.directories()
+    }
+
+    /// Waits until it ends, and removes its control groups.
+    ///
+    /// # Errors
+    /// [`Error::Supervise`] where somebody else reaped it.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.poll(true)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// How it ended, or `None` where it still runs.
+    ///
+    /// # Errors
+    /// As for [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        self.poll(false)
+    }
+
+    fn poll(&mut self, block: bool) -> Result<Option<ExitStatus>> {
+        if self.ended.is_none() {
+            let status = sys::process::wait_for(self.child.pid, block).map_err(|errno| {
+                Error::Supervise {
+                    action: "wait for the process",
+                    source: errno.into(),
+                }
+            })?;
+            self.ended = status.map(ExitStatus::from_raw);
+            if self.ended.is_some() {
+                self.cgroups.remove();
+            }
+        }
+        Ok(self.ended)
+    }
+
+    /// Sends it a signal; one that has ended already is no error.
+    ///
+    /// # Errors
+    /// [`Error::Supervise`] for a signal that does not exist.
+    pub fn kill(&self, signal: i32) -> Result<()> {
+        match sys::process::pidfd_send_signal(self.child.pidfd.as_raw_fd(), signal) {
+            Ok(()) | Err(sys::Errno(libc::ESRCH)) => Ok(()),
+            Err(errno) => Err(Error::Supervise {
+                action: "signal the process",
+                source: errno.into(),
+            }),
+        }
+    }
+}
+
+/// Its pidfd: readable once it has ended (`pidfd_open(2)`).
+impl AsFd for Running {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.child.pidfd.as_fd()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            let _ = self.kill(libc::SIGKILL);
+            let _ = self.poll(true);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Capabilities: root's power in forty-odd pieces, in five sets.
+//!
+//! Source: `capabilities(7)`.
+
+use crate::error::{Error, Result};
+use crate::spec::Capabilities;
+use crate::sys::{self, Errno, credential};
+
+/// The kernel's numbers are the positions in this list (`linux/capability.h`).
+const NAMES: [&str; 41] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// The number of the capability called `name`.
+#[must_use]
+pub fn number(name: &str) -> Option<u32> {
+    NAMES
+        .iter()
+        .position(|&n| n == name)
+        .and_then(|n| u32::try_from(n).ok())
+}
+
+/// The five sets, bit *n* for capability *n*.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sets {
+    pub(crate) bounding: u64,
+    pub(crate) effective: u64,
+    pub(crate) inheritable: u64,
+    pub(crate) permitted: u64,
+    pub(crate) ambient: u64,
+}
+
+impl Sets {
+    /// Reads the names; absent sets are empty.
+    ///
+    /// What the runtime itself does not have cannot be given, so the sets are
+    /// cut down to `available`, as the specification asks for.
+    pub(crate) fn from_spec(spec: &Capabilities, available: u64) -> Result<Self> {
+        let permitted = set("permitted", &spec.permitted)? & available;
+        let inheritable = set("inheritable", &spec.inheritable)? & available;
+        Ok(Self {
+            bounding: set("bounding", &spec.bounding)? & available,
+            effective: set("effective", &spec.effective)? & permitted,
+            inheritable,
+            permitted,
+            // The kernel raises only what is both permitted and inheritable.
+            ambient: set("ambient", &spec.ambient)? & permitted & inheritable,
+        })
+    }
+
+    // ANCHOR: capabilities
+    /// Takes every capability that is not in the bounding set out of it: no
+    /// program executed later, set-user-id root or not, can get one back.
+    pub(crate) fn drop_bounding(&self) -> sys::Result<()> {
+        for capability in (0..64).filter(|c| self.bounding & 1 << c == 0) {
+            match credential::drop_from_bounding_set(capability) {
+                Ok(()) => {}
+                Err(Errno(libc::EINVAL)) => break, // beyond the kernel's last
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the other four. Comes after the change of user, which would clear
+    /// them, and after everything that needs a capability.
+    pub(crate) fn apply(&self) -> sys::Result<()> {
+        credential::set_capabilities(self.effective, self.permitted, self.inheritable)?;
+        credential::clear_ambient()?;
+        for capability in (0..64).filter(|c| self.ambient & 1 << c != 0) {
+            credential::raise_ambient(capability)?;
+        }
+        Ok(())
+    }
+    // ANCHOR_END: capabilities
+}
+
+fn set(which: &str, names: &[String]) -> Result<u64> {
+    names.iter().try_fold(0, |set, name| {
+        let number = number(name).ok_or_else(|| Error::Invalid {
+            field: format!("process.capabilities.{which}"),
+            reason: format!("`{name}` is no capability"),
+            remedy: "names are those of capabilities(7), in capitals, as in CAP_KILL".to_owned(),
+        })?;
+        Ok(set | 1 << number)
+    })
+}
+
+/// What this process may hand on: its bounding set, or all where a new user
+/// namespace makes the child root over itself.
+pub(crate) fn available(new_user_namespace: bool) -> u64 {
+    let all = (1 << NAMES.len()) - 1;
+    if new_user_namespace {
+        return all;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let hexadecimal = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
+    hexadecimal
+        .and_then(|h| u64::from_str_radix(h.trim(), 16).ok())
+        .map_or(all, |set| set & all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&n| n.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_numbers_are_the_kernels() {
+        assert_eq!(number("CAP_CHOWN"), Some(0));
+        assert_eq!(number("CAP_SYS_ADMIN"), Some(21));
+        assert_eq!(number("CAP_CHECKPOINT_RESTORE"), Some(40));
+        assert_eq!(number("cap_kill"), None);
+    }
+
+    #[test]
+    fn ambient_is_cut_down_to_what_the_kernel_would_raise() {
+        let spec = Capabilities {
+            permitted: names(&["CAP_KILL", "CAP_CHOWN"]),
+            inheritable: names(&["CAP_KILL"]),
+            ambient: names(&["CAP_KILL", "CAP_CHOWN"]),
+            ..Capabilities::default()
+        };
+        let sets = Sets::from_spec(&spec, u64::MAX).unwrap();
+        assert_eq!(sets.ambient, 1 << 5);
+    }
+
+    #[test]
+    fn what_the_runtime_lacks_is_not_asked_of_the_kernel() {
+        let spec = Capabilities {
+            bounding: names(&["CAP_SYS_RESOURCE"]),
+            ..Capabilities::default()
+        };
+        let sets = Sets::from_spec(&spec, !(1 << 24)).unwrap();
+        assert_eq!(sets.bounding, 0);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_by_name() {
+        let spec = Capabilities {
+            effective: names(&["CAP_FLY"]),
+            ..Capabilities::default()
+        };
+        let error = Sets::from_spec(&spec, u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("process.capabilities.effective"), "{error}");
+        assert!(error.contains("CAP_FLY"), "{error}");
+    }
+}

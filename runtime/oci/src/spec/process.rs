@@ -1,0 +1,136 @@
+//! `process`: the program, its user, its privileges and its limits.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::null_is_empty;
+
+/// The program that a container runs (`config.md`, "Process").
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// Whether standard streams are a terminal.
+    #[serde(default)]
+    pub terminal: bool,
+    /// Whose rights it has.
+    #[serde(default)]
+    pub user: User,
+    /// The program and its arguments.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub args: Vec<String>,
+    /// `KEY=value`; nothing is inherited.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub env: Vec<String>,
+    /// The working directory inside; absolute.
+    pub cwd: PathBuf,
+    /// The capability sets; absent means none at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
+    /// Resource limits.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub rlimits: Vec<Rlimit>,
+    /// Whether executing a program may never add privileges.
+    #[serde(default)]
+    pub no_new_privileges: bool,
+    /// An AppArmor profile's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apparmor_profile: Option<String>,
+    /// An SELinux label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selinux_label: Option<String>,
+    /// How willingly the kernel kills it when memory runs out, −1000 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    /// The CPU scheduler's attributes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<serde_json::Value>,
+    /// The I/O scheduler's class and priority.
+    #[serde(rename = "ioPriority", skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<serde_json::Value>,
+    /// The CPUs to start on.
+    #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<serde_json::Value>,
+}
+
+/// Ids inside the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The user id.
+    #[serde(default)]
+    pub uid: u32,
+    /// The group id.
+    #[serde(default)]
+    pub gid: u32,
+    /// The file creation mask; 0022 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// Further groups.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub additional_gids: Vec<u32>,
+}
+
+/// The five capability sets of `capabilities(7)`, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// What exec can ever bring back.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub bounding: Vec<String>,
+    /// What is checked.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub effective: Vec<String>,
+    /// What a program's file may keep.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub inheritable: Vec<String>,
+    /// What may be made effective.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub permitted: Vec<String>,
+    /// What an ordinary user keeps across exec.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub ambient: Vec<String>,
+}
+
+/// A resource limit (`setrlimit(2)`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// Its name, as in `RLIMIT_NOFILE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The ceiling for `soft`.
+    pub hard: u64,
+    /// The limit enforced.
+    pub soft: u64,
+}

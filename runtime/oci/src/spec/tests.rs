@@ -1,0 +1,102 @@
+//! The parser against what other runtimes write, and against nonsense.
+
+use super::*;
+
+#[test]
+fn what_is_written_is_read_back() {
+    for spec in [Spec::example(), Spec::example_rootless(1000, 1000)] {
+        let text = serde_json::to_vec(&spec).unwrap();
+        assert_eq!(Spec::from_slice(&text).unwrap(), spec);
+    }
+}
+
+#[test]
+fn an_unknown_field_is_tolerated_and_null_is_an_empty_list() {
+    let text = br#"{"ociVersion":"1.0.2","future":{"a":1},"mounts":null,
+        "linux":{"namespaces":null,"maskedPaths":null},"root":{"path":"r"}}"#;
+    let spec = Spec::from_slice(text).unwrap();
+    assert!(spec.mounts.is_empty());
+    assert!(spec.linux().masked_paths.is_empty());
+}
+
+#[test]
+fn an_unknown_namespace_is_refused_with_its_place() {
+    let text = br#"{"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"nest"}]}}"#;
+    let error = Spec::from_slice(text).unwrap_err().to_string();
+    assert!(
+        error.contains("nest") && error.contains("line 1"),
+        "{error}"
+    );
+}
+
+/// Changes the example, checks it, and expects an error that names `field`
+/// and has a remedy.
+fn refused(field: &str, change: impl FnOnce(&mut Spec)) {
+    let mut spec = Spec::example();
+    spec.process.as_mut().unwrap().terminal = false;
+    assert!(validate::check(&spec).is_ok());
+    change(&mut spec);
+    let error = validate::check(&spec).unwrap_err();
+    assert!(error.to_string().contains(field), "{error}");
+    assert!(error.hint().is_some());
+}
+
+fn process(spec: &mut Spec) -> &mut Process {
+    spec.process.as_mut().unwrap()
+}
+
+fn linux(spec: &mut Spec) -> &mut Linux {
+    spec.linux.as_mut().unwrap()
+}
+
+#[test]
+fn what_is_not_done_is_refused_by_name() {
+    refused("process.terminal", |s| process(s).terminal = true);
+    refused("hooks", |s| {
+        s.hooks = Some(serde_json::json!({"prestart": [{"path": "/x"}]}));
+    });
+    refused("process.apparmorProfile", |s| {
+        process(s).apparmor_profile = Some("p".to_owned());
+    });
+    refused("linux.namespaces", |s| {
+        linux(s).namespaces[0].path = Some("/proc/1/ns/pid".into());
+    });
+}
+
+#[test]
+fn contradictions_are_refused_by_name() {
+    refused("ociVersion", |s| s.oci_version = "2.0".to_owned());
+    refused("process.args", |s| process(s).args.clear());
+    refused("process.cwd", |s| process(s).cwd = "tmp".into());
+    refused("process.env", |s| process(s).env.push("NOVALUE".to_owned()));
+    refused("process.oomScoreAdj", |s| {
+        process(s).oom_score_adj = Some(2000);
+    });
+    refused("root.path", |s| s.root.as_mut().unwrap().path = "".into());
+    refused("hostname", |s| {
+        linux(s).namespaces.retain(|n| n.kind != NamespaceType::Uts);
+    });
+    refused("mount namespace", |s| {
+        linux(s)
+            .namespaces
+            .retain(|n| n.kind != NamespaceType::Mount);
+    });
+    refused("given twice", |s| {
+        let first = linux(s).namespaces[0].clone();
+        linux(s).namespaces.push(first);
+    });
+    refused("linux.uidMappings", |s| {
+        linux(s).namespaces.push(Namespace {
+            kind: NamespaceType::User,
+            path: None,
+        });
+    });
+}
+
+#[test]
+fn an_id_that_could_leave_its_directory_is_refused() {
+    for id in ["", ".", "..", "a/b", "a b", "../x", "\0"] {
+        assert!(validate::check_id(id).is_err(), "{id:?}");
+    }
+    assert!(validate::check_id("web-1_2+3.4").is_ok());
+}

@@ -1,0 +1,289 @@
+//! Making a process: `clone3(2)` with shared memory, on a stack of its own.
+//!
+//! `fork(2)` copies the page tables, which costs in proportion to the parent.
+//! A child that will execute another program needs none of its parent's pages:
+//! with `CLONE_VM` it borrows them. `vfork(2)` does the same but stops the
+//! parent meanwhile; here the parent goes on working (it makes the control
+//! groups while the child mounts), and [`with_child`] waits at its end for the
+//! moment at which the child lets go of the memory, that is, executes or exits.
+
+use std::ffi::c_void;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::AtomicU32;
+
+use super::raw::{int, pad, syscall};
+use super::signal::{self, SignalSet};
+use super::{Descriptor, Errno, Result, futex};
+
+/// What the clone shall do besides sharing memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Namespaces to make (`CLONE_NEW*`).
+    pub namespaces: u64,
+    /// A version 2 control group to be born into.
+    pub cgroup: Option<RawFd>,
+}
+
+/// A new process.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id, as this process sees it.
+    pub pid: i32,
+    /// A descriptor of it, readable once it has ended.
+    pub pidfd: OwnedFd,
+}
+
+/// `struct clone_args`, `clone(2)`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const STACK_SIZE: usize = 128 * 1024;
+const GUARD_SIZE: usize = 4096;
+
+/// The child's stack, with an inaccessible page below it.
+struct Stack(*mut c_void);
+
+impl Stack {
+    /// `mmap(2)` and `mprotect(2)`.
+    fn new() -> Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: a fresh anonymous mapping, at an address the kernel picks.
+        let base = unsafe {
+            syscall!(
+                SYS_mmap,
+                0usize,
+                STACK_SIZE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0
+            )
+        }?;
+        // SAFETY: the first page of the mapping just made, which nobody uses.
+        let guarded = unsafe { syscall!(SYS_mprotect, base, GUARD_SIZE, libc::PROT_NONE) };
+        let stack = Self(std::ptr::with_exposed_provenance_mut(base));
+        guarded.map(|_| stack)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made by `new`; `with_child` drops it only once
+        // the child no longer runs on it.
+        let _ = unsafe { syscall!(SYS_munmap, self.0, STACK_SIZE) };
+    }
+}
+
+/// Handed to the child by address.
+struct Start<'a, T> {
+    body: fn(&T) -> i32,
+    shared: &'a T,
+    handlers_inherited: bool,
+}
+
+/// Waits until the child has let go of the memory, whatever happens before.
+struct Borrowed<'a> {
+    running: &'a AtomicU32,
+    mask: SignalSet,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        futex::wait_while(self.running, 1);
+        signal::set_mask(self.mask);
+    }
+}
+
+/// Starts a child that runs `body(shared)` and exits with what it returns,
+/// while this thread runs `meanwhile`; returns when the child has executed a
+/// program or ended.
+///
+/// Every signal is blocked in this thread until then, and in the child until
+/// it unblocks them: a handler would run on borrowed memory. The child starts
+/// with no handlers, `SIGPIPE` as the kernel has it (Rust ignores it), and a
+/// copy of the descriptor table.
+///
+/// `body` runs on this thread's thread-local storage, so it must not allocate,
+/// take a lock, panic, or call libc: nothing but what this room's calls do.
+/// That is why this function is not public.
+///
+/// # Errors
+/// `EPERM` for a namespace that may not be made; `ENOSPC` at a limit of
+/// namespaces; `EAGAIN` at a limit of processes; `EACCES`, `EBUSY` for `cgroup`.
+pub(crate) fn with_child<T: Sync, R>(
+    request: Request,
+    shared: &T,
+    body: fn(&T) -> i32,
+    meanwhile: impl FnOnce(&Child) -> R,
+) -> Result<(Child, R)> {
+    let stack = Stack::new()?;
+    let running = AtomicU32::new(1);
+    let borrowed = Borrowed {
+        running: &running,
+        mask: signal::set_mask(SignalSet::ALL),
+    };
+    let mut start = Start {
+        body,
+        shared,
+        handlers_inherited: false,
+    };
+    let cloned = match clone3(request, &stack, &running, &start) {
+        // Container engines answer ENOSYS for clone3, whose flags a seccomp
+        // filter cannot see; the old call can do what a plain process needs.
+        Err(Errno(libc::ENOSYS)) if request.cgroup.is_none() => {
+            start.handlers_inherited = true;
+            clone(request, &stack, &running, &start)
+        }
+        other => other,
+    };
+    let child = cloned.inspect_err(|_| running.store(0, std::sync::atomic::Ordering::Release))?;
+    let result = meanwhile(&child);
+    drop(borrowed);
+    Ok((child, result))
+}
+
+/// Shared memory; a pidfd; and the word that the kernel clears, waking its
+/// waiters, when the child executes or exits (`CLONE_CHILD_CLEARTID`).
+const FLAGS: u64 = (libc::CLONE_VM | libc::CLONE_PIDFD | libc::CLONE_CHILD_CLEARTID) as u64;
+
+/// `long clone3(struct clone_args *, size_t)`, `clone(2)`.
+fn clone3<T>(
+    request: Request,
+    stack: &Stack,
+    running: &AtomicU32,
+    start: &Start<'_, T>,
+) -> Result<Child> {
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut pidfd: RawFd = -1;
+    let into = request.cgroup.map_or(0, |_| CLONE_INTO_CGROUP);
+    let mut args = CloneArgs {
+        flags: FLAGS | CLONE_CLEAR_SIGHAND | into | request.namespaces,
+        pidfd: (&raw mut pidfd).expose_provenance() as u64,
+        child_tid: running.as_ptr().expose_provenance() as u64,
+        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        stack: stack.0.expose_provenance() as u64,
+        stack_size: STACK_SIZE as u64,
+        cgroup: request.cgroup.map_or(0, |fd| u64::from(fd.cast_unsigned())),
+        ..CloneArgs::default()
+    };
+    let call = [(&raw mut args).expose_provenance(), size_of::<CloneArgs>()];
+    // SAFETY: `args` is the kernel's structure with its true size; the stack is
+    // a live mapping used by nobody else; `start`, `running` and the stack
+    // outlive the child's use of them, since `with_child` waits for it.
+    let pid = unsafe { enter(libc::SYS_clone3, pad(call), entry::<T>, start) }?;
+    Ok(Child {
+        pid: int(pid),
+        pidfd: Descriptor::from_raw(pidfd).into_owned(),
+    })
+}
+
+/// `long clone(unsigned long flags, void *stack, int *parent_tid, ...)`, `clone(2)`.
+fn clone<T>(
+    request: Request,
+    stack: &Stack,
+    running: &AtomicU32,
+    start: &Start<'_, T>,
+) -> Result<Child> {
+    let mut pidfd: RawFd = -1;
+    let flags = (FLAGS | request.namespaces) as usize | libc::SIGCHLD as usize;
+    let top = stack.0.expose_provenance() + STACK_SIZE;
+    let (pidfd_at, tid) = (
+        (&raw mut pidfd).expose_provenance(),
+        running.as_ptr().expose_provenance(),
+    );
+    #[cfg(target_arch = "x86_64")]
+    let call = [flags, top, pidfd_at, tid, 0];
+    #[cfg(target_arch = "aarch64")]
+    let call = [flags, top, pidfd_at, 0, tid];
+    // SAFETY: as for `clone3`; the pidfd is stored where `parent_tid` points.
+    let pid = unsafe { enter(libc::SYS_clone, pad(call), entry::<T>, start) }?;
+    Ok(Child {
+        pid: int(pid),
+        pidfd: Descriptor::from_raw(pidfd).into_owned(),
+    })
+}
+
+/// The child's first function, on its own stack.
+extern "C" fn entry<T>(start: *const Start<'_, T>) -> ! {
+    // SAFETY: `with_child` keeps `start` alive until this process has let go
+    // of the memory, and changes it no more after the clone.
+    let start = unsafe { &*start };
+    if start.handlers_inherited {
+        (1..=64)
+            .filter(|&s| signal::has_handler(s))
+            .for_each(signal::reset_handler);
+    }
+    signal::reset_handler(libc::SIGPIPE);
+    super::process::exit_now((start.body)(start.shared))
+}
+
+/// Enters the kernel for a clone. It returns twice: here with the child's id,
+/// and on the new stack, where there is no frame to return to, so the child
+/// calls `entry` at once.
+///
+/// # Safety
+/// `number` and `args` must be a valid clone with a new stack, whose owner
+/// keeps it and `start` until the child has executed or exited.
+unsafe fn enter<T>(
+    number: libc::c_long,
+    args: [usize; 6],
+    entry: extern "C" fn(*const Start<'_, T>) -> !,
+    start: &Start<'_, T>,
+) -> Result<usize> {
+    let returned: isize;
+    let start = std::ptr::from_ref(start);
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the parent's path is that of `raw::call`. The child's path
+    // touches only registers and its new, aligned stack, and never comes back.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, {start}",
+            "call {entry}",
+            "ud2",
+            "2:",
+            start = in(reg) start,
+            entry = in(reg) entry,
+            inlateout("rax") number as isize => returned,
+            in("rdi") args[0], in("rsi") args[1], in("rdx") args[2], in("r10") args[3],
+            in("r8") args[4], out("rcx") _, out("r11") _,
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, {start}",
+            "blr {entry}",
+            "brk #1",
+            "2:",
+            start = in(reg) start,
+            entry = in(reg) entry,
+            in("x8") number as isize,
+            inlateout("x0") args[0] => returned,
+            in("x1") args[1], in("x2") args[2], in("x3") args[3], in("x4") args[4],
+            out("x30") _,
+        );
+    }
+    super::raw::decode(returned)
+}

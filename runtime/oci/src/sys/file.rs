@@ -1,0 +1,149 @@
+//! Names in directories: making, naming and removing them, by descriptor.
+
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+
+use super::raw::syscall;
+use super::{Errno, Result};
+
+/// What `stat(2)` says of a file, as far as the runtime asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Type and permission bits (`st_mode`).
+    pub mode: u32,
+    /// The device that a device node stands for (`st_rdev`).
+    pub device: u64,
+    /// The file system that holds the file (`st_dev`).
+    pub file_system: u64,
+    /// The file's number in it (`st_ino`).
+    pub inode: u64,
+}
+
+impl Stat {
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_dir(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFDIR
+    }
+}
+
+/// `int newfstatat(int dirfd, const char *path, struct stat *, int flags)`, `stat(2)`.
+///
+/// An empty `path` asks about `dir` itself; a last symlink is not followed.
+///
+/// # Errors
+/// `ENOENT`, `EACCES`, `ENOTDIR`.
+pub fn stat_at(dir: RawFd, path: &CStr) -> Result<Stat> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: `path` outlives the call and `stat` has room for the kernel's
+    // `struct stat`, whose layout libc's type has on these architectures.
+    unsafe { syscall!(SYS_newfstatat, dir, path, stat.as_mut_ptr(), flags) }?;
+    // SAFETY: the call succeeded, so the kernel filled it (and zero was valid).
+    let stat = unsafe { stat.assume_init() };
+    Ok(Stat {
+        mode: stat.st_mode,
+        device: stat.st_rdev,
+        file_system: stat.st_dev,
+        inode: stat.st_ino,
+    })
+}
+
+/// `int fstatfs(int fd, struct statfs *)`, `statfs(2)`: the file system's magic number.
+///
+/// # Errors
+/// `EBADF`.
+pub fn file_system_magic(fd: RawFd) -> Result<i64> {
+    let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `statfs` has room for the kernel's structure.
+    unsafe { syscall!(SYS_fstatfs, fd, statfs.as_mut_ptr()) }?;
+    // SAFETY: filled by the call that succeeded.
+    let statfs = unsafe { statfs.assume_init() };
+    Ok(statfs.f_type)
+}
+
+/// `int mkdirat(int dirfd, const char *path, mode_t mode)`, `mkdir(2)`.
+///
+/// # Errors
+/// `EEXIST`, `ENOENT`, `EROFS`, `EACCES`, `EPERM`.
+pub fn mkdirat(dir: RawFd, path: &CStr, mode: u32) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_mkdirat, dir, path, mode) }.map(drop)
+}
+
+/// `int unlinkat(dirfd, path, AT_REMOVEDIR)`, `rmdir(2)`.
+///
+/// # Errors
+/// `ENOENT`; `EBUSY` for a control group that still holds a process.
+pub fn rmdir(dir: RawFd, path: &CStr) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_unlinkat, dir, path, libc::AT_REMOVEDIR) }.map(drop)
+}
+
+/// `int mknodat(int dirfd, const char *path, mode_t mode, dev_t dev)`, `mknod(2)`.
+///
+/// # Errors
+/// `EEXIST`; `EPERM` in a user namespace, where nobody may make a device.
+pub fn mknodat(dir: RawFd, path: &CStr, mode: u32, device: u64) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_mknodat, dir, path, mode, device) }.map(drop)
+}
+
+/// `int symlinkat(const char *target, int dirfd, const char *path)`, `symlink(2)`.
+///
+/// # Errors
+/// `EEXIST`, `EROFS`.
+pub fn symlinkat(target: &CStr, dir: RawFd, path: &CStr) -> Result<()> {
+    // SAFETY: both strings outlive the call.
+    unsafe { syscall!(SYS_symlinkat, target, dir, path) }.map(drop)
+}
+
+/// `int fchownat(dirfd, path, uid, gid, AT_SYMLINK_NOFOLLOW)`, `chown(2)`.
+///
+/// # Errors
+/// `EPERM`; `EINVAL` for an id that the user namespace does not map.
+pub fn chown_at(dir: RawFd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_fchownat, dir, path, uid, gid, libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
+}
+
+/// `int chdir(const char *path)`, `chdir(2)`.
+///
+/// # Errors
+/// `ENOENT`, `EACCES`, `ENOTDIR`.
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_chdir, path) }.map(drop)
+}
+
+/// `int fchdir(int fd)`, `chdir(2)`.
+///
+/// # Errors
+/// `EACCES`, `ENOTDIR`.
+pub fn fchdir(fd: RawFd) -> Result<()> {
+    // SAFETY: a number only.
+    unsafe { syscall!(SYS_fchdir, fd) }.map(drop)
+}
+
+/// `getcwd(2)`, reduced to a question: does the working directory lie under the root?
+///
+/// The kernel's answer for one that does not starts with `(unreachable)`.
+///
+/// # Errors
+/// `ENOENT` where the directory was removed.
+pub fn cwd_is_inside_root() -> Result<bool> {
+    let mut path = [0u8; libc::PATH_MAX as usize];
+    // SAFETY: the kernel writes at most `path.len()` bytes.
+    match unsafe { syscall!(SYS_getcwd, path.as_mut_ptr(), path.len()) } {
+        Ok(_) => Ok(path.first() == Some(&b'/')),
+        // Longer than PATH_MAX but found: it is a real path below the root.
+        Err(Errno(libc::ERANGE)) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `mode_t umask(mode_t mask)`, `umask(2)`; cannot fail.
+pub fn umask(mask: u32) {
+    // SAFETY: a number only.
+    let _ = unsafe { syscall!(SYS_umask, mask) };
+}

@@ -1,0 +1,146 @@
+//! The mount table: the classic call, and the calls that work by descriptor.
+
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+
+use super::raw::syscall;
+use super::{Descriptor, Result};
+
+/// Mount attributes of `mount_setattr(2)`.
+pub mod attr {
+    /// Read-only.
+    pub const RDONLY: u64 = 0x1;
+    /// Set-user-id bits are ignored.
+    pub const NOSUID: u64 = 0x2;
+    /// Device nodes are dead.
+    pub const NODEV: u64 = 0x4;
+    /// Nothing can be executed.
+    pub const NOEXEC: u64 = 0x8;
+    /// All the bits that say how access times are kept.
+    pub const ATIME: u64 = 0x70;
+    /// Access times are never updated.
+    pub const NOATIME: u64 = 0x10;
+    /// Access times are always updated.
+    pub const STRICTATIME: u64 = 0x20;
+    /// Access times of directories are not updated.
+    pub const NODIRATIME: u64 = 0x80;
+    /// Symbolic links are not followed.
+    pub const NOSYMFOLLOW: u64 = 0x20_0000;
+}
+
+/// `struct mount_attr` of `mount_setattr(2)`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MountAttr {
+    /// Attributes to set.
+    pub set: u64,
+    /// Attributes to clear.
+    pub clear: u64,
+    /// `MS_PRIVATE` and its kin, or 0 to leave it.
+    pub propagation: u64,
+    /// A user namespace for an id-mapped mount; unused here.
+    pub userns_fd: u64,
+}
+
+impl MountAttr {
+    /// Only makes the mount read-only.
+    pub const READ_ONLY: Self = Self {
+        set: attr::RDONLY,
+        clear: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `int mount(const char *source, const char *target, const char *fstype,
+/// unsigned long flags, const void *data)`, `mount(2)`.
+///
+/// # Errors
+/// `EPERM` (not allowed here, or a /proc that would reveal what is masked
+/// outside), `EINVAL` (an option the file system does not know), `ENODEV` (no
+/// such file system), `EBUSY`.
+pub fn mount(
+    source: Option<&CStr>,
+    target: &CStr,
+    fstype: Option<&CStr>,
+    flags: u64,
+    data: Option<&CStr>,
+) -> Result<()> {
+    // SAFETY: each pointer is null or a C string that outlives the call; the
+    // kernel copies at most a page of `data`, up to its terminating zero.
+    unsafe { syscall!(SYS_mount, source, target, fstype, flags, data) }.map(drop)
+}
+
+/// `int umount2(const char *target, int flags)` with `MNT_DETACH`, `umount(2)`.
+///
+/// # Errors
+/// `EINVAL` where `target` is no mount point or is locked.
+pub fn detach(target: &CStr) -> Result<()> {
+    // SAFETY: `target` outlives the call.
+    unsafe { syscall!(SYS_umount2, target, libc::MNT_DETACH) }.map(drop)
+}
+
+/// `int pivot_root(const char *new_root, const char *put_old)`, `pivot_root(2)`.
+///
+/// # Errors
+/// `EINVAL` where the new root is no mount, or the current root is the kernel's
+/// initial ramfs; `EBUSY`.
+pub fn pivot_root(new_root: &CStr, put_old: &CStr) -> Result<()> {
+    // SAFETY: both strings outlive the call.
+    unsafe { syscall!(SYS_pivot_root, new_root, put_old) }.map(drop)
+}
+
+/// `int open_tree(int dirfd, const char *path, unsigned flags)` with
+/// `OPEN_TREE_CLONE`, `open_tree(2)`: a detached copy of the mount at `path`.
+///
+/// Nothing sees it until [`move_mount`] attaches it, so its attributes can be
+/// set first: there is no moment at which a read-only mount is writable.
+///
+/// # Errors
+/// `EPERM` without CAP_SYS_ADMIN; `EINVAL` where the mount belongs to another
+/// namespace, or children are locked to it and `recursive` is not given.
+pub fn clone_tree(dir: RawFd, path: &CStr, recursive: bool) -> Result<Descriptor> {
+    const OPEN_TREE_CLONE: i32 = 1;
+    const AT_RECURSIVE: i32 = 0x8000;
+    let flags = OPEN_TREE_CLONE
+        | libc::O_CLOEXEC
+        | libc::AT_EMPTY_PATH
+        | if recursive { AT_RECURSIVE } else { 0 };
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_open_tree, dir, path, flags) }.map(Descriptor::new)
+}
+
+/// `int mount_setattr(int dirfd, const char *path, unsigned flags, struct
+/// mount_attr *, size_t)` on the mount behind `fd`, `mount_setattr(2)`.
+///
+/// # Errors
+/// `EPERM` for clearing what an outer user namespace locked; `ENOSYS` before Linux 5.12.
+pub fn set_attr(fd: RawFd, change: &MountAttr, recursive: bool) -> Result<()> {
+    const AT_RECURSIVE: i32 = 0x8000;
+    let flags = libc::AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    let size = size_of::<MountAttr>();
+    // SAFETY: the path is empty, `change` has the kernel's layout (`repr(C)`,
+    // four u64) and outlives the call, and its true size is given.
+    unsafe { syscall!(SYS_mount_setattr, fd, c"", flags, &raw const *change, size) }.map(drop)
+}
+
+/// `int move_mount(int from_fd, const char *, int to_fd, const char *, unsigned)`,
+/// `move_mount(2)`: attaches the detached mount `tree` at `to`, below `dir`.
+///
+/// An empty `to` means `dir` itself. A symlink at the end is not followed.
+///
+/// # Errors
+/// `ENOTDIR` where a file meets a directory; `EINVAL` for a shared parent.
+pub fn attach(tree: RawFd, dir: RawFd, to: &CStr) -> Result<()> {
+    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
+    const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
+    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: both strings outlive the call.
+    unsafe { syscall!(SYS_move_mount, tree, c"", dir, to, flags) }.map(drop)
+}
