@@ -109,7 +109,25 @@ impl Cache {
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
+        sweep(directory);
         written
+    }
+}
+
+/// Removes what writers that were killed left unfinished in `directory`.
+fn sweep(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let writer = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(".new-")?.split('-').next());
+        // Where /proc cannot tell who lives, everyone may.
+        let dead = |writer: &str| {
+            Path::new("/proc/self").exists() && !Path::new("/proc").join(writer).exists()
+        };
+        if writer.is_some_and(dead) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -124,4 +142,36 @@ pub(crate) fn name_of(bytes: &[u8]) -> String {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept_and_what_a_live_one_writes_is_not() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = Cache::at(home.path());
+        // No process has the highest number that a pid can never reach.
+        let (dead, live) = (
+            home.path().join(".new-4194305-0"),
+            home.path().join(".new-1-0"),
+        );
+        fs::write(&dead, "half").expect("written");
+        fs::write(&live, "half").expect("written");
+        cache.write("entry", b"whole", 0o600).expect("written");
+        assert_eq!(cache.read("entry").as_deref(), Some(&b"whole"[..]));
+        assert!(!dead.exists() && live.exists());
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_not_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = Cache::at(home.path());
+        cache.write("entry", b"mine", 0o600).expect("written");
+        let open = fs::Permissions::from_mode(0o666);
+        fs::set_permissions(home.path().join("entry"), open).expect("chmod");
+        assert_eq!(cache.read("entry"), None);
+    }
 }

@@ -82,8 +82,12 @@ impl Search {
         if let Some(error) = refused.iter_mut().find_map(telling) {
             return Err(error);
         }
-        let mut tried: Vec<_> = refused.into_iter().map(|(text, _)| text).collect();
-        tried.dedup();
+        let mut tried: Vec<String> = Vec::new();
+        for (text, _) in refused {
+            if !tried.contains(&text) {
+                tried.push(text);
+            }
+        }
         Err(Error::NoInterpreter {
             request: asked.in_words(),
             tried,
@@ -96,11 +100,9 @@ impl Search {
         let mut found: Vec<Candidate> = Vec::new();
         let mut places = self.places(&["python3", "python"]);
         places.extend(self.places_with_version());
-        for Place { path, origin } in places {
-            let interpreter = self.resolve(&Place {
-                path: path.clone(),
-                origin,
-            });
+        for place in places.into_iter().filter(Place::is_worth_a_try) {
+            let interpreter = self.resolve(&place);
+            let Place { path, origin } = place;
             let known = |candidate: &Candidate| match (&candidate.interpreter, &interpreter) {
                 (Ok(one), Ok(other)) => one.executable == other.executable,
                 (Err(_), Err(_)) => same_file(&candidate.path, &path),

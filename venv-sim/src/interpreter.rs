@@ -111,7 +111,10 @@ struct Remembered {
 }
 
 fn facts_of(path: &Path, cache: &Cache) -> Result<Facts> {
-    let metadata = fs::metadata(path).map_err(Error::io("find interpreter", path))?;
+    let metadata = fs::metadata(path).map_err(|error| Error::NotAnInterpreter {
+        path: path.to_owned(),
+        cause: format!("it cannot be found ({error})"),
+    })?;
     let identity = Identity::of(path, &metadata);
     let name = format!("interpreters/{}.json", name_of(path.as_os_str().as_bytes()));
     if let Some(facts) = remembered(&name, &identity, cache) {

@@ -14,6 +14,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     let missing = || any_python().err();
     vec![
         trial(
+            "every_interpreter_is_listed_once_and_nothing_absent",
+            missing(),
+            listed,
+        ),
+        trial(
             "what_is_no_python_is_refused_with_its_reason",
             None,
             impostors,
@@ -252,6 +257,8 @@ fn python_2() -> Result<(), Failed> {
 
 fn no_such_version() -> Result<(), Failed> {
     let interpreter = any_python()?;
+    let absent = refusal(&Search::new(["/nowhere"]), Path::new("/nowhere/python3"))?;
+    expect(&absent, &absent.contains("cannot be found"), &true)?;
     let directory = interpreter.executable.parent().ok_or("no parent")?;
     match Search::new([directory]).discover(Some("3.99")) {
         Err(error @ Error::NoInterpreter { .. }) => expect(
@@ -281,4 +288,30 @@ fn base_gone() -> Result<(), Failed> {
     )?;
     let said = refusal(&Search::new(Vec::<&str>::new()), &dir)?;
     expect(&said, &said.contains("itself"), &true)
+}
+
+fn listed() -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    let scratch = scratch();
+    let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
+    for directory in [&one, &two] {
+        fs::create_dir(directory)?;
+        for name in ["python3", "python", "python3.99"] {
+            symlink(&interpreter.executable, directory.join(name))?;
+        }
+    }
+    fs::remove_file(two.join("python"))?;
+    script(&two.join("python"), "exit 9")?;
+    symlink("/nowhere", one.join("python3.98"))?;
+    let absent = scratch.path().join("absent");
+    let found = Search::new([absent, one.clone(), two.clone()]).interpreters();
+    let seen: Vec<_> = found
+        .iter()
+        .map(|found| (found.path.clone(), found.interpreter.is_ok()))
+        .collect();
+    expect(
+        "listed",
+        &seen,
+        &vec![(one.join("python3"), true), (two.join("python"), false)],
+    )
 }

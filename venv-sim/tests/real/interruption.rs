@@ -1,5 +1,6 @@
 //! A creation that is killed, or meets another, leaves a whole environment or none.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
-use venv_sim::{Cache, Environment, Error, Options, create};
+use venv_sim::{Cache, Environment, Error, Options, Search, create};
 
 use crate::machine::{any_python, expect, files, options, scratch, trial};
 
@@ -29,12 +30,14 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Creates and replaces the environment `env` in `dir` until killed.
 pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
-    let Ok(python) = any_python() else {
+    let cache = Cache::at(dir.join("cache"));
+    let search = Search::of_process().cache(cache.clone());
+    let Ok(python) = search.discover(None) else {
         return ExitCode::FAILURE;
     };
     let options = Options {
         clear: true,
-        cache: Cache::at(dir.join("cache")),
+        cache,
         ..Options::default()
     };
     loop {
@@ -50,16 +53,20 @@ pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
 }
 
 fn kills() -> Result<(), Failed> {
-    let python = any_python()?;
     let scratch = scratch();
+    let cache = Cache::at(scratch.path().join("cache"));
+    // Known to the children, so that they begin at once.
+    let search = Search::of_process().cache(cache.clone());
+    let python = search.discover(None)?;
     let dir = scratch.path().join("env");
     let options = Options {
         clear: true,
-        cache: Cache::at(scratch.path().join("cache")),
+        cache,
         ..Options::default()
     };
     create(&dir, &python, &options)?;
     let whole = files(&dir);
+    let mut midway = 0;
     for round in 0..60_u64 {
         // Odd rounds take the environment away each time, so that it also appears anew.
         if round % 2 == 1 {
@@ -79,19 +86,25 @@ fn kills() -> Result<(), Failed> {
             &String::from_utf8_lossy(&said.stderr).into_owned(),
             &String::new(),
         )?;
+        midway += usize::from(!unfinished(scratch.path()).is_empty());
         if dir.exists() {
             expect("files", &files(&dir), &whole)?;
             Environment::open(&dir)?;
         }
     }
+    expect("a kill met a creation", &(midway > 0), &true)?;
     // What the last kill left is taken away by the next creation.
     create(&dir, &python, &options)?;
-    let hidden: Vec<_> = fs::read_dir(scratch.path())?
-        .flatten()
-        .map(|entry| entry.file_name())
+    expect("left beside it", &unfinished(scratch.path()), &Vec::new())
+}
+
+/// The directories in `parent` that creations are building, or left.
+fn unfinished(parent: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    names
         .filter(|name| name.as_bytes().starts_with(b".venv-sim"))
-        .collect();
-    expect("left beside it", &hidden, &Vec::new())
+        .collect()
 }
 
 fn race() -> Result<(), Failed> {

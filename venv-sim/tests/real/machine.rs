@@ -36,14 +36,18 @@ pub(crate) fn expect<T: PartialEq + std::fmt::Debug>(
     }
 }
 
-/// A cache that all tests of this run share.
+static CACHE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Makes the cache that all tests of this run share; it lasts as long as what is given.
+pub(crate) fn make_cache() -> TempDir {
+    let directory = scratch();
+    CACHE.set(directory.path().to_owned()).expect("made once");
+    directory
+}
+
+/// The cache that all tests of this run share.
 pub(crate) fn cache() -> Cache {
-    static DIRECTORY: OnceLock<TempDir> = OnceLock::new();
-    Cache::at(
-        DIRECTORY
-            .get_or_init(|| tempfile::tempdir().expect("a temporary directory"))
-            .path(),
-    )
+    Cache::at(CACHE.get().expect("made first"))
 }
 
 /// An empty directory on the file system of the cache, so that links are tested.

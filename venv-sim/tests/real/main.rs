@@ -18,11 +18,14 @@ fn main() -> ExitCode {
         return interruption::create_for_ever(dir.as_ref());
     }
     let arguments = libtest_mimic::Arguments::from_args();
+    let cache = machine::make_cache();
     // The one that waits ten seconds first, so that others run beside it.
     let mut trials = discovery::trials();
     trials.extend(python::trials());
     trials.extend(activation::trials());
     trials.extend(creation::trials());
     trials.extend(interruption::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(cache); // a static would leave it behind
+    conclusion.exit_code()
 }

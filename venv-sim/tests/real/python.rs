@@ -100,6 +100,9 @@ print(json.dumps([sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.ex
     )?;
     let theirs = look()?;
     std::fs::rename(&dir, &theirs_aside)?;
+    let opened = Environment::open(&theirs_aside)?;
+    let (major, minor, _) = interpreter.version;
+    expect("version of theirs", &opened.version, &(major, minor))?;
     create(&dir, &interpreter, &options())?;
     expect("seen from inside", &look()?, &theirs)?;
 
