@@ -1,1 +1,24 @@
 //! What stands above the OCI runtime: root file systems, bundles and default policy.
+//!
+//! The engine prepares, `isolab-oci` runs; a bundle directory is the seam
+//! between them. Nothing here makes a process, so nothing here is unsafe.
+//!
+//! ```no_run
+//! use isolab_engine::{bundle, rootfs, spec};
+//!
+//! let place = std::path::Path::new("/tmp/bundle");
+//! let program = rootfs::Entry::copy("/usr/bin/true-static", "/bin/true");
+//! rootfs::lay_out(&place.join("rootfs"), &[program])?;
+//! let container = spec::Settings::new("rootfs", ["/bin/true"]);
+//! bundle::write(place, &spec::default_spec(&container))?;
+//! # Ok::<(), isolab_engine::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod bundle;
+pub mod error;
+pub mod rootfs;
+pub mod seccomp;
+pub mod spec;
+
+pub use error::{Error, Result};

@@ -28,21 +28,6 @@ pub fn flag(kind: NamespaceType) -> u64 {
     u64::from(flag.cast_unsigned())
 }
 
-/// The kind as the specification spells it.
-#[must_use]
-pub fn name(kind: NamespaceType) -> &'static str {
-    match kind {
-        NamespaceType::Pid => "pid",
-        NamespaceType::Network => "network",
-        NamespaceType::Mount => "mount",
-        NamespaceType::Ipc => "ipc",
-        NamespaceType::Uts => "uts",
-        NamespaceType::User => "user",
-        NamespaceType::Cgroup => "cgroup",
-        NamespaceType::Time => "time",
-    }
-}
-
 /// The namespaces of a container, sorted by who makes them and when.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {

@@ -479,7 +479,7 @@ impl fmt::Display for Step {
             Self::LeadSession(_) => f.write_str("lead a session"),
             Self::OomScore(score) => write!(f, "set oomScoreAdj to {score}"),
             Self::Keyring(_) => f.write_str("join a new session keyring"),
-            Self::Join { kind, .. } => write!(f, "join the {} namespace", namespace::name(*kind)),
+            Self::Join { kind, .. } => write!(f, "join the {} namespace", kind.name()),
             Self::Unshare(flags) => {
                 f.write_str("make namespaces:")?;
                 let kinds = [
@@ -494,7 +494,7 @@ impl fmt::Display for Step {
                     .into_iter()
                     .filter(|&k| flags & namespace::flag(k) != 0);
                 made.into_iter()
-                    .try_for_each(|kind| write!(f, " {}", namespace::name(kind)))
+                    .try_for_each(|kind| write!(f, " {}", kind.name()))
             }
             Self::TimeOffsets(_) => f.write_str("set the time namespace's offsets"),
             Self::Hostname(name) => write!(f, "set the hostname {}", name.to_string_lossy()),

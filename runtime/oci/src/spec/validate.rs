@@ -100,7 +100,7 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
     let field = "linux.namespaces";
     let has = |kind| linux.namespaces.iter().any(|n| n.kind == kind);
     for (index, namespace) in linux.namespaces.iter().enumerate() {
-        let kind = crate::namespace::name(namespace.kind);
+        let kind = namespace.kind.name();
         if linux.namespaces[..index]
             .iter()
             .any(|n| n.kind == namespace.kind)
