@@ -87,6 +87,13 @@ pub enum Error {
         console: String,
     },
 
+    /// The kernel refused to wait for the guest.
+    #[error("cannot wait for the guest: {source}")]
+    Wait {
+        /// What the kernel answered.
+        source: io::Error,
+    },
+
     /// A guest stayed silent in every try.
     #[error("cannot boot the guest in {tries} tries; the last: {last}")]
     Tries {
@@ -144,7 +151,10 @@ impl Error {
                  the kernel's messages"
             }
             Self::Tries { last, .. } => return last.hint(),
-            Self::Archive { .. } | Self::Guest { .. } | Self::NoFigure { .. } => return None,
+            Self::Archive { .. }
+            | Self::Wait { .. }
+            | Self::Guest { .. }
+            | Self::NoFigure { .. } => return None,
         };
         Some(hint.to_owned())
     }

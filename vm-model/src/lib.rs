@@ -19,5 +19,6 @@ pub mod initramfs;
 pub mod kernel;
 pub mod model;
 pub mod qemu;
+mod whole_file;
 
 pub use error::{Error, Result};

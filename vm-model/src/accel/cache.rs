@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::AccelChoice;
 use crate::error::{Error, Result};
 use crate::guest::Guest;
-use crate::kernel::write_whole;
+use crate::whole_file;
 
 /// All that the answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl CacheKey {
             choice: choice.clone(),
         };
         let json = serde_json::to_vec_pretty(&kept).unwrap_or_default();
-        write_whole(&self.file(dir), &json)
+        whole_file::write(&self.file(dir), &json)
     }
 
     /// Where this user's answers are kept: `$XDG_CACHE_HOME/isolab`, else `~/.cache/isolab`.

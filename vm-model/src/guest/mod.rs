@@ -6,6 +6,7 @@
 //! and no protocol, and every distribution's kernel has it built in.
 
 mod boot;
+mod channel;
 mod command_line;
 mod running;
 

@@ -1,42 +1,29 @@
 //! A guest that runs: its clock, its two messages, and its certain end.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::Guest;
+use super::channel::{Channel, Event};
 use crate::error::{Error, Result};
 
 /// The byte that a workload writes when it is ready.
 const READY: u8 = b'R';
 
-/// The line that lets a held workload go on.
-const GO_ON: &[u8] = b"\n";
-
-/// How QEMU says on its standard error that the guest will never run on. It goes on existing.
-const STOPPED: [&str; 2] = ["KVM internal error", "KVM: entry failed"];
-
 /// The longest wait before a caller is asked whether to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// QEMU's messages that are kept; more is dropped.
-const MESSAGES: usize = 16 << 10;
+/// How a kernel says that it gives up.
+const PANIC: &str = "Kernel panic - not syncing: ";
 
 /// A running guest. Dropping it kills and reaps it.
 #[derive(Debug)]
 pub struct RunningGuest {
     child: Child,
-    input: Option<ChildStdin>,
-    output: Option<ChildStdout>,
-    errors: Option<ChildStderr>,
+    channel: Channel,
     spawned: Instant,
-    said: Vec<u8>,
-    messages: Vec<u8>,
     console: PathBuf,
 }
 
@@ -47,13 +34,6 @@ pub struct Ended {
     pub status: ExitStatus,
     /// When QEMU was gone and reaped.
     pub at: Instant,
-}
-
-/// What a look at the pipes brought.
-enum Event {
-    Said,
-    Closed,
-    TimedOut,
 }
 
 /// Starts QEMU with the channel on its standard streams.
@@ -75,13 +55,9 @@ pub(super) fn start(guest: &Guest) -> Result<RunningGuest> {
         reason: format!("it does not start: {error}"),
     })?;
     Ok(RunningGuest {
-        input: child.stdin.take(),
-        output: child.stdout.take(),
-        errors: child.stderr.take(),
+        channel: Channel::of(&mut child),
         child,
         spawned,
-        said: Vec::new(),
-        messages: Vec::new(),
         console: guest.console.clone(),
     })
 }
@@ -119,8 +95,8 @@ impl RunningGuest {
         stop: &dyn Fn() -> bool,
     ) -> Result<Duration> {
         let deadline = self.spawned + watchdog;
-        while self.said.is_empty() {
-            match self.look(deadline.min(Instant::now() + GLANCE))? {
+        while self.channel.said().is_empty() {
+            match self.channel.look(deadline.min(Instant::now() + GLANCE))? {
                 Event::Said => {}
                 Event::Closed => return Err(self.ended_early()),
                 Event::TimedOut if Instant::now() >= deadline || stop() => {
@@ -130,17 +106,19 @@ impl RunningGuest {
                 }
                 Event::TimedOut => {}
             }
-            if let Some(message) = self.stopped() {
+            if let Some(message) = self.channel.stopped() {
                 return Err(self.boot_error(message));
             }
         }
-        if self.said[0] == READY {
+        if self.channel.said().starts_with(&[READY]) {
             return Ok(self.spawned.elapsed());
         }
         // Not the byte but a complaint: wait for the rest of it, briefly.
         let brief = Instant::now() + Duration::from_millis(500);
-        while matches!(self.look(brief)?, Event::Said) {}
-        let said = String::from_utf8_lossy(&self.said).trim().to_owned();
+        while matches!(self.channel.look(brief)?, Event::Said) {}
+        let said = String::from_utf8_lossy(self.channel.said())
+            .trim()
+            .to_owned();
         Err(self.boot_error(format!(
             "the workload wrote `{said}` and not the ready byte"
         )))
@@ -152,13 +130,9 @@ impl RunningGuest {
     /// [`Error::Boot`] if the guest is gone.
     pub fn release(&mut self) -> Result<Instant> {
         let at = Instant::now();
-        let sent = self
-            .input
-            .as_mut()
-            .map(|input| input.write_all(GO_ON).and_then(|()| input.flush()));
-        match sent {
-            Some(Ok(())) => Ok(at),
-            _ => Err(self.ended_early()),
+        match self.channel.send_go_on() {
+            Ok(()) => Ok(at),
+            Err(_) => Err(self.ended_early()),
         }
     }
 
@@ -166,11 +140,11 @@ impl RunningGuest {
     ///
     /// # Errors
     /// [`Error::Watchdog`] if it is still there; it is killed then. [`Error::Boot`] if QEMU ended
-    /// with another status than 0.
+    /// with another status than 0, or if its kernel panicked, which leaves a status of 0 too.
     pub fn wait(&mut self, watchdog: Duration) -> Result<Ended> {
         let deadline = Instant::now() + watchdog;
         loop {
-            match self.look(deadline)? {
+            match self.channel.look(deadline)? {
                 Event::Said => {}
                 Event::TimedOut => {
                     self.kill();
@@ -184,7 +158,7 @@ impl RunningGuest {
             status,
             at: Instant::now(),
         };
-        if status.success() {
+        if status.success() && self.panic().is_none() {
             Ok(ended)
         } else {
             Err(self.ended_early())
@@ -194,7 +168,7 @@ impl RunningGuest {
     /// What the workload has said so far, the ready byte included.
     #[must_use]
     pub fn said(&self) -> &[u8] {
-        &self.said
+        self.channel.said()
     }
 
     /// Kills QEMU and reaps it. Does nothing if it is gone.
@@ -202,62 +176,6 @@ impl RunningGuest {
         // Both fail only if it is gone already, which is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-
-    /// Waits for something on the pipes until `deadline` and takes it in.
-    fn look(&mut self, deadline: Instant) -> Result<Event> {
-        loop {
-            let Some(output) = &mut self.output else {
-                return Ok(Event::Closed);
-            };
-            let mut fds = vec![PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-            fds.extend(
-                self.errors
-                    .iter()
-                    .map(|e| PollFd::new(e.as_fd(), PollFlags::POLLIN)),
-            );
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Rounded up, or the last millisecond would be spent asking again and again.
-            let timeout = PollTimeout::try_from(left + Duration::from_micros(999));
-            match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
-                Ok(0) if left.is_zero() => return Ok(Event::TimedOut),
-                Ok(0) | Err(nix::errno::Errno::EINTR) => continue,
-                Ok(_) => {}
-                Err(errno) => {
-                    let cause = std::io::Error::from(errno);
-                    return Err(Error::file("wait on the pipes of", &self.console)(cause));
-                }
-            }
-            let ready: Vec<bool> = fds
-                .iter()
-                .map(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
-                .collect();
-            let mut buffer = [0; 4096];
-            if ready.get(1) == Some(&true)
-                && let Some(errors) = &mut self.errors
-            {
-                match errors.read(&mut buffer) {
-                    Ok(0) | Err(_) => self.errors = None,
-                    Ok(n) => {
-                        let room = MESSAGES.saturating_sub(self.messages.len());
-                        self.messages.extend_from_slice(&buffer[..n.min(room)]);
-                    }
-                }
-            }
-            if ready[0] {
-                match output.read(&mut buffer) {
-                    Ok(0) | Err(_) => {
-                        self.output = None;
-                        return Ok(Event::Closed);
-                    }
-                    Ok(n) => {
-                        let room = MESSAGES.saturating_sub(self.said.len());
-                        self.said.extend_from_slice(&buffer[..n.min(room)]);
-                    }
-                }
-            }
-            return Ok(Event::Said);
-        }
     }
 
     /// Waits for the exit that must follow the closing of its pipes, and kills what lingers.
@@ -272,15 +190,6 @@ impl RunningGuest {
         }
         self.kill();
         self.child.wait().unwrap_or_default()
-    }
-
-    /// QEMU's word that KVM gave up, if it said so.
-    fn stopped(&self) -> Option<String> {
-        let messages = String::from_utf8_lossy(&self.messages);
-        let line = messages
-            .lines()
-            .find(|line| STOPPED.iter().any(|sign| line.contains(sign)))?;
-        Some(format!("KVM stopped the guest: {line}"))
     }
 
     /// Ends the guest and words its end as an error.
@@ -303,15 +212,21 @@ impl RunningGuest {
     /// Words the end of a guest that is gone before its time.
     fn ended_early(&mut self) -> Error {
         let status = self.reap(Instant::now() + Duration::from_secs(1));
-        let panic = "Kernel panic - not syncing: ";
-        let console = fs::read(&self.console).unwrap_or_default();
-        let console = String::from_utf8_lossy(&console);
-        let reason = match console.lines().find_map(|line| line.split_once(panic)) {
-            Some((_, cause)) => format!("its kernel panicked: {}", cause.trim()),
+        self.channel.drain_messages();
+        let reason = match self.panic() {
+            Some(cause) => format!("its kernel panicked: {cause}"),
             None if status.success() => "it powered off or restarted too early".to_owned(),
             None => format!("QEMU ended with {status}"),
         };
         self.boot_error(reason)
+    }
+
+    /// The cause of its kernel's panic, if the console tells of one.
+    fn panic(&self) -> Option<String> {
+        let console = fs::read(&self.console).ok()?;
+        let console = String::from_utf8_lossy(&console);
+        let (_, cause) = console.lines().find_map(|line| line.split_once(PANIC))?;
+        Some(cause.trim().to_owned())
     }
 
     /// The last lines of the console, then of QEMU's messages: enough to see what went wrong.
@@ -326,7 +241,7 @@ impl RunningGuest {
                 .collect();
             lines[lines.len().saturating_sub(count)..].join("\n")
         };
-        let parts = [last(&console, 8), last(&self.messages, 4)];
+        let parts = [last(&console, 8), last(self.channel.messages(), 4)];
         parts
             .into_iter()
             .filter(|part| !part.is_empty())

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{Kernel, lz4};
 use crate::error::{Error, Result};
+use crate::whole_file;
 
 /// How an ELF file begins.
 pub(super) const ELF: &[u8] = b"\x7fELF";
@@ -121,6 +122,6 @@ pub(super) fn unpack(kernel: &Kernel, dir: &Path) -> Result<Kernel> {
     if !elf.starts_with(ELF) {
         return Err(refused("its compressed part holds no ELF image"));
     }
-    super::write_whole(&target, &elf)?;
+    whole_file::write(&target, &elf)?;
     Ok(found(&target, elf.len() as u64))
 }

@@ -4,6 +4,7 @@
 //! runs. [`find`] looks where this user can read; [`fetch`] gets a package and unpacks it, which
 //! takes no privilege; [`Kernel::unpacked`] strips the compression once, so that no boot pays for it.
 
+mod apt;
 mod fetch;
 mod find;
 mod image;
@@ -16,7 +17,6 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-pub(crate) use fetch::write_whole;
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
 

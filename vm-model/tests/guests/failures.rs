@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(200);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         (
             "the_ready_byte_ends_the_start_up",
             the_ready_byte_ends_the_start_up,
@@ -34,6 +34,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "a_panic_is_told_with_the_consoles_last_lines",
             a_panic_is_told,
+        ),
+        (
+            "a_panic_after_the_ready_byte_is_no_good_end",
+            a_panic_after_the_ready_byte_is_no_good_end,
         ),
         (
             "another_word_than_the_ready_byte_is_quoted",
@@ -122,6 +126,17 @@ fn a_panic_is_told() -> Result<(), Failed> {
             "| [ 1.0] Kernel panic",
         ],
     )
+}
+
+fn a_panic_after_the_ready_byte_is_no_good_end() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest(
+        "printf R; read line; echo 'Kernel panic - not syncing: stack overrun' > console; exit 0",
+    );
+    let mut running = guest.start()?;
+    running.wait_ready(LONG)?;
+    running.release()?;
+    let error = running.wait(LONG).unwrap_err();
+    tells(&error, &["its kernel panicked: stack overrun"])
 }
 
 fn another_word_is_quoted() -> Result<(), Failed> {

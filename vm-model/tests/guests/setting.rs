@@ -29,8 +29,14 @@ pub(crate) fn real() -> Result<(Qemu, Kernel), String> {
         .clone()
 }
 
-/// The init, compiled as the workspace's build script does it.
-pub(crate) fn init() -> Vec<u8> {
+/// The init, compiled once.
+pub(crate) fn init() -> &'static [u8] {
+    static INIT: OnceLock<Vec<u8>> = OnceLock::new();
+    INIT.get_or_init(compile_init)
+}
+
+/// Compiles the init as the workspace's build script does it.
+fn compile_init() -> Vec<u8> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workload/program.rs");
     let program = kept().join(format!("init-{}", std::process::id()));
     let lld = [
@@ -63,7 +69,7 @@ pub(crate) fn init() -> Vec<u8> {
 pub(crate) fn real_guest(args: &[&str]) -> (TempDir, Guest) {
     let (qemu, kernel) = real().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut archive = Archive::guest(&init()).unwrap();
+    let mut archive = Archive::guest(init()).unwrap();
     archive.add_file("true", 0o755, init()).unwrap();
     archive.write_file(&dir.path().join("initrd")).unwrap();
     let guest = Guest::new(
