@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -14,7 +15,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = dir.join(format!(".{name}.{}", std::process::id()));
+    let partial = dir.join(format!(".{name}.{}", unique()));
     let written = (|| {
         write_sparse(&mut File::create(&partial)?, bytes)?;
         fs::rename(&partial, path)
@@ -24,6 +25,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&partial);
         Error::file("write", path)(error)
     })
+}
+
+/// A part of a name that nobody else uses now: neither another process nor another thread.
+pub(crate) fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{number}", std::process::id())
 }
 
 /// Writes `bytes`, leaving out whole blocks of zeros: an unpacked kernel has many, and a hole

@@ -71,8 +71,11 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
             why: format!("the guest reached its init in {} ms", startup.as_millis()),
             remedy: None,
         },
-        Err(Error::Boot { reason, .. }) => AccelChoice::tcg(
-            format!("KVM opens but does not boot the guest: {reason}"),
+        Err(Error::Boot { reason, console }) => AccelChoice::tcg(
+            format!(
+                "KVM opens but does not boot the guest: {reason}{}",
+                cause(&console)
+            ),
             Some(remedy),
         ),
         Err(_) => AccelChoice::tcg(
@@ -83,6 +86,12 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
             Some(remedy),
         ),
     })
+}
+
+/// QEMU's own word, which tells more than how it ended, in parentheses; else nothing.
+fn cause(console: &str) -> String {
+    let cause = console.lines().find_map(|line| line.split_once("error: "));
+    cause.map_or_else(String::new, |(_, cause)| format!(" ({})", cause.trim()))
 }
 
 /// The answer where KVM cannot even be opened.
@@ -143,6 +152,13 @@ mod tests {
         let choice = closed(Path::new("/nonexistent/kvm")).unwrap();
         assert!(!choice.kvm());
         assert!(choice.remedy.unwrap().contains("modprobe"));
+    }
+
+    #[test]
+    fn qemus_own_word_is_quoted() {
+        let console = "a line of the guest's\nqemu: error: failed to set MSR\nAborted";
+        assert_eq!(cause(console), " (failed to set MSR)");
+        assert_eq!(cause("nothing of use"), "");
     }
 
     #[test]

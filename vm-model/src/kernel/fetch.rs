@@ -90,7 +90,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn create(dest: &Path) -> Result<Self> {
-        let dir = dest.join(format!(".fetch-{}", std::process::id()));
+        let dir = dest.join(format!(".fetch-{}", whole_file::unique()));
         // A leftover of a process with our number, long gone.
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir(&dir).map_err(Error::file("create", &dir))?;

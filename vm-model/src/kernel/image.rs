@@ -5,12 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Kernel, lz4};
+use super::Kernel;
+use super::decompress::decompress;
+use super::elf::{self, number};
 use crate::error::{Error, Result};
 use crate::whole_file;
-
-/// How an ELF file begins.
-pub(super) const ELF: &[u8] = b"\x7fELF";
 
 /// The release of an image that does not say.
 pub(super) const UNNAMED: &str = "unnamed";
@@ -81,47 +80,94 @@ impl Header {
     }
 }
 
-/// A little-endian number of `len` bytes at `at`.
-fn number(head: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = head.get(at..at + len)?;
-    Some(
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |number, &byte| number << 8 | u64::from(byte)),
-    )
-}
-
 /// Unpacks `kernel` into `dir`, or gives it back as it is where that is not possible.
 pub(super) fn unpack(kernel: &Kernel, dir: &Path) -> Result<Kernel> {
-    let refused = |reason: &str| Error::NotAKernel {
-        path: kernel.path.clone(),
-        reason: reason.to_owned(),
-    };
     let target = dir.join(format!("vmlinux-{}-{}", kernel.release, kernel.bytes));
-    let found = |path: &Path, bytes| Kernel {
-        path: path.to_owned(),
+    let unpacked = |bytes| Kernel {
+        path: target.clone(),
         release: kernel.release.clone(),
         bytes,
     };
     if let Ok(metadata) = fs::metadata(&target) {
-        return Ok(found(&target, metadata.len()));
+        return Ok(unpacked(metadata.len()));
     }
     let image = fs::read(&kernel.path).map_err(Error::file("read", &kernel.path))?;
-    if image.starts_with(ELF) {
+    if image.starts_with(elf::MAGIC) {
         return Ok(kernel.clone());
     }
-    let header = Header::parse(&image).map_err(|reason| refused(&reason))?;
+    let refused = |reason: String| Error::NotAKernel {
+        path: kernel.path.clone(),
+        reason,
+    };
+    let header = Header::parse(&image).map_err(refused)?;
     let payload = header
         .payload(&image)
-        .ok_or_else(|| refused("it is cut off"))?;
-    if !payload.starts_with(lz4::LEGACY_MAGIC) {
-        return Ok(kernel.clone());
+        .ok_or_else(|| refused("it is cut off".to_owned()))?;
+    fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
+    match decompress(payload, dir)? {
+        Some(elf) if elf::has_pvh_entry(&elf) => {
+            whole_file::write(&target, &elf)?;
+            Ok(unpacked(elf.len() as u64))
+        }
+        // Its own code can unpack it, if a little slower.
+        _ => Ok(kernel.clone()),
     }
-    let elf = lz4::decompress(payload).ok_or_else(|| refused("its compressed part is damaged"))?;
-    if !elf.starts_with(ELF) {
-        return Err(refused("its compressed part holds no ELF image"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// A bzImage with `payload` as its compressed kernel.
+    fn image(payload: &[u8]) -> Vec<u8> {
+        let mut image = vec![0; 1024];
+        image[0x1f1] = 1;
+        image[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
+        image[0x202..0x206].copy_from_slice(MAGIC);
+        image[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
+        let len = u32::try_from(payload.len()).unwrap();
+        image[0x24c..0x250].copy_from_slice(&len.to_le_bytes());
+        image.extend(payload);
+        image
     }
-    whole_file::write(&target, &elf)?;
-    Ok(found(&target, elf.len() as u64))
+
+    /// Unpacks an image with `payload` and says whether an ELF image came of it.
+    fn check(payload: &[u8], expected: bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vmlinuz");
+        fs::write(&path, image(payload)).unwrap();
+        let kernel = Kernel::open(&path).unwrap();
+        let unpacked = kernel.unpacked(&dir.path().join("unpacked")).unwrap();
+        assert_eq!(unpacked != kernel, expected);
+        assert_eq!(
+            fs::read(&unpacked.path).unwrap().starts_with(elf::MAGIC),
+            expected
+        );
+    }
+
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = Command::new("gzip")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        gzip.stdin.take().unwrap().write_all(bytes).unwrap();
+        gzip.wait_with_output().unwrap().stdout
+    }
+
+    #[test]
+    fn a_kernel_is_unpacked_only_if_qemu_can_enter_it() {
+        check(&gzipped(&elf::tests::image(b"Xen\0", 18)), true);
+        check(&gzipped(&elf::tests::image(b"GNU\0", 18)), false);
+    }
+
+    #[test]
+    fn a_kernel_that_nothing_unpacks_is_booted_as_it_is() {
+        check(b"packed in some other way", false);
+        check(b"\x1f\x8b but damaged", false);
+        check(b"\x02\x21\x4c\x18 and damaged", false);
+    }
 }

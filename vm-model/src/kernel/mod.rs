@@ -5,6 +5,8 @@
 //! takes no privilege; [`Kernel::unpacked`] strips the compression once, so that no boot pays for it.
 
 mod apt;
+mod decompress;
+mod elf;
 mod fetch;
 mod find;
 mod image;
@@ -54,7 +56,7 @@ impl Kernel {
             path: path.to_owned(),
             reason,
         };
-        let release = if head.starts_with(image::ELF) {
+        let release = if head.starts_with(elf::MAGIC) {
             // An ELF kernel does not say its release in a header; its directory's note may.
             std::fs::read_to_string(path.with_file_name("release")).map_or_else(
                 |_| "unnamed".to_owned(),
@@ -85,15 +87,15 @@ impl Kernel {
         sha256_of(&self.path)
     }
 
-    /// The same kernel without its compression, as an ELF image in `dir`, where the format is one
-    /// that this crate unpacks (LZ4, as Debian's cloud kernel); else the kernel itself.
+    /// The same kernel without its compression, as an ELF image in `dir`; or the kernel itself,
+    /// where no program here unpacks it or QEMU could not enter it directly.
     ///
     /// Unpacking happens once; later calls find the file. Skipping the kernel's own decompression
-    /// is the largest single saving in an emulated boot.
+    /// is the largest single saving in an emulated boot, and a file that is mapped is shared by
+    /// all guests that boot it.
     ///
     /// # Errors
-    /// [`Error::File`] if `dir` cannot be written, [`Error::NotAKernel`] if the compressed part
-    /// is damaged.
+    /// [`Error::File`] if `dir` cannot be written, [`Error::NotAKernel`] if the image is damaged.
     pub fn unpacked(&self, dir: &Path) -> Result<Self> {
         image::unpack(self, dir)
     }
