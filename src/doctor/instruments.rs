@@ -23,7 +23,7 @@ const PYTHON_BOUND: Duration = Duration::from_secs(3);
 const KVM_BOUND: Duration = Duration::from_secs(3);
 
 /// The static program that the build script compiled; it serves as init too.
-const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
+pub(super) const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
 
 /// Prints each module of the workload, and of its environment, that is missing.
 const ASK_PYTHON: &str = "\

@@ -18,6 +18,7 @@ pub mod facts;
 mod instruments;
 mod probe;
 mod probe_cgroup;
+mod probe_container;
 mod render;
 pub mod stage;
 

@@ -22,6 +22,7 @@ use nix::unistd::{chdir, getegid, geteuid, pivot_root};
 
 use super::facts::Outcome;
 use super::probe_cgroup;
+use super::probe_container;
 use super::stage::{Stage, Step};
 
 /// The stage's second half, run as process 1 of a new PID namespace.
@@ -79,7 +80,8 @@ pub fn probe(stage: &str) -> ExitCode {
             Ok(Stage::Overlay) => overlay(),
             Ok(Stage::Cgroup) => probe_cgroup::make_and_enter(),
             Ok(Stage::NetworkNamespace) => network(),
-            Ok(Stage::Seccomp) => seccomp(),
+            Ok(Stage::Seccomp) => probe_container::seccomp(),
+            Ok(Stage::Container) => probe_container::container(),
             _ => {
                 eprintln!("error: no such probe: {stage}");
                 return ExitCode::from(2);
@@ -267,21 +269,6 @@ fn network() -> Probed {
         .filter_map(|line| Some(line.split_once(':')?.0.trim()))
         .collect();
     Ok(format!("holds {} alone", names.join(", ")))
-}
-
-/// `no_new_privs`, and what the kernel says of filters.
-fn seccomp() -> Probed {
-    prctl::set_no_new_privs().at(Step::NoNewPrivileges, "prctl(PR_SET_NO_NEW_PRIVS)")?;
-    let file = "/proc/sys/kernel/seccomp/actions_avail";
-    let actions = fs::read_to_string(file).at(Step::Filter, file)?;
-    if !actions.split_whitespace().any(|action| action == "errno") {
-        return Err(Stop {
-            step: Step::Filter,
-            errno: 0,
-            detail: actions.trim().to_owned(),
-        });
-    }
-    Ok("filters, and no_new_privs".to_owned())
 }
 
 impl Stop {

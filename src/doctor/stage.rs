@@ -25,8 +25,10 @@ pub enum Stage {
     Cgroup,
     /// A network namespace with nothing in it but `lo`.
     NetworkNamespace,
-    /// `no_new_privs`, and filters in the kernel.
+    /// `no_new_privs`, and a filter that takes effect.
     Seccomp,
+    /// A container of our own runtime, run to its end.
+    Container,
     /// A Python with the modules that the workload imports.
     Python,
     /// The emulator.
@@ -45,7 +47,7 @@ pub enum Stage {
 
 impl Stage {
     /// Those that are probed in a process of their own, since they change it.
-    pub const PROBED: [Self; 8] = [
+    pub const PROBED: [Self; 9] = [
         Self::UserNamespace,
         Self::IdMap,
         Self::MountNamespace,
@@ -54,6 +56,7 @@ impl Stage {
         Self::Cgroup,
         Self::NetworkNamespace,
         Self::Seccomp,
+        Self::Container,
     ];
 
     /// The word used in JSON and for `isolab __probe`.
@@ -68,6 +71,7 @@ impl Stage {
             Self::Cgroup => "cgroup",
             Self::NetworkNamespace => "network-namespace",
             Self::Seccomp => "seccomp",
+            Self::Container => "container",
             Self::Python => "python",
             Self::Qemu => "qemu",
             Self::Kvm => "kvm",
@@ -90,6 +94,7 @@ impl Stage {
             Self::Cgroup => "cgroup",
             Self::NetworkNamespace => "network namespace",
             Self::Seccomp => "seccomp",
+            Self::Container => "container",
             Self::Python => "python3",
             Self::Qemu => "QEMU",
             Self::Kvm => "KVM",
@@ -141,6 +146,8 @@ pub enum Step {
     NoNewPrivileges,
     /// Installing a filter.
     Filter,
+    /// Running a container.
+    RunContainer,
 }
 
 impl Step {
@@ -163,6 +170,7 @@ impl Step {
             Self::Interfaces => "read the interfaces of the new network namespace",
             Self::NoNewPrivileges => "set no_new_privs",
             Self::Filter => "install a seccomp filter",
+            Self::RunContainer => "run a container",
         }
     }
 }

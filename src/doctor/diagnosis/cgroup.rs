@@ -137,21 +137,26 @@ fn explain(facts: &Facts, step: Step, errno: Errno, detail: &str) -> (String, Ve
             format!("{detail} is not delegated to this user, and no systemd could"),
             vec![as_root()],
         ),
-        (Mode::V1 | Mode::Hybrid, _) => (
-            format!("{detail} belongs to root, and version 1 delegates nothing by itself"),
-            vec![
-                Remedy::run(
-                    "version 2 delegates: add to the kernel's command line and boot",
-                    ["systemd.unified_cgroup_hierarchy=1"],
-                ),
-                as_root(),
-            ],
-        ),
+        (Mode::V1 | Mode::Hybrid, _) => {
+            let unified = Remedy::run(
+                "version 2 delegates: add to the kernel's command line and boot",
+                ["systemd.unified_cgroup_hierarchy=1"],
+            );
+            (
+                format!("{detail} belongs to root, and version 1 delegates nothing by itself"),
+                machine
+                    .systemd
+                    .then_some(unified)
+                    .into_iter()
+                    .chain([as_root()])
+                    .collect(),
+            )
+        }
     }
 }
 
 fn as_root() -> Remedy {
-    Remedy::run("or as root", ["sudo isolab compare"])
+    Remedy::run("as root", ["sudo isolab compare"])
 }
 
 /// systemd gives users memory and pids of itself, and the rest when told to.

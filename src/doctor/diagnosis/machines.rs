@@ -204,7 +204,7 @@ fn one_cause_is_reported_once() {
     let failed = findings.iter().filter(|f| f.verdict == Verdict::Fails);
     assert_eq!(failed.count(), 1);
     let not_tried = findings.iter().filter(|f| f.verdict == Verdict::NotTried);
-    assert_eq!(not_tried.count(), 5);
+    assert_eq!(not_tried.count(), 6);
 }
 
 #[test]
@@ -602,6 +602,16 @@ fn what_builds_the_lab_is_not_needed_to_run_it() {
     let none = machine(|f| f.toolchain.cargo = None);
     check(&none, stage, limited, "no cargo", "rustup.rs");
     assert_eq!(runs(&no_cc), [Runs::Measured; 4]);
+}
+
+#[test]
+fn a_runtime_that_is_refused_where_every_stage_works_says_why_itself() {
+    let facts = machine(|f| {
+        let said = "cannot mount sysfs at /sys: EPERM\nallow it";
+        stop(f, Stage::Container, Step::RunContainer, 0, said);
+    });
+    check(&facts, Stage::Container, Verdict::Fails, "mount sysfs", "");
+    assert_eq!(runs(&facts)[2], Runs::No);
 }
 
 #[test]

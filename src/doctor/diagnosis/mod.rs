@@ -122,6 +122,7 @@ fn judge(facts: &Facts, stage: Stage) -> Finding {
         | Stage::NetworkNamespace
         | Stage::Seccomp => namespace::judge(facts, stage),
         Stage::Cgroup => cgroup::judge(facts),
+        Stage::Container => namespace::container(facts),
         Stage::Python => host::python(facts),
         Stage::Qemu => guest::qemu(facts),
         Stage::Kvm => guest::kvm(facts),

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::super::facts::{Facts, Outcome};
 use super::super::stage::{Stage, Step};
 use super::Finding;
+use super::parts::CONTAINER_NEEDS;
 use super::remedy::{Remedy, confinement, start_with, sudo, sysctl, sysctl_of_host};
 
 /// The stage that a step belongs to. A probe repeats the steps before its own;
@@ -40,6 +41,29 @@ pub(super) fn judge(facts: &Facts, stage: Stage) -> Finding {
             Finding::fails(stage, refused, cause, remedies)
         }
         Some(unusual) => super::unusual(stage, unusual, facts),
+    }
+}
+
+/// The container as a whole: it fails for the reasons of the stages before it,
+/// or, where all of those work, for one that the runtime names itself.
+pub(super) fn container(facts: &Facts) -> Finding {
+    let stage = Stage::Container;
+    let first = CONTAINER_NEEDS
+        .into_iter()
+        .find(|needed| *needed != stage && !works(facts, *needed));
+    match (first, facts.probes.get(&stage)) {
+        (_, Some(Outcome::Works { detail })) => Finding::works(stage, detail.clone()),
+        (Some(needed), _) => Finding::not_tried(stage, needed),
+        (None, Some(Outcome::Failed { detail, .. })) => {
+            let (error, hint) = detail.split_once('\n').unwrap_or((detail, ""));
+            let remedies = match hint {
+                "" => confinement(facts),
+                hint => vec![Remedy::run(hint, ["isolab doctor container"])],
+            };
+            Finding::fails(stage, "the runtime is refused", error, remedies)
+        }
+        (None, Some(unusual)) => super::unusual(stage, unusual, facts),
+        (None, None) => Finding::not_tried(stage, stage),
     }
 }
 
@@ -93,7 +117,7 @@ fn explain(facts: &Facts, stage: Stage, step: Step, errno: Errno, detail: &str) 
             ),
             Vec::new(),
         ),
-        Step::Filter => (
+        Step::Filter if !refused => (
             format!("this kernel filters no system calls ({detail})"),
             vec![Remedy::run(
                 "see whether it was built with CONFIG_SECCOMP_FILTER",

@@ -45,13 +45,14 @@ pub struct Part {
 }
 
 /// What a container cannot do without.
-const CONTAINER_NEEDS: [Stage; 6] = [
+pub(super) const CONTAINER_NEEDS: [Stage; 7] = [
     Stage::UserNamespace,
     Stage::IdMap,
     Stage::MountNamespace,
     Stage::ProcMount,
     Stage::NetworkNamespace,
     Stage::Seccomp,
+    Stage::Container,
 ];
 
 /// Which parts of the lab run, of those that the findings speak of.
@@ -126,7 +127,11 @@ fn container(findings: &Findings<'_>) -> (Runs, String) {
         return process(findings);
     }
     if let Some(first) = CONTAINER_NEEDS.into_iter().find(|s| !findings.usable(*s)) {
-        return (Runs::No, format!("needs {}", first.title()));
+        let note = match first {
+            Stage::Container => "the runtime is refused; see above".to_owned(),
+            needed => format!("needs {}", needed.title()),
+        };
+        return (Runs::No, note);
     }
     let without: Vec<&str> = [
         (Stage::Cgroup, "without limits and accounts"),
