@@ -7,7 +7,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::Session;
-use super::plan::{Plan, Step};
+use super::plan::Plan;
+use super::step::Step;
 use crate::namespace;
 use crate::sys::signal::SignalSet;
 use crate::sys::{

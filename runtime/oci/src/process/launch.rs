@@ -5,8 +5,9 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::child::{self, EXECUTING, Gate, Shared};
-use super::plan::{Plan, Step};
+use super::plan::Plan;
 use super::running::Running;
+use super::step::Step;
 use crate::cgroup::{Created, Version};
 use crate::error::{Error, Result};
 use crate::id_map::{self, IdMap};

@@ -14,7 +14,9 @@
 mod child;
 mod launch;
 mod plan;
+mod program;
 mod running;
+mod step;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,15 +1,16 @@
 //! The plan: what the child will do, in order, with everything prepared.
 
 use std::ffi::CString;
-use std::fmt;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Cgroup, Options, Program, Session, Stdio};
+use super::program::{c_string, c_strings, environment, search_path};
+use super::step::Step;
+use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Placement, Version};
 use crate::error::{Error, Result};
-use crate::id_map::{IdMap, SelfMap};
+use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::rootfs::{self, CgroupMount, Inside, Mount, Node, Sysctl};
 use crate::security::capability;
@@ -18,48 +19,6 @@ use crate::security::seccomp::Filter;
 use crate::spec::{NamespaceType, Process, Spec};
 use crate::sys::Descriptor;
 use crate::sys::process::{StringArray, pidfd_of_self};
-
-/// One thing that the child does.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// Ask to be killed when the parent dies, and see that it has not yet.
-    DieWithParent {
-        signal: i32,
-    },
-    WriteIdMap(SelfMap),
-    AwaitIdMap,
-    BecomeRoot,
-    LeadSession(Session),
-    OomScore(String),
-    Keyring(CString),
-    Join {
-        kind: NamespaceType,
-        fd: OwnedFd,
-    },
-    Unshare(u64),
-    TimeOffsets(String),
-    Hostname(CString),
-    Domainname(CString),
-    JoinCgroups,
-    Rootfs(rootfs::Step),
-    ClearUmask,
-    WorkingDirectory(CString),
-    CheckWorkingDirectory,
-    Limit(Limit),
-    DropBounding(capability::Sets),
-    KeepCapabilities,
-    User {
-        uid: u32,
-        gid: u32,
-        groups: Option<Vec<u32>>,
-    },
-    Capabilities(capability::Sets),
-    NoNewPrivileges,
-    Umask(u32),
-    Streams([RawFd; 3]),
-    CloseOnExec,
-    Seccomp(Filter),
-}
 
 /// A process to start.
 #[derive(Debug)]
@@ -138,8 +97,9 @@ impl Plan {
         options: &Options,
     ) -> Result<Self> {
         let program = process.args.first().map_or("", String::as_str);
+        let root = bundle.join(spec.root.as_ref().map_or(Path::new(""), |root| &root.path));
         let executables = search_path(program, &process.env)?;
-        let mut plan = Self::new(executables, &process.args, &environment(process))?;
+        let mut plan = Self::new(executables, &process.args, &environment(process, &root))?;
         let namespaces = Namespaces::from_spec(spec.linux())?;
         plan.place_container(spec, id, options)?;
         plan.by_clone = namespaces.by_clone;
@@ -423,100 +383,4 @@ fn numbers(stdio: Stdio<'_>) -> [RawFd; 3] {
         stdio.stdout.as_raw_fd(),
         stdio.stderr.as_raw_fd(),
     ]
-}
-
-/// The environment, with the HOME that shells expect where there is none.
-fn environment(process: &Process) -> Vec<String> {
-    let mut env = process.env.clone();
-    if !env.iter().any(|e| e.starts_with("HOME=")) {
-        env.push(
-            if process.user.uid == 0 {
-                "HOME=/root"
-            } else {
-                "HOME=/"
-            }
-            .to_owned(),
-        );
-    }
-    env
-}
-
-/// Where `program` may be: itself with a slash in it, else below each
-/// directory of `PATH`.
-fn search_path(program: &str, env: &[String]) -> Result<Vec<CString>> {
-    if program.contains('/') {
-        return Ok(vec![c_string("process.args", program.as_bytes())?]);
-    }
-    let path = env.iter().find_map(|e| e.strip_prefix("PATH="));
-    path.unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .split(':')
-        .map(|dir| {
-            let dir = if dir.is_empty() { "." } else { dir };
-            c_string("process.env", format!("{dir}/{program}").as_bytes())
-        })
-        .collect()
-}
-
-fn c_strings(field: &str, list: &[String]) -> Result<Vec<CString>> {
-    list.iter().map(|s| c_string(field, s.as_bytes())).collect()
-}
-
-fn c_string(field: &str, bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::Invalid {
-        field: field.to_owned(),
-        reason: "it contains a zero byte".to_owned(),
-        remedy: "remove it".to_owned(),
-    })
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DieWithParent { .. } => f.write_str("tie its life to its parent's"),
-            Self::WriteIdMap(_) => f.write_str("map its id in the user namespace"),
-            Self::AwaitIdMap => f.write_str("wait for the id map"),
-            Self::BecomeRoot => f.write_str("become root of the user namespace"),
-            Self::LeadSession(_) => f.write_str("lead a session"),
-            Self::OomScore(score) => write!(f, "set oomScoreAdj to {score}"),
-            Self::Keyring(_) => f.write_str("join a new session keyring"),
-            Self::Join { kind, .. } => write!(f, "join the {} namespace", kind.name()),
-            Self::Unshare(flags) => {
-                f.write_str("make namespaces:")?;
-                let kinds = [
-                    NamespaceType::Mount,
-                    NamespaceType::Network,
-                    NamespaceType::Ipc,
-                    NamespaceType::Uts,
-                    NamespaceType::Cgroup,
-                    NamespaceType::Time,
-                ];
-                let made = kinds
-                    .into_iter()
-                    .filter(|&k| flags & namespace::flag(k) != 0);
-                made.into_iter()
-                    .try_for_each(|kind| write!(f, " {}", kind.name()))
-            }
-            Self::TimeOffsets(_) => f.write_str("set the time namespace's offsets"),
-            Self::Hostname(name) => write!(f, "set the hostname {}", name.to_string_lossy()),
-            Self::Domainname(name) => write!(f, "set the domainname {}", name.to_string_lossy()),
-            Self::JoinCgroups => f.write_str("join its control groups"),
-            Self::Rootfs(step) => write!(f, "{step}"),
-            Self::ClearUmask | Self::Umask(_) => f.write_str("set the umask"),
-            Self::WorkingDirectory(path) => {
-                write!(f, "enter the working directory {}", path.to_string_lossy())
-            }
-            Self::CheckWorkingDirectory => {
-                f.write_str("enter the working directory: it is outside of the root")
-            }
-            Self::Limit(limit) => write!(f, "{limit}"),
-            Self::DropBounding(_) => f.write_str("drop capabilities from the bounding set"),
-            Self::KeepCapabilities => f.write_str("keep capabilities across the change of user"),
-            Self::User { uid, gid, .. } => write!(f, "become user {uid}, group {gid}"),
-            Self::Capabilities(_) => f.write_str("set the capabilities"),
-            Self::NoNewPrivileges => f.write_str("give up new privileges"),
-            Self::Streams(_) => f.write_str("connect its standard streams"),
-            Self::CloseOnExec => f.write_str("keep the runtime's descriptors from it"),
-            Self::Seccomp(_) => f.write_str("install the seccomp filter"),
-        }
-    }
 }

@@ -159,7 +159,7 @@ impl fmt::Display for Step {
             Self::Cgroups(mount) => write!(f, "mount the control groups at {}", mount.target.shown),
             Self::Node(node) => write!(f, "make the device {}", node.target.shown),
             Self::Links => f.write_str("make the symlinks of /dev"),
-            Self::MakeDirectory(path) => write!(f, "make the directory {}", path.0.shown),
+            Self::MakeDirectory(path) => write!(f, "make the working directory {}", path.0.shown),
             Self::Sysctl(sysctl) => write!(f, "set the kernel parameter {}", sysctl.name),
             Self::Mask(path) => write!(f, "mask {}", path.0.shown),
             Self::ReadOnlyPath(path) => write!(f, "make {} read-only", path.0.shown),

@@ -1,0 +1,67 @@
+//! The program to execute: where it may be, and what environment it gets.
+
+use std::ffi::CString;
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::spec::Process;
+use crate::sys::descriptor::{Resolve, openat, openat2};
+
+/// The environment, with the `HOME` that shells expect where there is none.
+pub(super) fn environment(process: &Process, root: &Path) -> Vec<String> {
+    let mut env = process.env.clone();
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        let home = home_of(process.user.uid, root).unwrap_or_else(|| "/".to_owned());
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// The home directory that the container's own `/etc/passwd` gives `uid`.
+fn home_of(uid: u32, root: &Path) -> Option<String> {
+    let root = c_string("root.path", root.as_os_str().as_encoded_bytes()).ok()?;
+    let root = openat(libc::AT_FDCWD, &root, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
+    // Not to hang on a fifo that an image put there, and not to read for ever.
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    let file = openat2(root.as_raw_fd(), c"etc/passwd", flags, 0, Resolve::InRoot).ok()?;
+    let mut text = Vec::new();
+    std::fs::File::from(file.into_owned())
+        .take(1 << 20)
+        .read_to_end(&mut text)
+        .ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (*fields.get(2)? == uid.to_string()).then(|| fields.get(5).map(|&home| home.to_owned()))?
+    })
+}
+
+/// Where `program` may be: itself with a slash in it, else below each
+/// directory of `PATH`.
+pub(super) fn search_path(program: &str, env: &[String]) -> Result<Vec<CString>> {
+    if program.contains('/') {
+        return Ok(vec![c_string("process.args", program.as_bytes())?]);
+    }
+    let path = env.iter().find_map(|e| e.strip_prefix("PATH="));
+    path.unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .split(':')
+        .map(|dir| {
+            let dir = if dir.is_empty() { "." } else { dir };
+            c_string("process.env", format!("{dir}/{program}").as_bytes())
+        })
+        .collect()
+}
+
+pub(super) fn c_strings(field: &str, list: &[String]) -> Result<Vec<CString>> {
+    list.iter().map(|s| c_string(field, s.as_bytes())).collect()
+}
+
+pub(super) fn c_string(field: &str, bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes).map_err(|_| Error::Invalid {
+        field: field.to_owned(),
+        reason: "it contains a zero byte".to_owned(),
+        remedy: "remove it".to_owned(),
+    })
+}

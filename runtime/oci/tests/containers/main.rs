@@ -1,0 +1,48 @@
+//! What needs a kernel: real containers from a busybox root, as root or as an
+//! ordinary user, whoever runs the tests.
+//!
+//! A test that cannot run here is reported as ignored, with the reason in its
+//! name; none passes silently.
+
+mod attacks;
+mod command;
+mod inside;
+mod lifecycle;
+mod peers;
+mod process;
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A test: its name as a claim, what it needs, what it does.
+type Claim = (&'static str, fn() -> Need, fn());
+
+/// `Ok`, or why the test cannot run here.
+type Need = Result<(), String>;
+
+fn main() {
+    let claims = [
+        process::CLAIMS,
+        inside::CLAIMS,
+        attacks::CLAIMS,
+        lifecycle::CLAIMS,
+        command::CLAIMS,
+        peers::CLAIMS,
+    ];
+    let trials = claims
+        .into_iter()
+        .flatten()
+        .map(|&(name, need, claim)| match need() {
+            Ok(()) => Trial::test(name, move || {
+                claim();
+                Ok(())
+            }),
+            Err(why) => {
+                Trial::test(format!("{name} (not here: {why})"), || Ok(())).with_ignored_flag(true)
+            }
+        });
+    let mut arguments = Arguments::from_args();
+    // One after the other: several look at what the others would leave behind.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}

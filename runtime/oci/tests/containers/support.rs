@@ -1,0 +1,203 @@
+//! A busybox root, and containers that run a shell script in it.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use isolab_oci::spec::{Linux, Process};
+use isolab_oci::sys::process::effective_ids;
+use isolab_oci::{Bundle, Cgroup, Container, ExitStatus, Options, Running, Spec, Stdio};
+
+/// Nothing is needed.
+pub(crate) fn nothing() -> Result<(), String> {
+    Ok(())
+}
+
+/// A container can be started here.
+pub(crate) fn containers() -> Result<(), String> {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = || {
+        busybox().ok_or("there is no static busybox (Debian: busybox-static)")?;
+        let place = Place::new();
+        place
+            .try_start(&place.spec("true"), &options())
+            .map(drop)
+            .map_err(|e| e.to_string())
+    };
+    PROBE.get_or_init(probe).clone()
+}
+
+/// As [`containers`], and the user is root.
+pub(crate) fn root() -> Result<(), String> {
+    containers()?;
+    if effective_ids().0 == 0 {
+        Ok(())
+    } else {
+        Err("needs root".to_owned())
+    }
+}
+
+/// A busybox that needs no library of the host.
+fn busybox() -> Option<PathBuf> {
+    let found = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static"];
+    found
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| fs::read(path).is_ok_and(|elf| is_static(&elf)))
+}
+
+/// Whether a 64-bit ELF file names no interpreter (`elf(5)`, `PT_INTERP`).
+fn is_static(elf: &[u8]) -> bool {
+    let number = |at: usize, size: usize| {
+        let bytes = elf.get(at..at + size)?;
+        Some(bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)))
+    };
+    let headers = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
+    let Some((start, size, count)) = headers() else {
+        return false;
+    };
+    (0..count).all(|index| number(start + index * size, 4).is_some_and(|kind| kind != 3))
+}
+
+/// A bundle directory, removed at the end.
+pub(crate) struct Place(tempfile::TempDir);
+
+impl Place {
+    /// A directory that other users may read, with a root file system.
+    pub(crate) fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = Self(
+            tempfile::Builder::new()
+                .prefix("isolab-test")
+                .tempdir()
+                .unwrap(),
+        );
+        let readable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.path(), readable).unwrap();
+        for directory in ["bin", "proc", "dev", "sys", "etc", "tmp"] {
+            fs::create_dir_all(place.root().join(directory)).unwrap();
+        }
+        if let Some(busybox) = busybox() {
+            fs::copy(busybox, place.root().join("bin/busybox")).unwrap();
+            for applet in [
+                "sh", "cat", "ls", "id", "sleep", "true", "grep", "readlink", "hostname", "mkdir",
+                "stat", "touch", "kill", "ulimit", "head", "wc", "sort", "basename", "tr", "mount",
+            ] {
+                symlink("busybox", place.root().join("bin").join(applet)).unwrap();
+            }
+        }
+        place
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path().join("rootfs")
+    }
+
+    /// The example spec for whoever runs the tests, with `script` as its program.
+    pub(crate) fn spec(&self, script: &str) -> Spec {
+        let (uid, gid) = effective_ids();
+        let mut spec = if uid == 0 {
+            Spec::example()
+        } else {
+            Spec::example_rootless(uid, gid)
+        };
+        let process = process(&mut spec);
+        process.terminal = false;
+        process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
+        spec
+    }
+
+    pub(crate) fn write(&self, spec: &Spec) {
+        fs::write(
+            self.path().join("config.json"),
+            serde_json::to_vec(spec).unwrap(),
+        )
+        .unwrap();
+    }
+
+    /// Starts it with the test's own standard streams.
+    pub(crate) fn try_start(&self, spec: &Spec, options: &Options) -> isolab_oci::Result<Running> {
+        let bundle = Bundle::new(self.path(), spec.clone())?;
+        Container::run(&bundle, &name(), Stdio::inherit(), options)
+    }
+
+    /// Runs it; what it wrote to both streams, and how it ended.
+    pub(crate) fn run(&self, spec: &Spec) -> (String, ExitStatus) {
+        self.run_with(spec, &options())
+    }
+
+    pub(crate) fn run_with(&self, spec: &Spec, options: &Options) -> (String, ExitStatus) {
+        let bundle = Bundle::new(self.path(), spec.clone()).unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let null = fs::File::open("/dev/null").unwrap();
+        let stdio = Stdio {
+            stdin: null.as_fd(),
+            stdout: writer.as_fd(),
+            stderr: writer.as_fd(),
+        };
+        let mut running = Container::run(&bundle, &name(), stdio, options)
+            .unwrap_or_else(|e| panic!("{e} ({:?})", e.hint()));
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        (text, running.wait().unwrap())
+    }
+
+    /// Runs `script` in the example container; what it wrote.
+    pub(crate) fn output(&self, script: &str) -> String {
+        let (text, status) = self.run(&self.spec(script));
+        assert!(status.success(), "{status:?}: {text}");
+        text
+    }
+}
+
+/// Dies with the test, in a control group of its own where that is possible.
+pub(crate) fn options() -> Options {
+    Options {
+        die_with_parent: true,
+        cgroup: Cgroup::Owned,
+        ..Options::default()
+    }
+}
+
+/// A container id that no other test uses.
+pub(crate) fn name() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!(
+        "test-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}
+
+pub(crate) fn process(spec: &mut Spec) -> &mut Process {
+    spec.process.as_mut().unwrap()
+}
+
+pub(crate) fn linux(spec: &mut Spec) -> &mut Linux {
+    spec.linux.as_mut().unwrap()
+}
+
+/// The host's mount table and the control groups of these tests: equal before
+/// and after, or something was left behind.
+pub(crate) fn traces() -> (String, Vec<PathBuf>) {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let groups = isolab_oci::cgroup::discover().unwrap();
+    let own = format!("isolab-{}-", std::process::id());
+    let left = groups
+        .iter()
+        .flat_map(|h| fs::read_dir(&h.own).unwrap())
+        .flatten();
+    let left = left
+        .map(|e| e.path())
+        .filter(|p| p.to_string_lossy().contains(&own));
+    (mounts, left.collect())
+}
