@@ -7,7 +7,8 @@ use nix::errno::Errno;
 
 use super::super::facts::{Facts, Outcome};
 use super::super::stage::{Stage, Step};
-use super::namespace::{around, refusal};
+use super::confinement::around;
+use super::namespace::refusal;
 use super::remedy::{Remedy, start_with, sudo};
 use super::{Finding, Verdict};
 use crate::environment::cgroup::Mode;

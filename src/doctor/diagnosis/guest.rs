@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::super::facts::{Facts, Found};
 use super::super::stage::Stage;
 use super::Finding;
-use super::namespace::around;
+use super::confinement::around;
 use super::remedy::{Package, Remedy, install, start_with, sudo};
 
 pub(super) fn qemu(facts: &Facts) -> Finding {

@@ -11,6 +11,7 @@ use super::facts::{Facts, Outcome};
 use super::stage::Stage;
 
 mod cgroup;
+mod confinement;
 mod guest;
 mod host;
 #[cfg(test)]
