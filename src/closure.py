@@ -51,6 +51,17 @@ def names_of(libraries):
                         yield entry.path, os.path.relpath(target, folder)
 
 
+def start_up_code():
+    """Files in the site-packages whose lines the interpreter runs at every start."""
+    for folder in sys.path:
+        if os.path.basename(folder) in ("site-packages", "dist-packages") and os.path.isdir(folder):
+            for name in os.listdir(folder):
+                if name.endswith(".pth"):
+                    with open(os.path.join(folder, name), errors="replace") as lines:
+                        if any(line.startswith(("import ", "import\t")) for line in lines):
+                            yield name
+
+
 binary = os.path.realpath(sys.executable)
 libraries = {path for path in mapped() if ".so" in os.path.basename(path)}
 files = {binary, *libraries, *modules()}
@@ -75,4 +86,4 @@ for folder in sys.path:
 folders = [os.path.realpath(path) for path in sys.path if path.endswith("lib-dynload")]
 # A path below a merged folder is kept under its real name, once.
 files = {os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in files}
-json.dump({"binary": binary, "folders": folders, "files": sorted(files), "links": links}, sys.stdout)
+json.dump({"binary": binary, "folders": folders, "files": sorted(files), "links": links, "start_up_code": sorted(start_up_code())}, sys.stdout)

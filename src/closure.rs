@@ -27,6 +27,9 @@ pub struct Closure {
     pub files: Vec<PathBuf>,
     /// Symbolic links: path to target.
     pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Names of `.pth` files through which packages of the interpreter's own
+    /// run code at every start. No other subject sees them.
+    pub start_up_code: Vec<String>,
 }
 
 /// Asks `interpreter` (a path) for its closure.

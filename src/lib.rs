@@ -7,12 +7,21 @@
 //! to a table, a page, a plot or a file. Only the report leaves the lab.
 #![forbid(unsafe_code)]
 
+pub mod cache;
+pub mod cli;
 pub mod closure;
+pub mod compare;
 pub mod doctor;
 pub mod environment;
 pub mod footprint;
+pub mod guard;
+pub mod hint;
 pub mod interrupt;
+pub mod isolation;
 pub mod observation;
+pub mod program;
+pub mod progress;
 pub mod report;
 pub mod scratch;
 pub mod statistics;
+pub mod verbs;

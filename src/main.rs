@@ -1,2 +1,20 @@
 //! The `isolab` command.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use isolab::{cli, hint};
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = hint::of(&error) {
+                eprintln!(" hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line: what was typed becomes what is meant, once. Nothing below
+//! sees argv.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::interrupt::{self, Interrupt};
+use crate::observation::{Subject, Workload};
+use crate::progress::Bar;
+use crate::report::table::Style;
+use crate::report::{self, Output, Report, Settings};
+use crate::{compare, doctor};
+
+/// Samples of each subject, workload and state, unless `--runs` says otherwise.
+const RUNS: u32 = 20;
+/// The same for `--quick`.
+const QUICK_RUNS: u32 = 10;
+
+/// Measure what processes, virtual environments, containers and virtual
+/// machines cost on this machine
+#[derive(Debug, Parser)]
+#[command(name = "isolab", version, propagate_version = false)]
+#[command(
+    after_help = "Start with `isolab compare --quick`; `isolab doctor` tells what is missing."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare a process, a venv, a container and a VM on this machine
+    Compare(CompareArgs),
+    /// Draw a saved report again, without measuring
+    Report(ReportArgs),
+    /// Find out what works here, and what would mend the rest
+    Doctor(doctor::Args),
+    /// Real PEP 405 environments
+    #[command(subcommand)]
+    Venv(crate::verbs::venv::Command),
+    /// Real guests under QEMU
+    #[command(subcommand)]
+    Vm(crate::verbs::vm::Command),
+    /// Examine one thing in a process of its own (what `doctor` runs)
+    #[command(name = "__probe", hide = true)]
+    Probe {
+        /// The stage to examine
+        stage: String,
+    },
+    /// Run a command that ends when its parent does
+    #[command(name = "__guard", hide = true)]
+    Guard(crate::guard::Args),
+}
+
+/// What `compare` is asked to do.
+#[derive(Debug, Args)]
+struct CompareArgs {
+    /// Samples of each subject, workload and state [default: 20; with --quick, up to 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    runs: Option<u32>,
+    /// Order in which subjects are started; the same seed gives the same order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// What to compare
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
+    #[arg(default_values = ["process", "venv", "container", "vm"])]
+    subjects: Vec<Subject>,
+    /// What to run in each
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
+    #[arg(default_values = ["true", "python"])]
+    workload: Vec<Workload>,
+    /// Be done in under 20 seconds
+    #[arg(long)]
+    quick: bool,
+    #[command(flatten)]
+    show: Show,
+}
+
+/// What `report` is asked to draw.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// A report that `compare -o FILE.json` wrote
+    file: PathBuf,
+    #[command(flatten)]
+    show: Show,
+}
+
+/// Where a report goes.
+#[derive(Debug, Args)]
+struct Show {
+    /// Print JSON instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Also write FILE; its ending decides: .json, .html, .svg or .png
+    #[arg(short, long = "output", value_name = "FILE")]
+    output: Vec<PathBuf>,
+}
+
+impl ValueEnum for Subject {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+impl ValueEnum for Workload {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// Whatever went wrong, for [`main`](crate) to print with its remedy.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Compare(args) => compare(&args),
+        Command::Report(args) => {
+            let outputs = outputs(&args.show)?;
+            let report = report::load(&args.file)?;
+            show(&report, &args.show, &outputs)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Venv(command) => crate::verbs::venv::run(command),
+        Command::Vm(command) => crate::verbs::vm::run(command),
+        Command::Probe { stage } => Ok(doctor::probe(&stage)),
+        Command::Guard(args) => crate::guard::run(&args),
+    }
+}
+
+fn compare(args: &CompareArgs) -> Result<ExitCode> {
+    // Before anything is measured: a minute's work must not end at a typing error.
+    let outputs = outputs(&args.show)?;
+    let settings = settings(args);
+    let interrupt = Interrupt::listen()?;
+    let report = compare::run(&settings, &interrupt, &Bar::new())?;
+    ensure!(
+        !report.observations.is_empty() || report.interrupted,
+        "nothing could be measured"
+    );
+    show(&report, &args.show, &outputs)?;
+    Ok(if report.interrupted {
+        interrupt::EXIT_STATUS.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn settings(args: &CompareArgs) -> Settings {
+    let mut subjects = args.subjects.clone();
+    // Everything is compared with the bare process, so it is always there.
+    subjects.push(Subject::Process);
+    subjects.sort_unstable();
+    subjects.dedup();
+    let mut workloads = args.workload.clone();
+    workloads.sort_unstable();
+    workloads.dedup();
+    let runs = args
+        .runs
+        .unwrap_or(if args.quick { QUICK_RUNS } else { RUNS });
+    Settings {
+        runs,
+        seed: args.seed,
+        quick: args.quick,
+        subjects,
+        workloads,
+    }
+}
+
+/// The files to write, each shown to be writable.
+fn outputs(show: &Show) -> Result<Vec<Output>> {
+    let mut outputs = Vec::new();
+    for path in &show.output {
+        let output = Output::parse(path)?;
+        output.check()?;
+        outputs.push(output);
+    }
+    Ok(outputs)
+}
+
+fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
+    let text = if show.json {
+        report::to_json(report)
+    } else {
+        report::table::render(report, Style::of_stdout())
+    };
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // `isolab compare | head` is no failure of ours.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result.context("cannot print the report")?,
+    }
+    for output in outputs {
+        output.write(report)?;
+        eprintln!("wrote {}", output.path().display());
+    }
+    Ok(())
+}

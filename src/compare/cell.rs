@@ -1,0 +1,272 @@
+//! One subject with one workload: where its samples are taken and kept.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::warnings;
+use crate::cache;
+use crate::footprint;
+use crate::interrupt::Interrupt;
+use crate::isolation::{Conditions, Isolation, Provisioned, Running};
+use crate::observation::{Evidence, Metric, Observation, State, Subject};
+use crate::program::Program;
+use crate::report::Missing;
+use crate::statistics;
+
+/// The pause before a start in the state `after-idle`.
+const IDLE: Duration = Duration::from_millis(150);
+/// No start and no end may take longer.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// A start that takes longer than this is sampled only a few times.
+const SLOW: Duration = Duration::from_millis(500);
+/// How many are held at once when memory is read.
+const HELD: [usize; 4] = [1, 2, 4, 8];
+
+/// One subject with one workload.
+pub(super) struct Cell<'a> {
+    isolation: &'a dyn Isolation,
+    program: &'a Program,
+    home: PathBuf,
+    standing: Option<Box<dyn Provisioned + 'a>>,
+    provisioned: usize,
+    samples: BTreeMap<(Metric, Option<State>), Vec<f64>>,
+    conditions: Conditions,
+    caches: Option<cache::Dropped>,
+    emulated_by: Option<String>,
+    slow: bool,
+    failure: Option<anyhow::Error>,
+}
+
+impl<'a> Cell<'a> {
+    /// A cell without samples, to work in the directory `home`.
+    pub(super) fn new(isolation: &'a dyn Isolation, program: &'a Program, home: PathBuf) -> Self {
+        Self {
+            isolation,
+            program,
+            home,
+            standing: None,
+            provisioned: 0,
+            samples: BTreeMap::new(),
+            conditions: Conditions::new(),
+            caches: None,
+            emulated_by: None,
+            slow: false,
+            failure: None,
+        }
+    }
+
+    /// Subject and workload, for people.
+    pub(super) fn name(&self) -> String {
+        format!("{}, {}", self.isolation.subject(), self.program.workload())
+    }
+
+    /// Whether a start takes so long that a few have to do.
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow
+    }
+
+    /// Takes samples. After a failure there are no further attempts; what an
+    /// interrupt cuts short is no failure.
+    pub(super) fn attempt(
+        &mut self,
+        interrupt: &Interrupt,
+        sample: impl FnOnce(&mut Self) -> Result<()>,
+    ) {
+        if self.failure.is_some() {
+            return;
+        }
+        let result = sample(self);
+        if !interrupt.raised() {
+            self.failure = result.err();
+        }
+    }
+
+    /// A fresh environment, caches dropped, and the first start in it.
+    pub(super) fn start_fresh(&mut self, interrupt: &Interrupt) -> Result<()> {
+        self.standing = None;
+        let dir = self.home.join(self.provisioned.to_string());
+        self.provisioned += 1;
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let (isolation, program) = (self.isolation, self.program);
+
+        let began = Instant::now();
+        let provisioned = isolation.provision(program, &dir)?;
+        if self.isolation.subject() != Subject::Process {
+            self.keep(Metric::Provision, None, began.elapsed().as_secs_f64());
+        }
+
+        let footprint = provisioned.footprint()?;
+        self.keep(Metric::Disk, None, footprint.full_bytes as f64);
+        self.keep(Metric::DiskOneMore, None, footprint.one_more_bytes as f64);
+        self.caches = Some(cache::drop_for(&provisioned.files()));
+        self.conditions = provisioned.conditions();
+        self.emulated_by = provisioned.emulated_by();
+        self.start(provisioned.as_ref(), State::First, interrupt)?;
+        self.standing = Some(provisioned);
+        self.discard_before(self.provisioned - 1)
+    }
+
+    /// A start that fills the caches and does not count.
+    pub(super) fn warm_up(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let Some(standing) = &self.standing else {
+            return Ok(());
+        };
+        let mut running = standing.start()?;
+        running.wait_ready(DEADLINE, interrupt)?;
+        running.release()?;
+        running.wait_gone(DEADLINE)
+    }
+
+    /// A start after a pause, and another one right behind it.
+    pub(super) fn start_standing(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let Some(standing) = self.standing.take() else {
+            return Ok(());
+        };
+        thread::sleep(IDLE);
+        let result = self
+            .start(standing.as_ref(), State::AfterIdle, interrupt)
+            .and_then(|()| self.start(standing.as_ref(), State::BackToBack, interrupt));
+        self.standing = Some(standing);
+        result
+    }
+
+    /// Starts once, reads the memory while it holds, and ends it.
+    fn start(&mut self, of: &dyn Provisioned, state: State, interrupt: &Interrupt) -> Result<()> {
+        let began = Instant::now();
+        let mut running = of.start()?;
+        let ready = running.wait_ready(DEADLINE, interrupt)?;
+        let startup = ready.duration_since(began);
+        self.slow |= startup > SLOW;
+        self.keep(Metric::Startup, Some(state), startup.as_secs_f64());
+        if state != State::BackToBack {
+            let bytes = memory_of(running.as_ref())?;
+            self.keep(Metric::Memory, None, bytes as f64);
+        }
+
+        let told = Instant::now();
+        running.release()?;
+        running.wait_gone(DEADLINE)?;
+        self.keep(Metric::Teardown, None, told.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Holds more and more at once, and asks the host what is left.
+    pub(super) fn grow(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let Some(standing) = self.standing.take() else {
+            return Ok(());
+        };
+        let mut holders: Vec<Box<dyn Running>> = Vec::new();
+        let mut points = Vec::new();
+        // One is held before the first reading: what all of them share is not
+        // what one more costs.
+        for held in HELD {
+            let mut starting: Vec<_> = (holders.len()..held)
+                .map(|_| standing.start())
+                .collect::<Result<_>>()?;
+            for holder in &mut starting {
+                holder.wait_ready(DEADLINE, interrupt)?;
+            }
+            holders.append(&mut starting);
+            points.push((held as f64, -(footprint::available_bytes()? as f64)));
+        }
+        for holder in &mut holders {
+            holder.release()?;
+        }
+        for holder in &mut holders {
+            holder.wait_gone(DEADLINE)?;
+        }
+        if let Some(slope) = statistics::slope(&points) {
+            self.keep(Metric::MemorySlope, None, slope);
+        }
+        self.standing = Some(standing);
+        Ok(())
+    }
+
+    fn keep(&mut self, metric: Metric, state: Option<State>, sample: f64) {
+        self.samples
+            .entry((metric, state))
+            .or_default()
+            .push(sample);
+    }
+
+    /// Removes the environments before the one numbered `newest`.
+    fn discard_before(&self, newest: usize) -> Result<()> {
+        let Some(old) = newest.checked_sub(1) else {
+            return Ok(());
+        };
+        let old: &Path = &self.home.join(old.to_string());
+        fs::remove_dir_all(old).with_context(|| format!("cannot remove {}", old.display()))
+    }
+
+    /// Everything that was observed here.
+    pub(super) fn observations(&self) -> Vec<Observation> {
+        self.samples
+            .iter()
+            .map(|(&(metric, state), samples)| self.observe(metric, state, samples))
+            .collect()
+    }
+
+    fn observe(&self, metric: Metric, state: Option<State>, samples: &[f64]) -> Observation {
+        let samples = samples.to_vec();
+        let timed = matches!(metric, Metric::Startup | Metric::Teardown);
+        let mut conditions = Conditions::new();
+        if timed {
+            conditions.clone_from(&self.conditions);
+        }
+        if let (Some(State::First), Some(caches)) = (state, self.caches) {
+            conditions.insert("caches".into(), caches.to_string());
+        }
+        let mut warnings = warnings::of_samples(metric, &samples);
+        if let Some(failure) = &self.failure {
+            warnings.push(format!("later attempts failed: {failure:#}"));
+        }
+        let evidence = match &self.emulated_by {
+            Some(by) if metric != Metric::Provision && metric.unit() == Metric::Startup.unit() => {
+                Evidence::Emulated {
+                    samples,
+                    by: by.clone(),
+                }
+            }
+            _ => Evidence::Measured { samples },
+        };
+        Observation {
+            subject: self.isolation.subject(),
+            workload: self.program.workload(),
+            metric,
+            state,
+            unit: metric.unit(),
+            evidence,
+            conditions,
+            warnings,
+        }
+    }
+
+    /// This cell as a missing part, if not even one start succeeded.
+    pub(super) fn missing(&self) -> Option<Missing> {
+        let started = self
+            .samples
+            .keys()
+            .any(|(metric, _)| *metric == Metric::Startup);
+        let failure = self.failure.as_ref().filter(|_| !started)?;
+        Some(Missing {
+            subject: self.isolation.subject(),
+            workload: self.program.workload(),
+            why: format!("{failure:#}"),
+            remedy: Some("isolab doctor".to_owned()),
+        })
+    }
+}
+
+/// The proportional set size of every process of a subject, in bytes.
+fn memory_of(running: &dyn Running) -> Result<u64> {
+    running
+        .processes()
+        .into_iter()
+        .map(footprint::proportional_set_bytes)
+        .sum()
+}

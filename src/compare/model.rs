@@ -1,0 +1,135 @@
+//! What the cost model says of a virtual machine, beside what was measured of
+//! one, or in its place where there is none.
+
+use std::time::Duration;
+
+use vm_model::model::{self, Estimate, GuestKernel, HostFacts, Vmm, WorkloadFacts};
+
+use super::subjects::Subjects;
+use crate::footprint::allocated_bytes;
+use crate::isolation::Conditions;
+use crate::observation::{Evidence, Metric, Observation, Source, State, Subject, Unit, Workload};
+use crate::program::Program;
+use crate::report::Settings;
+use crate::statistics::median;
+
+/// The memory that a modelled guest is given, in MiB: what the sources used.
+const MEMORY_MIB: u32 = 256;
+
+/// The model's metric for each of ours that it has figures for. A modelled boot
+/// knows no caches: it stands beside the state in which peers publish theirs,
+/// one boot after another.
+const ASKED: [(Metric, Option<State>, model::Metric); 3] = [
+    (
+        Metric::Startup,
+        Some(State::BackToBack),
+        model::Metric::Startup,
+    ),
+    (Metric::Memory, None, model::Metric::Memory),
+    (Metric::Disk, None, model::Metric::Disk),
+];
+
+/// Estimates for every workload asked for. What the model has no sourced figure
+/// for it does not answer, and nothing stands in the report.
+pub(super) fn estimates(
+    settings: &Settings,
+    subjects: &Subjects,
+    observed: &[Observation],
+) -> Vec<Observation> {
+    if !settings.subjects.contains(&Subject::Vm) {
+        return Vec::new();
+    }
+    let mut estimates = Vec::new();
+    for program in &subjects.programs {
+        let workload = program.workload();
+        let facts = facts(program, observed);
+        let host = HostFacts {
+            vmm: Vmm::Qemu,
+            kernel: GuestKernel::Distribution,
+            kernel_bytes: subjects.guest_kernel_bytes,
+            memory_mib: MEMORY_MIB,
+        };
+        for (metric, state, asked) in ASKED {
+            if let Ok(estimate) = model::estimate(asked, &facts, &host) {
+                estimates.push(observation(workload, metric, state, &facts, estimate));
+            }
+        }
+    }
+    estimates
+}
+
+/// What the bare process says of the workload: the model adds a guest to it.
+fn facts(program: &Program, observed: &[Observation]) -> WorkloadFacts {
+    let of_process = |metric, state| {
+        let seen = observed.iter().find(|o| {
+            (o.subject, o.workload) == (Subject::Process, program.workload())
+                && (o.metric, o.state) == (metric, state)
+        });
+        seen.and_then(|o| median(o.evidence.measured()?))
+            .unwrap_or(0.0)
+            .max(0.0)
+    };
+    // A median of byte counts is a whole number, or half of one.
+    #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
+    let resident_bytes = of_process(Metric::Memory, None) as u64;
+    WorkloadFacts {
+        own_time: Duration::from_secs_f64(of_process(Metric::Startup, Some(State::BackToBack))),
+        resident_bytes,
+        root_bytes: allocated_bytes(&program.host_files()).unwrap_or(0),
+    }
+}
+
+fn observation(
+    workload: Workload,
+    metric: Metric,
+    state: Option<State>,
+    facts: &WorkloadFacts,
+    estimate: Estimate,
+) -> Observation {
+    // The model speaks of milliseconds, the report of seconds.
+    let scale = match metric.unit() {
+        Unit::Seconds => 1e-3,
+        Unit::Bytes => 1.0,
+    };
+    let sources = estimate.sources.into_iter().map(|source| Source {
+        name: source.name,
+        value: format!("{} {}", source.value, source.unit),
+        conditions: source.conditions,
+        citation: source.citation,
+    });
+    let terms: Vec<String> = estimate
+        .terms
+        .iter()
+        .map(|term| {
+            format!(
+                "{} {} to {} {}",
+                term.name, term.low, term.high, estimate.unit
+            )
+        })
+        .collect();
+    Observation {
+        subject: Subject::Vm,
+        workload,
+        metric,
+        state,
+        unit: metric.unit(),
+        evidence: Evidence::Modelled {
+            low: estimate.low * scale,
+            likely: estimate.likely * scale,
+            high: estimate.high * scale,
+            sources: sources.collect(),
+        },
+        conditions: Conditions::from([
+            ("terms".to_owned(), terms.join("; ")),
+            (
+                "given".to_owned(),
+                format!("of the workload as a bare process: {facts:?}"),
+            ),
+            (
+                "virtualization".to_owned(),
+                "hardware (the model knows no emulator)".to_owned(),
+            ),
+        ]),
+        warnings: Vec::new(),
+    }
+}

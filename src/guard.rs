@@ -1,0 +1,68 @@
+//! A command that ends when its parent does, however the parent ends.
+//!
+//! A guest must not outlive the lab that started it, not even one that is
+//! killed. The kernel's parent-death signal survives `execve`, so this process
+//! asks for it and then becomes the command: no `unsafe` between fork and exec,
+//! and no watcher.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpgrp, getppid, setpgid};
+
+/// What to become, and whose death to die with.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The process id of the parent
+    parent: i32,
+    /// The command
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Becomes the command.
+///
+/// # Errors
+/// If the parent is gone already or the command cannot be executed.
+///
+/// Source: `PR_SET_PDEATHSIG(2const)`.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    Err(become_command(args).unwrap_err())
+}
+
+fn become_command(args: &Args) -> Result<Infallible> {
+    prctl::set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
+    // The parent may have died before the kernel was asked.
+    if getppid() != Pid::from_raw(args.parent) {
+        bail!("the parent is gone");
+    }
+    // Out of the terminal's foreground group: its Ctrl-C is for the lab, which
+    // ends what it started.
+    let own = Pid::from_raw(0);
+    if getpgrp() != nix::unistd::getpid() {
+        setpgid(own, own).context("cannot leave the parent's process group")?;
+    }
+    let (program, arguments) = args.command.split_first().context("there is no command")?;
+    Err(Command::new(program).args(arguments).exec())
+        .with_context(|| format!("cannot execute {}", program.to_string_lossy()))
+}
+
+/// The words to put before a command so that it ends with this process.
+///
+/// # Errors
+/// If this program's own file cannot be named.
+pub fn words() -> Result<Vec<OsString>> {
+    let parent = std::process::id().to_string();
+    let own = std::env::current_exe().context("cannot name this program's own file")?;
+    Ok(vec![
+        own.into(),
+        "__guard".into(),
+        parent.into(),
+        "--".into(),
+    ])
+}

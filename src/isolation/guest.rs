@@ -1,0 +1,226 @@
+//! The virtual machine: a real guest under QEMU.
+//!
+//! It boots the same root file system that the container has, as an initial RAM
+//! file system, with our program as its init. Nothing else runs in it: a guest
+//! with a whole distribution only costs more.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use vm_model::accel::{self, AccelChoice, CacheKey};
+use vm_model::guest::{Accel, Guest, RunningGuest};
+use vm_model::initramfs::Archive;
+use vm_model::kernel::{self, Kernel};
+use vm_model::qemu::{self, Qemu};
+
+use super::{Conditions, Footprint, Isolation, Provisioned, Running};
+use crate::footprint::allocated_bytes;
+use crate::guard;
+use crate::interrupt::Interrupt;
+use crate::observation::Subject;
+use crate::program::{self, Program};
+
+/// How long a guest may stay silent before it counts as hung. A slow emulated
+/// boot with Python takes a few seconds.
+const WATCHDOG: Duration = Duration::from_secs(30);
+/// How long a guest gets to show that KVM runs this kernel.
+const KVM_BOUND: Duration = Duration::from_secs(4);
+
+/// Guests of one kernel under one QEMU.
+#[derive(Debug)]
+pub struct VirtualMachine {
+    qemu: Qemu,
+    kernel: Kernel,
+    accelerator: AccelChoice,
+}
+
+impl VirtualMachine {
+    /// Finds QEMU, a kernel, and out by running whether KVM works; uses
+    /// `scratch` for what that needs.
+    ///
+    /// # Errors
+    /// If there is no QEMU or no kernel, each with how to get it.
+    pub fn find(scratch: &Path) -> Result<Self> {
+        let qemu = qemu::find()?;
+        let kernel = kernel::find()?;
+        // Unpacked once and kept: otherwise every boot would do it again.
+        let kernel = match kernel::store() {
+            Some(store) => kernel
+                .unpacked(&store.join(&kernel.release))
+                .unwrap_or(kernel),
+            None => kernel,
+        };
+        let accelerator = accelerator(&qemu, &kernel, scratch)?;
+        Ok(Self {
+            qemu,
+            kernel,
+            accelerator,
+        })
+    }
+
+    /// The size of the guest's kernel image in bytes.
+    #[must_use]
+    pub fn kernel_bytes(&self) -> u64 {
+        self.kernel.bytes
+    }
+
+    /// `KVM` or the emulator's name and version.
+    fn accelerator_name(&self) -> String {
+        match self.accelerator.accel {
+            Accel::Kvm => "KVM".to_owned(),
+            Accel::Tcg => format!("QEMU TCG {}", self.qemu.version),
+        }
+    }
+}
+
+/// Whether KVM runs this very kernel, from the cache where nothing that bears on
+/// it has changed.
+fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<AccelChoice> {
+    let mut archive = Archive::guest(program::TRUE)?;
+    archive.add_file("true", 0o755, program::TRUE)?;
+    let initrd = scratch.join("probe.initramfs");
+    archive.write_file(&initrd)?;
+    let guest = Guest::new(
+        qemu.clone(),
+        kernel.clone(),
+        initrd,
+        scratch.join("probe.console"),
+    )
+    .args(["guest", "/true", "hold"])
+    .launcher(guard::words()?);
+    let key = CacheKey::of(&guest)?;
+    let directory = CacheKey::directory();
+    if let Some(choice) = directory
+        .as_deref()
+        .and_then(|directory| key.load(directory))
+    {
+        return Ok(choice);
+    }
+    let choice = accel::probe(&guest, KVM_BOUND)?;
+    if let Some(directory) = directory {
+        // An answer that cannot be kept is asked for again next time.
+        let _ = key.store(&directory, &choice);
+    }
+    Ok(choice)
+}
+
+impl Isolation for VirtualMachine {
+    fn subject(&self) -> Subject {
+        Subject::Vm
+    }
+
+    fn provision<'a>(
+        &'a self,
+        program: &'a Program,
+        dir: &Path,
+    ) -> Result<Box<dyn Provisioned + 'a>> {
+        let root = dir.join("root");
+        program.lay_out_root(&root)?;
+        let mut archive = Archive::guest(program::TRUE)?;
+        archive.add_tree(&root, "")?;
+        let initrd = dir.join("initramfs");
+        let bytes = archive.write_file(&initrd)?;
+        // The guest keeps the archive and what it unpacks at the same time.
+        let memory_mib = 128 + u32::try_from(3 * bytes / (1 << 20)).unwrap_or(u32::MAX / 2);
+        fs::remove_dir_all(&root).context("cannot remove the archive's source")?;
+
+        let mut args = vec![OsString::from("guest")];
+        args.extend(program.root_command());
+        let args = args
+            .into_iter()
+            .map(|arg| arg.into_string().ok())
+            .collect::<Option<Vec<_>>>();
+        let args = args.context("the interpreter's path is not UTF-8")?;
+        let guest = Guest::new(
+            self.qemu.clone(),
+            self.kernel.clone(),
+            &initrd,
+            dir.join("console.log"),
+        )
+        .args(args)
+        .memory_mib(memory_mib)
+        .accel(self.accelerator.accel)
+        .launcher(guard::words()?);
+        Ok(Box::new(ReadyGuest {
+            machine: self,
+            guest,
+            initrd,
+        }))
+    }
+}
+
+/// A guest that can be booted.
+struct ReadyGuest<'a> {
+    machine: &'a VirtualMachine,
+    guest: Guest,
+    initrd: PathBuf,
+}
+
+impl Provisioned for ReadyGuest<'_> {
+    fn footprint(&self) -> Result<Footprint> {
+        let full_bytes = allocated_bytes(&[&self.initrd, &self.machine.kernel.path])?;
+        // Kernel and archive are read only: a second guest shares both.
+        Ok(Footprint {
+            full_bytes,
+            one_more_bytes: 0,
+        })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.initrd.clone(), self.machine.kernel.path.clone()]
+    }
+
+    fn start(&self) -> Result<Box<dyn Running>> {
+        Ok(Box::new(BootingGuest {
+            running: self.guest.start()?,
+        }))
+    }
+
+    fn conditions(&self) -> Conditions {
+        Conditions::from([
+            ("accelerator".to_owned(), self.machine.accelerator_name()),
+            ("why".to_owned(), self.machine.accelerator.why.clone()),
+            (
+                "guest kernel".to_owned(),
+                self.machine.kernel.release.clone(),
+            ),
+            ("command".to_owned(), self.guest.describe()),
+        ])
+    }
+
+    fn emulated_by(&self) -> Option<String> {
+        (self.machine.accelerator.accel == Accel::Tcg).then(|| self.machine.accelerator_name())
+    }
+}
+
+/// A guest that was started.
+struct BootingGuest {
+    running: RunningGuest,
+}
+
+impl Running for BootingGuest {
+    fn wait_ready(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Instant> {
+        let watchdog = deadline.min(WATCHDOG);
+        let startup = self
+            .running
+            .wait_ready_unless(watchdog, &|| interrupt.raised())?;
+        Ok(self.running.spawned() + startup)
+    }
+
+    fn processes(&self) -> Vec<i32> {
+        i32::try_from(self.running.pid()).into_iter().collect()
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.running.release()?;
+        Ok(())
+    }
+
+    fn wait_gone(&mut self, deadline: Duration) -> Result<()> {
+        self.running.wait(deadline)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! The commands beside the comparison: each a few lines from what was typed to
+//! the library that does it.
+
+pub mod venv;
+pub mod vm;
