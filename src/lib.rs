@@ -11,6 +11,7 @@ pub mod cache;
 pub mod cli;
 pub mod closure;
 pub mod compare;
+pub mod completions;
 pub mod doctor;
 pub mod environment;
 pub mod footprint;
