@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::{Accel, Guest};
+use crate::qemu::Version;
 
 /// The machine: a PC as distributions expect it, without what a guest of ours never uses.
 const MACHINE: &str = "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off,graphics=off";
@@ -57,9 +58,7 @@ impl Guest {
         }
         let (accel, cpu) = match self.accel {
             Accel::Kvm => ("kvm", "host"),
-            // With all that the translator can do, or the kernel finds no random numbers; but
-            // without a fifth level of page tables, which each address would be looked up in.
-            Accel::Tcg => ("tcg", "max,la57=off"),
+            Accel::Tcg => ("tcg", translated_cpu(self.qemu.version)),
         };
         add(&["-accel", accel, "-cpu", cpu].map(word));
         add(&[
@@ -78,6 +77,19 @@ impl Guest {
         add(&["-serial", "chardev:channel"].map(word));
         argv
     }
+}
+
+/// The processor that the translator plays: with all that it can do, or the kernel finds no
+/// random numbers and a recent distribution's programs do not start; but without
+///
+/// - a fifth level of page tables, which each address would be looked up in;
+/// - fast string instructions: a kernel that is told of them copies by `rep movsb`, and the
+///   translator executes that byte by byte.
+fn translated_cpu(version: Version) -> &'static str {
+    if version < (Version { major: 6, minor: 0 }) {
+        return "max,la57=off,erms=off"; // knows no `fsrm`
+    }
+    "max,la57=off,erms=off,fsrm=off"
 }
 
 /// The option that joins the console to a file. A comma separates options there: it is doubled.
