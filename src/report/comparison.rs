@@ -85,7 +85,15 @@ impl Section<'_> {
 /// reports show them.
 #[must_use]
 pub fn compare(report: &Report) -> Vec<Section<'_>> {
-    let mut observations: Vec<&Observation> = report.observations.iter().collect();
+    compare_only(report, |_| true)
+}
+
+/// Likewise, of the observations to `keep`; the baseline is among them if it is
+/// of the same metric.
+#[must_use]
+pub fn compare_only(report: &Report, keep: impl Fn(&Observation) -> bool) -> Vec<Section<'_>> {
+    let mut observations: Vec<&Observation> =
+        report.observations.iter().filter(|o| keep(o)).collect();
     observations.sort_by_key(|o| {
         let modelled = o.evidence.samples().is_none();
         (o.workload, o.metric, o.state, o.subject, modelled)

@@ -10,9 +10,12 @@ mod error;
 pub mod explainers;
 pub mod json;
 pub mod output;
+pub mod page;
+pub mod plot;
 pub mod quantity;
 pub mod table;
 pub mod text;
+mod words;
 
 use std::collections::BTreeMap;
 

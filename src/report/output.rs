@@ -9,13 +9,19 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Error, Report, json};
+use super::{Error, Report, json, page, plot};
 
 /// A format that a report can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The report itself.
     Json,
+    /// A page for a browser.
+    Html,
+    /// Its plots as vectors.
+    Svg,
+    /// Its plots as pixels.
+    Png,
 }
 
 /// A file to write a report to.
@@ -35,6 +41,9 @@ impl Output {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let format = match extension.to_ascii_lowercase().as_str() {
             "json" => Format::Json,
+            "html" => Format::Html,
+            "svg" => Format::Svg,
+            "png" => Format::Png,
             _ => return Err(Error::Extension { path }),
         };
         Ok(Self { path, format })
@@ -69,6 +78,9 @@ impl Output {
         json::check(report, &self.path)?;
         let content = match self.format {
             Format::Json => json::to_json(report).into_bytes(),
+            Format::Html => page::render(report)?.into_bytes(),
+            Format::Svg => plot::svg(report)?.into_bytes(),
+            Format::Png => plot::png(report)?,
         };
         let mut file = self.temporary()?;
         file.write_all(&content).map_err(|e| self.refused(e))?;

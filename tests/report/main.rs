@@ -3,6 +3,8 @@
 mod anything;
 mod files;
 mod hostile;
+mod page;
+mod pictures;
 mod schema;
 mod synthetic;
 mod table;

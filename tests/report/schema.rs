@@ -1,6 +1,7 @@
 //! The published schema and the code say the same.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use isolab::report::{json, to_json};
@@ -15,7 +16,12 @@ struct Schema {
 }
 
 impl Schema {
-    fn published() -> Self {
+    fn published() -> &'static Self {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::compiled);
+        &SCHEMA
+    }
+
+    fn compiled() -> Self {
         let text = include_str!("../../docs/report.schema.json");
         let mut compiler = Compiler::new();
         let url = "urn:isolab:report:1";

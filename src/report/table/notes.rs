@@ -1,10 +1,9 @@
 //! What stands below the tables: what the words mean, what is missing and how
 //! to get it, what not to trust, and the machine.
 
-use std::collections::BTreeMap;
-
 use super::{Ink, Style, push};
 use crate::report::comparison::{Compared, Section};
+use crate::report::words::{machine, warnings_of};
 use crate::report::{Report, explainers, text};
 use crate::statistics::Range;
 
@@ -85,58 +84,4 @@ fn warnings(out: &mut String, warnings: &[String], style: Style) {
     if !warnings.is_empty() {
         out.push('\n');
     }
-}
-
-/// The run's warnings, and those of its observations: each text once, with the
-/// observations that it concerns.
-pub(in crate::report) fn warnings_of(report: &Report) -> Vec<String> {
-    let mut concerned: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for o in &report.observations {
-        let state = o.state.map(|s| format!(" {s}")).unwrap_or_default();
-        let what = format!("{} {} {}{state}", o.subject, o.workload, o.metric);
-        for warning in &o.warnings {
-            concerned.entry(warning).or_default().push(what.clone());
-        }
-    }
-    let of_observations = concerned
-        .into_iter()
-        .map(|(warning, of)| match of.as_slice() {
-            [a] => format!("{a}: {warning}"),
-            [a, b] => format!("{a}, {b}: {warning}"),
-            [a, b, rest @ ..] => format!("{a}, {b} and {} more: {warning}", rest.len()),
-            [] => warning.to_owned(),
-        });
-    report
-        .warnings
-        .iter()
-        .cloned()
-        .chain(of_observations)
-        .collect()
-}
-
-/// The machine and the run, a line each.
-pub(in crate::report) fn machine(report: &Report) -> [String; 2] {
-    let e = &report.environment;
-    let cpus = if e.cpus == 1 { "CPU" } else { "CPUs" };
-    let memory = e.memory_bytes as f64 / f64::from(1u32 << 30);
-    let inside = match e.virtualization.as_str() {
-        "none" | "" => "on bare metal".to_owned(),
-        other => format!("inside {other}"),
-    };
-    let user = if e.root { "root" } else { "an ordinary user" };
-    [
-        format!(
-            "machine: {}, {} {cpus}, {memory:.1} GiB, {}, Linux {} {}, {inside}, cgroup {}, {}",
-            e.cpu, e.cpus, e.os, e.kernel, e.arch, e.cgroup, e.filesystem
-        ),
-        format!(
-            "run: isolab {}, {}, {} runs, seed {}, as {user}, load {:.2} before and {:.2} after",
-            e.isolab,
-            report.created,
-            report.settings.runs,
-            report.settings.seed,
-            e.load_before,
-            e.load_after
-        ),
-    ]
 }

@@ -1,0 +1,236 @@
+//! What the numbers come to, in a sentence and a card for each subject, drawn
+//! from the data and from nothing else.
+
+use crate::observation::{Evidence, Metric, State, Subject, Unit, Workload};
+use crate::report::comparison::{Compared, Section};
+use crate::report::quantity::{self, digits};
+use crate::statistics::{Range, Summary};
+
+/// The state that a person who types commands lives in comes first.
+const STATES: [State; 3] = [State::AfterIdle, State::BackToBack, State::First];
+
+/// A quantity that no line break divides.
+fn human(value: f64, unit: Unit) -> String {
+    quantity::human(value, unit).replace(' ', "\u{a0}")
+}
+
+/// One sentence for the head of the page.
+pub(super) fn lead(sections: &[Section<'_>]) -> String {
+    let workload = super::WORKLOADS
+        .into_iter()
+        .find(|w| startup(sections, *w).is_some());
+    let Some(section) = workload.and_then(|w| startup(sections, w)) else {
+        return "No start-up was measured.".to_owned();
+    };
+    let parts: Vec<String> = section.rows.iter().filter_map(clause).collect();
+    let process = section
+        .rows
+        .iter()
+        .find(|row| row.observation.subject == Subject::Process);
+    let process = process.filter(|row| row.observation.evidence.measured().is_some());
+    let what = match section.workload {
+        Workload::Python => "a Python program",
+        Workload::True => "a program that does nothing",
+    };
+    let Some(process) = process else {
+        return "Nothing can be compared: the bare process was not measured.".to_owned();
+    };
+    let begins = format!(
+        "Here {what} is ready {} after a bare start",
+        human(process.centre(), process.observation.unit)
+    );
+    match parts.as_slice() {
+        [] => format!("{begins}."),
+        [only] => format!("{begins}; {only}."),
+        [most @ .., last] => format!("{begins}; {}, and {last}.", most.join(", ")),
+    }
+}
+
+/// What a measured subject does to the start, as part of a sentence.
+fn clause(row: &Compared<'_>) -> Option<String> {
+    let added = row.added?;
+    let subject = article(row.observation.subject);
+    let amount = human(added.median.abs(), row.observation.unit);
+    Some(if is_noise(added) {
+        format!("{subject} makes no difference that could be measured")
+    } else if added.median < 0.0 {
+        format!("{subject} takes {amount} less")
+    } else {
+        format!("{subject} adds {amount}")
+    })
+}
+
+fn article(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Process => "the process",
+        Subject::Venv => "a virtual environment",
+        Subject::Container => "a container",
+        Subject::Vm => "a virtual machine",
+    }
+}
+
+/// Whether an interval leaves open in which direction the difference goes.
+fn is_noise(added: Summary) -> bool {
+    match added.range {
+        Range::Interval { low, high } => low <= 0.0 && high >= 0.0,
+        Range::Extremes { .. } => false,
+    }
+}
+
+fn startup<'a, 'b>(sections: &'a [Section<'b>], workload: Workload) -> Option<&'a Section<'b>> {
+    STATES
+        .into_iter()
+        .find_map(|state| find(sections, workload, Metric::Startup, Some(state)))
+}
+
+fn find<'a, 'b>(
+    sections: &'a [Section<'b>],
+    workload: Workload,
+    metric: Metric,
+    state: Option<State>,
+) -> Option<&'a Section<'b>> {
+    let is = |s: &&Section<'_>| s.workload == workload && s.metric == metric && s.state == state;
+    sections.iter().find(is)
+}
+
+/// The cards of every workload.
+pub(super) fn append(page: &mut String, sections: &[Section<'_>]) {
+    page.push_str("<section aria-labelledby=\"findings\"><h2 id=\"findings\">Findings</h2>\n");
+    page.push_str("<p>What each adds over a bare process that runs the same.</p>\n");
+    for workload in super::WORKLOADS {
+        let Some(section) = startup(sections, workload) else {
+            continue;
+        };
+        let state = match section.state {
+            Some(State::First) => "at its first start",
+            Some(State::AfterIdle) => "started after a pause",
+            Some(State::BackToBack) | None => "started back to back",
+        };
+        *page += &format!("<h3>{workload}, {state}</h3>\n<div class=\"cards\">\n");
+        for of_subject in section
+            .rows
+            .chunk_by(|a, b| a.observation.subject == b.observation.subject)
+        {
+            card(page, sections, of_subject);
+        }
+        page.push_str("</div>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+/// What ran of a subject, and beside it what the model says; or the model alone.
+fn card(page: &mut String, sections: &[Section<'_>], rows: &[Compared<'_>]) {
+    let [row, beside @ ..] = rows else {
+        return;
+    };
+    let o = row.observation;
+    let measured = o.evidence.measured().is_some();
+    let (number, words) = headline(row);
+    let model: String = beside
+        .iter()
+        .map(|model| format!("<p>The model says {}{}.</p>", value(model), range(model)))
+        .collect();
+    let also: String = [
+        Metric::Memory,
+        Metric::MemorySlope,
+        Metric::Disk,
+        Metric::DiskOneMore,
+        Metric::Provision,
+    ]
+    .into_iter()
+    .filter_map(|metric| also(sections, row, metric))
+    .collect();
+    let also = if also.is_empty() {
+        also
+    } else {
+        format!("<ul>{also}</ul>")
+    };
+    *page += &format!(
+        "<div class=\"card {}{}\"><h4>{}</h4><p class=\"figure-number\">{number}</p>\
+         <p>{words}</p>{model}{also}</div>\n",
+        o.subject,
+        if measured { "" } else { " unmeasured" },
+        match o.evidence.kind() {
+            "measured" => o.subject.name().to_owned(),
+            kind => format!("{}, {kind}", o.subject),
+        },
+    );
+}
+
+fn value(row: &Compared<'_>) -> String {
+    human(row.centre(), row.observation.unit)
+}
+
+fn range(row: &Compared<'_>) -> String {
+    let show = |v: f64| human(v, row.observation.unit);
+    row.ends()
+        .map(|(low, high)| format!(", {} to {}", show(low), show(high)))
+        .unwrap_or_default()
+}
+
+/// The card's number, and what it means.
+fn headline(row: &Compared<'_>) -> (String, String) {
+    let unit = row.observation.unit;
+    let show = |v: f64| human(v, unit);
+    let value = value(row);
+    match &row.observation.evidence {
+        Evidence::Modelled { .. } => (
+            value,
+            format!("start-up by the model{}; nothing ran", range(row)),
+        ),
+        Evidence::Emulated { .. } => (
+            value,
+            "start-up under an emulator: no measure of virtualization".to_owned(),
+        ),
+        Evidence::Measured { .. } => match row.added {
+            None => (value, "start-up to the ready byte: the baseline".to_owned()),
+            Some(added) if is_noise(added) => {
+                let (low, high) = added.range.ends();
+                (
+                    "within noise".to_owned(),
+                    format!("between {} and {} more start-up", show(low), show(high)),
+                )
+            }
+            Some(added) => {
+                let sign = if added.median > 0.0 { "+" } else { "" };
+                let interval = match added.range {
+                    Range::Interval { low, high } => {
+                        format!(", 95 % between {} and {}", show(low), show(high))
+                    }
+                    Range::Extremes { .. } => ", too few samples for an interval".to_owned(),
+                };
+                let ratio = row
+                    .ratio
+                    .map(|r| format!("; {} times the process", digits(r.median)));
+                let words = format!("start-up{interval}{}", ratio.unwrap_or_default());
+                (format!("{sign}{}", show(added.median)), words)
+            }
+        },
+    }
+}
+
+/// Another metric of the same subject by the same kind of evidence.
+fn also(sections: &[Section<'_>], row: &Compared<'_>, metric: Metric) -> Option<String> {
+    let section = find(sections, row.observation.workload, metric, None)?;
+    let same = |other: &&Compared<'_>| {
+        other.observation.subject == row.observation.subject
+            && other.observation.evidence.kind() == row.observation.evidence.kind()
+    };
+    let other = section.rows.iter().find(same)?;
+    let unit = other.observation.unit;
+    let value = match other.added {
+        Some(added) if is_noise(added) => "within noise".to_owned(),
+        Some(added) if added.median > 0.0 => format!("+{}", human(added.median, unit)),
+        Some(added) => human(added.median, unit),
+        None => human(other.centre(), unit),
+    };
+    let name = match metric {
+        Metric::MemorySlope => "each further",
+        Metric::Memory => "memory",
+        Metric::Disk => "disk",
+        Metric::DiskOneMore => "disk, one more",
+        Metric::Provision => "provisioning",
+        Metric::Startup | Metric::Teardown => metric.name(),
+    };
+    Some(format!("<li><span>{name}</span> <b>{value}</b></li>"))
+}
