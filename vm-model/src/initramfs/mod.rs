@@ -3,8 +3,8 @@
 //! A guest whose root is an initramfs needs no disk image, no partition table, no driver module
 //! and no root rights to build: device nodes are entries of the archive, not files of the host.
 //! The archive is a pure function of what was added to it (sorted names, no times but those of
-//! the host's files, numbered inodes, everything owned by root), so that two guests from the same files are byte for byte
-//! the same and a digest can stand for their disk.
+//! the host's files, numbered inodes, everything owned by root), so that two guests from the same
+//! files are byte for byte the same and a digest can stand for their disk.
 //!
 //! Source: the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`, `cpio(5)`.
 

@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(200);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 13] = [
         (
             "the_ready_byte_ends_the_start_up",
             the_ready_byte_ends_the_start_up,
@@ -38,6 +38,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "a_panic_after_the_ready_byte_is_no_good_end",
             a_panic_after_the_ready_byte_is_no_good_end,
+        ),
+        (
+            "what_the_kernels_command_line_cannot_carry_is_refused",
+            what_the_command_line_cannot_carry_is_refused,
+        ),
+        (
+            "a_missing_file_is_told_by_its_path",
+            a_missing_file_is_told_by_its_path,
         ),
         (
             "another_word_than_the_ready_byte_is_quoted",
@@ -137,6 +145,33 @@ fn a_panic_after_the_ready_byte_is_no_good_end() -> Result<(), Failed> {
     running.release()?;
     let error = running.wait(LONG).unwrap_err();
     tells(&error, &["its kernel panicked: stack overrun"])
+}
+
+fn what_the_command_line_cannot_carry_is_refused() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("printf R");
+    for arg in ["two words", "a\"quote", "", &"x".repeat(2048)] {
+        let error = guest.clone().args([arg]).start().unwrap_err();
+        assert!(matches!(error, Error::Guest { .. }), "{error}");
+    }
+    let many = std::iter::repeat_n("x", 33);
+    assert!(guest.clone().args(many).start().is_err());
+    assert!(guest.clone().vcpus(0).start().is_err());
+    guest
+        .args(["/bin/program", "--option=value"])
+        .start()?
+        .wait_ready(LONG)?;
+    Ok(())
+}
+
+fn a_missing_file_is_told_by_its_path() -> Result<(), Failed> {
+    let (dir, guest) = scripted_guest("printf R");
+    let nowhere = guest.clone().console(dir.path().join("absent/console"));
+    tells(
+        &nowhere.start().unwrap_err(),
+        &["cannot create", "absent/console"],
+    )?;
+    std::fs::remove_file(dir.path().join("initrd"))?;
+    tells(&guest.start().unwrap_err(), &["cannot read", "initrd"])
 }
 
 fn another_word_is_quoted() -> Result<(), Failed> {
