@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::interrupt::{self, Interrupt};
 use crate::observation::{Subject, Workload};
 use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
-use crate::{compare, doctor};
+use crate::{compare, completions, doctor};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
 const RUNS: u32 = 20;
@@ -46,6 +46,16 @@ enum Command {
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
+    /// Print a script that completes our commands in a shell
+    Completions {
+        /// The shell
+        shell: completions::Shell,
+    },
+    /// Write the manual pages into a directory
+    Man {
+        /// Made if it is not there
+        dir: PathBuf,
+    },
     /// Examine one thing in a process of its own (what `doctor` runs)
     #[command(name = "__probe", hide = true)]
     Probe {
@@ -135,6 +145,16 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Venv(command) => crate::verbs::venv::run(command),
         Command::Vm(command) => crate::verbs::vm::run(command),
+        Command::Completions { shell } => {
+            let script = completions::script(shell, &Cli::command());
+            print(&script).context("cannot print the script")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { dir } => {
+            let pages = completions::man_pages(Cli::command(), &dir)?;
+            eprintln!("wrote {} pages to {}", pages.len(), dir.display());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Probe { stage } => Ok(doctor::probe(&stage)),
         Command::Guard(args) => crate::guard::run(&args),
     }
@@ -196,15 +216,19 @@ fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
     } else {
         report::table::render(report, Style::of_stdout())
     };
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // `isolab compare | head` is no failure of ours.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => result.context("cannot print the report")?,
-    }
+    print(text.as_bytes()).context("cannot print the report")?;
     for output in outputs {
         output.write(report)?;
         eprintln!("wrote {}", output.path().display());
     }
     Ok(())
+}
+
+/// Prints to standard output; `isolab compare | head` is no failure of ours.
+fn print(text: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }

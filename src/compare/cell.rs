@@ -24,6 +24,8 @@ const IDLE: Duration = Duration::from_millis(150);
 const DEADLINE: Duration = Duration::from_secs(60);
 /// A start that takes longer than this is sampled only a few times.
 const SLOW: Duration = Duration::from_millis(500);
+/// How often a guest that hangs is started before that counts as failure.
+const TRIES: u32 = 3;
 /// How many are held at once when memory is read.
 const HELD: [usize; 4] = [1, 2, 4, 8];
 
@@ -39,6 +41,7 @@ pub(super) struct Cell<'a> {
     caches: Option<cache::Dropped>,
     emulated_by: Option<String>,
     slow: bool,
+    hangs: u32,
     failure: Option<anyhow::Error>,
 }
 
@@ -56,6 +59,7 @@ impl<'a> Cell<'a> {
             caches: None,
             emulated_by: None,
             slow: false,
+            hangs: 0,
             failure: None,
         }
     }
@@ -135,8 +139,19 @@ impl<'a> Cell<'a> {
         result
     }
 
-    /// Starts once, reads the memory while it holds, and ends it.
+    /// Takes one sample. A guest that hangs is started again, and counted.
     fn start(&mut self, of: &dyn Provisioned, state: State, interrupt: &Interrupt) -> Result<()> {
+        for _ in 1..TRIES {
+            match self.sample(of, state, interrupt) {
+                Err(error) if hung(&error) && !interrupt.raised() => self.hangs += 1,
+                result => return result,
+            }
+        }
+        self.sample(of, state, interrupt)
+    }
+
+    /// Starts once, reads the memory while it holds, and ends it.
+    fn sample(&mut self, of: &dyn Provisioned, state: State, interrupt: &Interrupt) -> Result<()> {
         let began = Instant::now();
         let mut running = of.start()?;
         let ready = running.wait_ready(DEADLINE, interrupt)?;
@@ -222,6 +237,9 @@ impl<'a> Cell<'a> {
             conditions.insert("caches".into(), caches.to_string());
         }
         let mut warnings = warnings::of_samples(metric, &samples);
+        if timed && self.hangs > 0 {
+            warnings.push(format!("{} starts hung and were made again", self.hangs));
+        }
         if let Some(failure) = &self.failure {
             warnings.push(format!("later attempts failed: {failure:#}"));
         }
@@ -260,6 +278,11 @@ impl<'a> Cell<'a> {
             remedy: Some("isolab doctor".to_owned()),
         })
     }
+}
+
+/// Whether a guest stayed silent until its watchdog, as emulated ones may.
+fn hung(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(vm_model::Error::Watchdog { .. }))
 }
 
 /// The proportional set size of every process of a subject, in bytes.

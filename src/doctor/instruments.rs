@@ -4,26 +4,18 @@
 use std::process::Command;
 use std::time::Duration;
 
-use vm_model::accel::{self, AccelChoice, CacheKey};
-use vm_model::guest::Guest;
-use vm_model::initramfs::Archive;
-use vm_model::kernel::{self, Kernel};
+use vm_model::accel::AccelChoice;
+use vm_model::kernel::Kernel;
 use vm_model::qemu::{self, Qemu};
 
 use super::facts::{Found, Program, Python};
 use crate::environment::bounded::{self, Ended};
+use crate::isolation::guest;
 use crate::scratch::Scratch;
 
 /// The longest that an interpreter may take to import the workload's modules,
 /// from a cold disk.
 const PYTHON_BOUND: Duration = Duration::from_secs(3);
-
-/// The longest that a guest may take under KVM, where a large kernel is ready
-/// in two seconds.
-const KVM_BOUND: Duration = Duration::from_secs(3);
-
-/// The static program that the build script compiled; it serves as init too.
-pub(super) const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
 
 /// Prints each module of the workload, and of its environment, that is missing.
 const ASK_PYTHON: &str = "\
@@ -76,7 +68,7 @@ pub(super) fn python() -> Found<Python> {
 
 /// The emulator, whether a guest runs under KVM, and a kernel for guests.
 pub(super) fn guests() -> (Found<Program>, Found<String>, Found<Program>) {
-    let (qemu, kernel) = (qemu::find(), kernel::find());
+    let (qemu, kernel) = (qemu::find(), guest::find_kernel());
     let runs = match (&qemu, &kernel) {
         (Ok(qemu), Ok(kernel)) => match under_kvm(qemu, kernel) {
             Ok(choice) if choice.kvm() => Found::Here(choice.why),
@@ -105,26 +97,7 @@ fn found<T>(looked: vm_model::Result<T>, program: impl FnOnce(T) -> Program) -> 
     }
 }
 
-/// Whether KVM runs this very kernel to our init. The answer is remembered for
-/// as long as nothing that bears on it changes, and shared with `compare`.
+/// Whether KVM runs this very kernel to our init, asked as `compare` asks it.
 fn under_kvm(qemu: &Qemu, kernel: &Kernel) -> anyhow::Result<AccelChoice> {
-    let scratch = Scratch::new()?;
-    let initrd = scratch.path().join("initramfs");
-    let mut archive = Archive::guest(TRUE)?;
-    archive.add_file("true", 0o755, TRUE)?;
-    archive.write_file(&initrd)?;
-    let console = scratch.path().join("console");
-    let guest =
-        Guest::new(qemu.clone(), kernel.clone(), initrd, console).args(["guest", "/true", "hold"]);
-    let key = CacheKey::of(&guest)?;
-    let directory = CacheKey::directory();
-    if let Some(choice) = directory.as_deref().and_then(|dir| key.load(dir)) {
-        return Ok(choice);
-    }
-    let choice = accel::probe(&guest, KVM_BOUND)?;
-    if let Some(directory) = directory {
-        // An answer that cannot be kept is asked for again next time.
-        let _ = key.store(&directory, &choice);
-    }
-    Ok(choice)
+    guest::accelerator(qemu, kernel, Scratch::new()?.path())
 }

@@ -13,9 +13,9 @@ use isolab_oci::{Bundle, Cgroup, Container, Error, Options, Stdio, sys};
 use nix::errno::Errno;
 use nix::sys::prctl;
 
-use super::instruments::TRUE;
 use super::probe::{At as _, Probed, Stop};
 use super::stage::Step;
+use crate::program::TRUE;
 use crate::scratch::Scratch;
 
 /// Installs a filter under which making a directory fails as nothing else

@@ -76,9 +76,27 @@ impl VirtualMachine {
     }
 }
 
+/// The kernel that guests boot: one found on this machine, unpacked once and
+/// kept, or every boot would do it again.
+///
+/// # Errors
+/// If there is none that this user can read.
+pub fn find_kernel() -> vm_model::Result<Kernel> {
+    let kernel = kernel::find()?;
+    Ok(match kernel::store() {
+        Some(store) => kernel
+            .unpacked(&store.join(&kernel.release))
+            .unwrap_or(kernel),
+        None => kernel,
+    })
+}
+
 /// Whether KVM runs this very kernel, from the cache where nothing that bears on
-/// it has changed.
-fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<AccelChoice> {
+/// it has changed; `scratch` is for what asking takes.
+///
+/// # Errors
+/// If the guest to ask with cannot be made.
+pub fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<AccelChoice> {
     let mut archive = Archive::guest(program::TRUE)?;
     archive.add_file("true", 0o755, program::TRUE)?;
     let initrd = scratch.join("probe.initramfs");
