@@ -254,9 +254,11 @@ unsafe fn enter<T>(
             "syscall",
             "test rax, rax",
             "jnz 2f",
-            "xor ebp, ebp",
+            // Both operands may be in rbp, so it is cleared after their last use.
             "mov rdi, {start}",
-            "call {entry}",
+            "mov rax, {entry}",
+            "xor ebp, ebp",
+            "call rax",
             "ud2",
             "2:",
             start = in(reg) start,
@@ -272,9 +274,10 @@ unsafe fn enter<T>(
         std::arch::asm!(
             "svc 0",
             "cbnz x0, 2f",
-            "mov x29, xzr",
             "mov x0, {start}",
-            "blr {entry}",
+            "mov x16, {entry}",
+            "mov x29, xzr",
+            "blr x16",
             "brk #1",
             "2:",
             start = in(reg) start,
@@ -282,7 +285,7 @@ unsafe fn enter<T>(
             in("x8") number as isize,
             inlateout("x0") args[0] => returned,
             in("x1") args[1], in("x2") args[2], in("x3") args[3], in("x4") args[4],
-            out("x30") _,
+            out("x16") _, out("x30") _,
         );
     }
     super::raw::decode(returned)
