@@ -1,0 +1,237 @@
+//! What the command line does with bad input, and on machines that lack things:
+//! a plain message with its remedy, nothing overwritten, and the rest goes on.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// `isolab` with caches, data and scratch space of its own.
+    fn isolab(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.isolab(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        assert!(
+            output.stdout.is_empty(),
+            "{arguments:?} printed a result all the same"
+        );
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn report(&self, command: &mut Command) -> Value {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn says(message: &str, all: &[&str]) {
+    for part in all {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+}
+
+#[test]
+fn an_unknown_subject_or_workload_is_answered_with_the_known_ones() {
+    let home = Home::new();
+    let message = home.fails(&["compare", "--subjects", "process,unikernel"]);
+    says(
+        &message,
+        &["unikernel", "process", "venv", "container", "vm"],
+    );
+    let message = home.fails(&["compare", "--workload", "ruby"]);
+    says(&message, &["ruby", "true", "python"]);
+}
+
+#[test]
+fn zero_runs_are_refused() {
+    says(
+        &Home::new().fails(&["compare", "--runs", "0"]),
+        &["--runs", "1..="],
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let home = Home::new();
+    says(
+        &home.fails(&["compare", "-o", "report.pdf"]),
+        &["report.pdf", ".html"],
+    );
+    says(
+        &home.fails(&["compare", "-o", "no/such/folder/r.json"]),
+        &["no/such/folder"],
+    );
+    let kept = home.path().join("kept.json");
+    fs::create_dir(&kept).unwrap();
+    says(&home.fails(&["compare", "-o", "kept.json"]), &["kept.json"]);
+    assert!(kept.is_dir());
+}
+
+#[test]
+fn a_damaged_report_is_refused_and_nothing_is_overwritten() {
+    let home = Home::new();
+    let page = home.path().join("page.html");
+    fs::write(&page, "what was here before").unwrap();
+    let cases: [(&str, &str, &str); 4] = [
+        ("empty.json", "", "too early"),
+        (
+            "cut.json",
+            "{\"schema\": \"isolab.report/1\", \"created\"",
+            "too early",
+        ),
+        (
+            "other.json",
+            "{\"schema\": \"somebody.else/9\"}",
+            "somebody.else/9",
+        ),
+        ("words.json", "hello", "not JSON"),
+    ];
+    for (name, content, expected) in cases {
+        fs::write(home.path().join(name), content).unwrap();
+        says(
+            &home.fails(&["report", name, "-o", "page.html"]),
+            &[name, expected],
+        );
+    }
+    says(&home.fails(&["report", "absent.json"]), &["absent.json"]);
+    assert_eq!(fs::read_to_string(&page).unwrap(), "what was here before");
+}
+
+#[test]
+fn a_report_is_redrawn_as_it_was_drawn() {
+    let home = Home::new();
+    let arguments = [
+        "compare",
+        "--quick",
+        "--runs",
+        "2",
+        "--workload",
+        "true",
+        "--subjects",
+    ];
+    let mut first = home.isolab(&arguments);
+    let first = first
+        .args(["process", "-o", "saved.json"])
+        .output()
+        .unwrap();
+    assert!(first.status.success(), "{}", text(&first));
+    let again = home.isolab(&["report", "saved.json"]).output().unwrap();
+    assert_eq!(
+        String::from_utf8(again.stdout),
+        String::from_utf8(first.stdout)
+    );
+}
+
+/// A PATH with nothing on it: no Python, no QEMU.
+#[test]
+fn without_python_and_qemu_the_rest_is_compared_and_the_vm_is_modelled() {
+    let home = Home::new();
+    let mut command = home.isolab(&["compare", "--quick", "--runs", "2", "--json"]);
+    command
+        .env("PATH", home.path())
+        .env("HOME", home.path())
+        .env_remove("PYENV_ROOT");
+    let report = home.report(&mut command);
+    let observations = report["observations"].as_array().unwrap();
+    let kinds = |subject: &str| -> Vec<&str> {
+        let of_subject = observations
+            .iter()
+            .filter(|seen| seen["subject"] == subject);
+        of_subject
+            .map(|seen| seen["evidence"]["kind"].as_str().unwrap())
+            .collect()
+    };
+    assert!(kinds("process").contains(&"measured"));
+    assert!(!kinds("vm").is_empty() && kinds("vm").iter().all(|kind| *kind == "modelled"));
+    let missing = report["missing"].as_array().unwrap();
+    let lacks = |subject: &str, workload: &str| {
+        missing
+            .iter()
+            .any(|m| m["subject"] == subject && m["workload"] == workload)
+    };
+    assert!(lacks("vm", "true"), "{missing:?}");
+    // Interpreters are also found outside PATH, where distributions put them.
+    assert!(
+        lacks("process", "python") || kinds("venv").contains(&"measured"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn an_interpreter_that_does_not_run_leaves_the_rest_to_be_compared() {
+    let home = Home::new();
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let fake = bin.join("python3");
+    fs::write(&fake, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = [
+        "compare",
+        "--quick",
+        "--runs",
+        "2",
+        "--subjects",
+        "venv",
+        "--json",
+    ];
+    let mut command = home.isolab(&arguments);
+    command
+        .env("PATH", &bin)
+        .env_remove("PYENV_ROOT")
+        .env("HOME", home.path());
+    let report = home.report(&mut command);
+    assert_eq!(report["schema"], "isolab.report/1");
+    assert!(
+        report["observations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|o| o["workload"] == "true")
+    );
+}
+
+#[test]
+fn every_verb_has_help_with_what_it_does() {
+    let home = Home::new();
+    for verb in [
+        "compare",
+        "report",
+        "doctor",
+        "venv",
+        "vm",
+        "completions",
+        "man",
+    ] {
+        let output = home.isolab(&[verb, "--help"]).output().unwrap();
+        assert!(output.status.success(), "{verb}");
+        assert!(output.stdout.len() > 100, "{verb}");
+    }
+}
