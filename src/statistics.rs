@@ -87,7 +87,7 @@ pub fn added(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
 }
 
 /// How many times `baseline` the `subject` takes: the ratio of the medians.
-/// `None` also where the baseline's median is not positive.
+/// `None` also where the baseline may be nothing, or the subject is less.
 #[must_use]
 pub fn ratio(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
     Bootstrap::of(subject)?.ratio_to(&Bootstrap::of(baseline)?)
@@ -142,9 +142,14 @@ impl Bootstrap {
         })
     }
 
-    /// The ratio of the medians; `None` where the baseline's is not positive.
+    /// The ratio of the medians. `None` unless the baseline is surely more than
+    /// nothing and this group not less: a slope through noise has no multiple.
     #[must_use]
     pub fn ratio_to(&self, baseline: &Self) -> Option<Summary> {
+        let (surely, _) = baseline.summary().range.ends();
+        if surely <= 0.0 || self.median < 0.0 {
+            return None;
+        }
         let quotient = |own: f64, below: f64| (below > 0.0).then(|| own / below);
         let point = quotient(self.median, baseline.median)?;
         Some(self.beside(baseline, point, quotient))
@@ -276,6 +281,12 @@ mod tests {
         assert_eq!(added(&subject, &baseline).unwrap().median, 4.0);
         assert_eq!(ratio(&subject, &baseline).unwrap().median, 3.0);
         assert_eq!(ratio(&subject, &[0.0; 12]), None);
+        assert_eq!(
+            ratio(&subject, &[-1.0, 2.0, 3.0]),
+            None,
+            "it may be nothing"
+        );
+        assert_eq!(ratio(&[-6.0; 12], &baseline), None, "less than nothing");
     }
 
     /// One seed draws every group, so pairing like with like would make a group

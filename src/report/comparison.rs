@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Report;
 use crate::observation::{Evidence, Metric, Observation, State, Subject, Unit, Workload};
-use crate::statistics::{Bootstrap, Summary};
+use crate::statistics::{Bootstrap, Range, Summary};
 
 /// An observation beside the bare process.
 #[derive(Clone, Debug)]
@@ -22,6 +22,9 @@ pub struct Compared<'a> {
     pub added: Option<Summary>,
     /// How many times the process; as `added`.
     pub ratio: Option<Summary>,
+    /// Whether `added` surely has the sign that it shows: its interval leaves
+    /// out zero or, of few samples, all of them lie beyond all of the process's.
+    pub settled: bool,
 }
 
 impl Compared<'_> {
@@ -119,15 +122,16 @@ fn section<'a>(observations: &[&'a Observation]) -> Section<'a> {
     let rows = observations.iter().zip(&bootstraps).map(|(o, bootstrap)| {
         let own = bootstrap.as_ref();
         let comparable = own.filter(|_| measured(o) && o.subject != Subject::Process);
+        let pair = comparable.zip(baseline);
+        let added = pair.map(|(own, below)| own.added_over(below));
         Compared {
             observation: o,
             summary: own.map(Bootstrap::summary),
-            added: comparable
-                .zip(baseline)
-                .map(|(own, below)| own.added_over(below)),
-            ratio: comparable
-                .zip(baseline)
-                .and_then(|(own, below)| own.ratio_to(below)),
+            added,
+            ratio: pair.and_then(|(own, below)| own.ratio_to(below)),
+            settled: pair
+                .zip(added)
+                .is_some_and(|(pair, added)| settled(pair, added)),
         }
     });
     Section {
@@ -136,6 +140,14 @@ fn section<'a>(observations: &[&'a Observation]) -> Section<'a> {
         state: first.state,
         rows: rows.collect(),
     }
+}
+
+fn settled((own, baseline): (&Bootstrap, &Bootstrap), added: Summary) -> bool {
+    if let Range::Interval { low, high } = added.range {
+        return low > 0.0 || high < 0.0;
+    }
+    let (own, below) = (own.summary().range.ends(), baseline.summary().range.ends());
+    own.0 > below.1 || own.1 < below.0
 }
 
 /// A row of the JSON's `summary`: for readers, never read back.

@@ -95,7 +95,7 @@ pub fn with_decimals(value: f64, decimals: Option<usize>) -> String {
     }
 }
 
-/// `value` with its own unit, such as `48.2 ms`.
+/// `value` with its own unit, such as `48.2 ms` or `−1.05 MB`.
 #[must_use]
 pub fn human(value: f64, unit: Unit) -> String {
     if value == 0.0 {
@@ -114,7 +114,7 @@ pub fn human(value: f64, unit: Unit) -> String {
         "B" => with_decimals(shown, Some(0)),
         _ => digits(shown),
     };
-    format!("{text} {}", scale.symbol)
+    format!("{} {}", text.replace('-', "−"), scale.symbol)
 }
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
             (17.0, Unit::Seconds, "17.0 s"),
             (0.000_012, Unit::Seconds, "12.0 µs"),
             (4096.0, Unit::Bytes, "4.10 kB"),
-            (-2.5e6, Unit::Bytes, "-2.50 MB"),
+            (-2.5e6, Unit::Bytes, "−2.50 MB"),
             (12.0, Unit::Bytes, "12 B"),
             (0.0, Unit::Bytes, "0 B"),
         ] {

@@ -166,6 +166,40 @@ fn the_findings_are_those_of_the_data() {
 }
 
 #[test]
+fn few_samples_that_overlap_settle_nothing() {
+    use isolab::observation::{Evidence, State, Subject, Workload};
+    let mut report = synthetic::quick();
+    for o in &mut report.observations {
+        if o.workload == Workload::Python && o.state == Some(State::AfterIdle) {
+            if o.subject == Subject::Vm {
+                o.state = Some(State::BackToBack);
+            }
+            let samples = match o.subject {
+                Subject::Process => vec![0.040, 0.042, 0.060],
+                Subject::Venv => vec![0.025, 0.034, 0.052],
+                _ => vec![0.080, 0.090, 0.100],
+            };
+            o.evidence = Evidence::Measured { samples };
+        }
+    }
+    report
+        .observations
+        .retain(|o| o.subject != Subject::Vm || o.state != Some(State::AfterIdle));
+    let page = page::render(&report).unwrap();
+    assert!(
+        page.contains("a virtual environment makes no difference that so few samples could show")
+    );
+    assert!(
+        page.contains("a container adds 48.0"),
+        "all of its samples lie beyond"
+    );
+    assert!(
+        page.contains("(started back to back)"),
+        "a guest without that state is shown in another"
+    );
+}
+
+#[test]
 fn an_empty_report_is_a_page_too() {
     let mut report = synthetic::full();
     report.observations.clear();

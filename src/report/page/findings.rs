@@ -51,13 +51,21 @@ fn clause(row: &Compared<'_>) -> Option<String> {
     let added = row.added?;
     let subject = article(row.observation.subject);
     let amount = human(added.median.abs(), row.observation.unit);
-    Some(if is_noise(added) {
-        format!("{subject} makes no difference that could be measured")
+    Some(if !row.settled {
+        format!("{subject} makes no difference that {}", unsettled(added))
     } else if added.median < 0.0 {
         format!("{subject} takes {amount} less")
     } else {
         format!("{subject} adds {amount}")
     })
+}
+
+/// Why a difference is not settled.
+fn unsettled(added: Summary) -> &'static str {
+    match added.range {
+        Range::Interval { .. } => "could be measured",
+        Range::Extremes { .. } => "so few samples could show",
+    }
 }
 
 fn article(subject: Subject) -> &'static str {
@@ -66,14 +74,6 @@ fn article(subject: Subject) -> &'static str {
         Subject::Venv => "a virtual environment",
         Subject::Container => "a container",
         Subject::Vm => "a virtual machine",
-    }
-}
-
-/// Whether an interval leaves open in which direction the difference goes.
-fn is_noise(added: Summary) -> bool {
-    match added.range {
-        Range::Interval { low, high } => low <= 0.0 && high >= 0.0,
-        Range::Extremes { .. } => false,
     }
 }
 
@@ -101,25 +101,40 @@ pub(super) fn append(page: &mut String, sections: &[Section<'_>]) {
         let Some(section) = startup(sections, workload) else {
             continue;
         };
-        let state = match section.state {
-            Some(State::First) => "at its first start",
-            Some(State::AfterIdle) => "started after a pause",
-            Some(State::BackToBack) | None => "started back to back",
-        };
+        let state = section.state.map_or("", when);
         *page += &format!("<h3>{workload}, {state}</h3>\n<div class=\"cards\">\n");
-        for of_subject in section
-            .rows
-            .chunk_by(|a, b| a.observation.subject == b.observation.subject)
-        {
-            card(page, sections, of_subject);
+        for subject in Subject::ALL {
+            card(
+                page,
+                sections,
+                &rows_of(sections, workload, subject),
+                section.state,
+            );
         }
         page.push_str("</div>\n");
     }
     page.push_str("</section>\n");
 }
 
+/// What ran of a subject's start-up, then what the model says: each in the state
+/// that comes first.
+fn rows_of<'a, 'b>(
+    sections: &'a [Section<'b>],
+    workload: Workload,
+    subject: Subject,
+) -> Vec<&'a Compared<'b>> {
+    let rows = || {
+        let of = |state| find(sections, workload, Metric::Startup, Some(state));
+        let all = STATES.into_iter().filter_map(of).flat_map(|s| &s.rows);
+        all.filter(move |row| row.observation.subject == subject)
+    };
+    let ran = rows().find(|row| row.summary.is_some());
+    let modelled = rows().find(|row| row.summary.is_none());
+    ran.into_iter().chain(modelled).collect()
+}
+
 /// What ran of a subject, and beside it what the model says; or the model alone.
-fn card(page: &mut String, sections: &[Section<'_>], rows: &[Compared<'_>]) {
+fn card(page: &mut String, sections: &[Section<'_>], rows: &[&Compared<'_>], state: Option<State>) {
     let [row, beside @ ..] = rows else {
         return;
     };
@@ -128,7 +143,15 @@ fn card(page: &mut String, sections: &[Section<'_>], rows: &[Compared<'_>]) {
     let (number, words) = headline(row);
     let model: String = beside
         .iter()
-        .map(|model| format!("<p>The model says {}{}.</p>", value(model), range(model)))
+        .map(|model| {
+            let state = model.observation.state.filter(|own| Some(*own) != state);
+            let state = state.map_or_else(String::new, |own| format!(" ({})", when(own)));
+            format!(
+                "<p>The model says {}{}{state}.</p>",
+                value(model),
+                range(model)
+            )
+        })
         .collect();
     let also: String = [
         Metric::Memory,
@@ -147,14 +170,26 @@ fn card(page: &mut String, sections: &[Section<'_>], rows: &[Compared<'_>]) {
     };
     *page += &format!(
         "<div class=\"card {}{}\"><h4>{}</h4><p class=\"figure-number\">{number}</p>\
-         <p>{words}</p>{model}{also}</div>\n",
+         <p>{words}{}</p>{model}{also}</div>\n",
         o.subject,
         if measured { "" } else { " unmeasured" },
         match o.evidence.kind() {
             "measured" => o.subject.name().to_owned(),
             kind => format!("{}, {kind}", o.subject),
         },
+        match o.state {
+            Some(own) if o.state != state => format!(" ({})", when(own)),
+            _ => String::new(),
+        },
     );
+}
+
+fn when(state: State) -> &'static str {
+    match state {
+        State::First => "at its first start",
+        State::AfterIdle => "started after a pause",
+        State::BackToBack => "started back to back",
+    }
 }
 
 fn value(row: &Compared<'_>) -> String {
@@ -184,12 +219,16 @@ fn headline(row: &Compared<'_>) -> (String, String) {
         ),
         Evidence::Measured { .. } => match row.added {
             None => (value, "start-up to the ready byte: the baseline".to_owned()),
-            Some(added) if is_noise(added) => {
-                let (low, high) = added.range.ends();
-                (
-                    "within noise".to_owned(),
-                    format!("between {} and {} more start-up", show(low), show(high)),
-                )
+            Some(added) if !row.settled => {
+                let words = match added.range {
+                    Range::Interval { low, high } => {
+                        format!("between {} and {} more start-up", show(low), show(high))
+                    }
+                    Range::Extremes { .. } => {
+                        format!("{value} start-up; too few samples to tell from the process")
+                    }
+                };
+                ("within noise".to_owned(), words)
             }
             Some(added) => {
                 let sign = if added.median > 0.0 { "+" } else { "" };
@@ -219,7 +258,7 @@ fn also(sections: &[Section<'_>], row: &Compared<'_>, metric: Metric) -> Option<
     let other = section.rows.iter().find(same)?;
     let unit = other.observation.unit;
     let value = match other.added {
-        Some(added) if is_noise(added) => "within noise".to_owned(),
+        Some(_) if !other.settled => "within noise".to_owned(),
         Some(added) if added.median > 0.0 => format!("+{}", human(added.median, unit)),
         Some(added) => human(added.median, unit),
         None => human(other.centre(), unit),

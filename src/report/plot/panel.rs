@@ -134,6 +134,10 @@ fn scale(shapes: &mut Vec<Shape>, layout: &Layout, axis: &Axis, foot: f64, less:
         let x = layout.x(axis, value);
         shapes.push(Shape::line((x, top), (x, foot), 1.0, GRID));
         shapes.push(Shape::line((x, foot), (x, foot + 5.0), 1.0, AXIS));
+        // Zero's label stands near: the first tick then goes without.
+        if layout.has_zero && x - measure(&text) / 2.0 < layout.zero() + 16.0 {
+            continue;
+        }
         // A label at the very end of the axis may reach past a narrow figure.
         let half = measure(&text) / 2.0;
         shapes.push(label(x.clamp(half, layout.width - half), text));
