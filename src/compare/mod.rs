@@ -11,6 +11,7 @@ use crate::scratch::Scratch;
 
 mod cell;
 mod model;
+mod privacy;
 mod subjects;
 mod warnings;
 
@@ -71,7 +72,7 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, progress: &dyn Progress) 
     missing.extend(cells.iter().filter_map(Cell::missing));
     let mut warnings = warnings::of_run(&environment);
     warnings.extend(subjects.programs.iter().filter_map(warnings::of_program));
-    Ok(Report {
+    let mut report = Report {
         schema: SCHEMA.to_owned(),
         created,
         environment,
@@ -80,7 +81,9 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, progress: &dyn Progress) 
         missing,
         warnings,
         interrupted: interrupt.raised(),
-    })
+    };
+    privacy::redact(&mut report);
+    Ok(report)
 }
 
 /// The order of things: three phases, each in rounds in which every cell has its

@@ -77,9 +77,8 @@ pub(super) fn of_program(program: &Program) -> Option<String> {
     };
     (!closure.start_up_code.is_empty()).then(|| {
         format!(
-            "packages installed in {} run code at every start of the bare process ({}); venv, \
-             container and guest do not have them, and start sooner for it",
-            interpreter.base_prefix.display(),
+            "packages installed beside the interpreter run code at every start of the bare process \
+             ({}); venv, container and guest do not have them, and start sooner for it",
             closure.start_up_code.join(", ")
         )
     })

@@ -61,10 +61,10 @@ impl VirtualMachine {
         })
     }
 
-    /// The size of the guest's kernel image in bytes.
+    /// The allocated bytes of the guest's kernel image.
     #[must_use]
     pub fn kernel_bytes(&self) -> u64 {
-        self.kernel.bytes
+        allocated_bytes(&[&self.kernel.path]).unwrap_or(self.kernel.bytes)
     }
 
     /// `KVM` or the emulator's name and version.
