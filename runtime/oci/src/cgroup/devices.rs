@@ -21,20 +21,10 @@ const ALWAYS: [&str; 10] = [
     "c 136:* rwm",
 ];
 
-/// The lines for `devices.allow` and `devices.deny`, in order.
-pub(super) fn v1(rules: &[DeviceRule]) -> Vec<(&'static str, String)> {
-    let file = |allow| {
-        if allow {
-            "devices.allow"
-        } else {
-            "devices.deny"
-        }
-    };
-    let mut lines: Vec<_> = rules
-        .iter()
-        .map(|rule| (file(rule.allow), line(rule)))
-        .collect();
-    lines.extend(ALWAYS.iter().map(|&l| (file(true), l.to_owned())));
+/// The lines for `devices.allow` (true) and `devices.deny` (false), in order.
+pub(super) fn v1(rules: &[DeviceRule]) -> Vec<(bool, String)> {
+    let mut lines: Vec<_> = rules.iter().map(|rule| (rule.allow, line(rule))).collect();
+    lines.extend(ALWAYS.iter().map(|&always| (true, always.to_owned())));
     lines
 }
 
@@ -71,8 +61,8 @@ mod tests {
             access: None,
         };
         let lines = v1(&[deny_all]);
-        assert_eq!(lines[0], ("devices.deny", "a *:* rwm".to_owned()));
-        assert!(lines[1..].contains(&("devices.allow", "c 1:3 rwm".to_owned())));
+        assert_eq!(lines[0], (false, "a *:* rwm".to_owned()));
+        assert!(lines[1..].contains(&(true, "c 1:3 rwm".to_owned())));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds the hierarchies that this process can see, and its place in each.
 
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -43,16 +44,23 @@ impl Hierarchy {
 /// # Errors
 /// [`Error::Read`] where /proc is not mounted.
 pub fn discover() -> Result<Vec<Hierarchy>> {
-    let read = |path: &str| {
-        std::fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.into(),
-            source,
-        })
-    };
-    let Ok(membership) = std::fs::read_to_string("/proc/self/cgroup") else {
+    let Ok(membership) = read("/proc/self/cgroup") else {
         return Ok(Vec::new()); // a kernel without control groups
     };
-    Ok(combine(&membership, &read("/proc/self/mountinfo")?))
+    let path = "/proc/self/mountinfo";
+    let mounts = read(path).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })?;
+    Ok(combine(&membership, &mounts))
+}
+
+/// Reads a file of procfs. Such a file has no size to go by, so the buffer
+/// starts large: the kernel makes the text anew for every read.
+fn read(path: &str) -> std::io::Result<String> {
+    let mut text = String::with_capacity(16 * 1024);
+    std::fs::File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Joins the two files: each mount of type cgroup or cgroup2 with the line of

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -173,8 +173,20 @@ impl Placement {
             if !holds || ready & 1 << index == 0 {
                 continue;
             }
-            for (file, line) in devices::v1(rules) {
-                if let Err(error) = fs::write(group.directory.join(file), &line) {
+            // Opened once each: the kernel takes one rule a write.
+            let open = |file: &str| {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(group.directory.join(file))
+            };
+            let (allow, deny) = (open("devices.allow"), open("devices.deny"));
+            for (allowed, line) in devices::v1(rules) {
+                let file = if allowed { &allow } else { &deny };
+                let written = match file {
+                    Ok(file) => (&*file).write_all(line.as_bytes()),
+                    Err(error) => Err(error.kind().into()),
+                };
+                if let Err(error) = written {
                     warnings.push(format!("the device rule `{line}` is not enforced: {error}"));
                 }
             }

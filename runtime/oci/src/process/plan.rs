@@ -109,9 +109,9 @@ impl Plan {
         let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
         plan.enter_namespaces(spec, namespaces)?;
         plan.build_root(bundle, spec, user, cgroup)?;
-        plan.restrict(process, user)?;
+        let sets = plan.restrict(process, user)?;
         plan.steps.push(Step::Streams(numbers(stdio)));
-        plan.give_up_privileges(spec, process, user, options)?;
+        plan.give_up_privileges(spec, process, sets, options)?;
         Ok(plan)
     }
     // ANCHOR_END: plan
@@ -295,20 +295,16 @@ impl Plan {
 
     /// What the process may use, and who it is. Limits before the user, who
     /// could not raise them; the bounding set while CAP_SETPCAP is there.
-    fn restrict(&mut self, process: &Process, user_namespace: bool) -> Result<()> {
+    fn restrict(&mut self, process: &Process, user_namespace: bool) -> Result<capability::Sets> {
         for limit in &process.rlimits {
             self.steps.push(Step::Limit(Limit::from_spec(limit)?));
         }
+        let spec = process.capabilities.clone().unwrap_or_default();
+        let sets = capability::Sets::from_spec(&spec, capability::available(user_namespace))?;
         if process.capabilities.is_some() {
-            let sets = self.sets(process, user_namespace)?;
             self.steps.push(Step::DropBounding(sets));
         }
-        Ok(())
-    }
-
-    fn sets(&self, process: &Process, user_namespace: bool) -> Result<capability::Sets> {
-        let spec = process.capabilities.clone().unwrap_or_default();
-        capability::Sets::from_spec(&spec, capability::available(user_namespace))
+        Ok(sets)
     }
 
     // ANCHOR: privileges
@@ -317,7 +313,7 @@ impl Plan {
         &mut self,
         spec: &Spec,
         process: &Process,
-        user_namespace: bool,
+        sets: capability::Sets,
         options: &Options,
     ) -> Result<()> {
         let filter = spec
@@ -347,7 +343,6 @@ impl Plan {
         self.steps.push(Step::WorkingDirectory(path));
         self.steps.push(Step::CheckWorkingDirectory);
         self.steps.push(Step::Umask(user.umask.unwrap_or(0o022)));
-        let sets = self.sets(process, user_namespace)?;
         self.steps.push(Step::Capabilities(sets));
         if process.no_new_privileges {
             self.steps.push(Step::NoNewPrivileges);

@@ -104,48 +104,40 @@ impl Target {
             Err(Errno(libc::ENOENT)) => {}
             found => return found,
         }
-        let mut parent = openat2(root, c".", libc::O_PATH, 0, Resolve::InRoot)?;
-        for (index, (prefix, name)) in self.prefixes.iter().zip(&self.names).enumerate() {
-            let is_last = index + 1 == self.names.len();
-            match self.open_prefix(root, prefix) {
-                Err(Errno(libc::ENOENT)) => make(&parent, name, is_last, kind)?,
-                found => {
-                    parent = found?;
-                    continue;
-                }
+        let (parent, name) = self.open_parent(root)?;
+        match kind {
+            Kind::Directory => file::mkdirat(parent.as_raw_fd(), name, 0o755)?,
+            Kind::File => {
+                let flags = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_WRONLY;
+                openat(parent.as_raw_fd(), name, flags, 0o644).map(drop)?;
             }
-            // A name that appeared in between as a symlink is not followed:
-            // both ways of making refuse to go through one.
-            parent = self.open_prefix(root, prefix)?;
         }
-        Ok(parent)
+        // A name that appeared in between as a symlink was not followed: both
+        // ways of making refuse to go through one.
+        self.open(root)
     }
 
     /// Opens the directory that holds the path, making it where it is missing;
     /// with the last component's name.
     pub(super) fn open_parent(&self, root: RawFd) -> sys::Result<(Descriptor, &CStr)> {
-        let name = self.names.last().ok_or(Errno(libc::EINVAL))?;
-        let above = self.prefixes.len() - 1;
-        let mut parent = openat2(root, c".", libc::O_PATH, 0, Resolve::InRoot)?;
-        for (prefix, name) in self.prefixes.iter().zip(&self.names).take(above) {
-            match self.open_prefix(root, prefix) {
+        let (name, above) = self.names.split_last().ok_or(Errno(libc::EINVAL))?;
+        let prefixes = &self.prefixes[..above.len()];
+        match self.open_prefix(root, prefixes.last().map_or(c".", CString::as_c_str)) {
+            Err(Errno(libc::ENOENT)) => {}
+            found => return Ok((found?, name)),
+        }
+        let mut parent = self.open_prefix(root, c".")?;
+        for (prefix, name) in prefixes.iter().zip(above) {
+            parent = match self.open_prefix(root, prefix) {
                 Err(Errno(libc::ENOENT)) => {
-                    make(&parent, name, false, Kind::Directory)?;
-                    parent = self.open_prefix(root, prefix)?;
+                    file::mkdirat(parent.as_raw_fd(), name, 0o755)?;
+                    self.open_prefix(root, prefix)?
                 }
-                found => parent = found?,
-            }
+                found => found?,
+            };
         }
         Ok((parent, name))
     }
-}
-
-fn make(parent: &Descriptor, name: &CStr, is_last: bool, kind: Kind) -> sys::Result<()> {
-    if is_last && kind == Kind::File {
-        let flags = libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_WRONLY;
-        return openat(parent.as_raw_fd(), name, flags, 0o644).map(drop);
-    }
-    file::mkdirat(parent.as_raw_fd(), name, 0o755)
 }
 
 /// `/proc/self/fd/<fd>`, for the one call that takes no descriptor: `mount(2)`.

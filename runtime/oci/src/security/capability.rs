@@ -133,11 +133,7 @@ pub(crate) fn available(new_user_namespace: bool) -> u64 {
     if new_user_namespace {
         return all;
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let hexadecimal = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
-    hexadecimal
-        .and_then(|h| u64::from_str_radix(h.trim(), 16).ok())
-        .map_or(all, |set| set & all)
+    credential::permitted_capabilities().map_or(all, |set| set & all)
 }
 
 #[cfg(test)]

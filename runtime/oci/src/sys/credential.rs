@@ -70,6 +70,19 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Res
     unsafe { syscall!(SYS_capset, header.as_ptr(), data.as_ptr()) }.map(drop)
 }
 
+/// `int capget(cap_user_header_t, cap_user_data_t)`, `capset(2)`: this process's permitted set.
+///
+/// # Errors
+/// None in practice.
+pub fn permitted_capabilities() -> Result<u64> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let mut data = [0u32; 6];
+    // SAFETY: `header` and `data` have the layouts of version 3 and are live.
+    unsafe { syscall!(SYS_capget, header.as_ptr(), data.as_mut_ptr()) }?;
+    Ok(u64::from(data[4]) << 32 | u64::from(data[1]))
+}
+
 /// `prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)`, `PR_CAP_AMBIENT(2const)`.
 ///
 /// # Errors

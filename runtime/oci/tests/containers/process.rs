@@ -148,7 +148,12 @@ fn threads() {
 }
 
 fn dropped() {
-    let running = spawn(&sh("sleep 1000"), Stdio::inherit(), &Options::default()).unwrap();
+    let running = spawn(
+        &sh("exec sleep 1000"),
+        Stdio::inherit(),
+        &Options::default(),
+    )
+    .unwrap();
     let pid = running.pid();
     drop(running);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
