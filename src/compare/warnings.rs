@@ -67,12 +67,7 @@ pub(super) fn of_run(environment: &Environment) -> Vec<String> {
 
 /// A warning about a baseline that does more than the others.
 pub(super) fn of_program(program: &Program) -> Option<String> {
-    let Program::Python {
-        closure,
-        interpreter,
-        ..
-    } = program
-    else {
+    let Program::Python { closure, .. } = program else {
         return None;
     };
     (!closure.start_up_code.is_empty()).then(|| {
