@@ -22,7 +22,7 @@ pub(super) fn lead(sections: &[Section<'_>]) -> String {
     let Some(section) = workload.and_then(|w| startup(sections, w)) else {
         return "No start-up was measured.".to_owned();
     };
-    let parts: Vec<String> = section.rows.iter().filter_map(clause).collect();
+    let parts = clauses(&section.rows);
     let process = section
         .rows
         .iter()
@@ -46,18 +46,41 @@ pub(super) fn lead(sections: &[Section<'_>]) -> String {
     }
 }
 
-/// What a measured subject does to the start, as part of a sentence.
-fn clause(row: &Compared<'_>) -> Option<String> {
-    let added = row.added?;
-    let subject = article(row.observation.subject);
-    let amount = human(added.median.abs(), row.observation.unit);
-    Some(if !row.settled {
-        format!("{subject} makes no difference that {}", unsettled(added))
-    } else if added.median < 0.0 {
-        format!("{subject} takes {amount} less")
-    } else {
-        format!("{subject} adds {amount}")
-    })
+/// What measured subjects do to the start, as parts of a sentence: what is
+/// settled first, then together what is not.
+fn clauses(rows: &[Compared<'_>]) -> Vec<String> {
+    let compared = || rows.iter().filter_map(|row| Some((row, row.added?)));
+    let mut clauses: Vec<String> = compared()
+        .filter(|(row, _)| row.settled)
+        .map(|(row, added)| {
+            let subject = article(row.observation.subject);
+            let amount = human(added.median.abs(), row.observation.unit);
+            match added.median < 0.0 {
+                true => format!("{subject} takes {amount} less"),
+                false => format!("{subject} adds {amount}"),
+            }
+        })
+        .collect();
+    let open: Vec<_> = compared().filter(|(row, _)| !row.settled).collect();
+    let names: Vec<&str> = open
+        .iter()
+        .map(|(row, _)| article(row.observation.subject))
+        .collect();
+    match (names.as_slice(), open.first()) {
+        ([only], Some((_, added))) => {
+            clauses.push(format!(
+                "{only} makes no difference that {}",
+                unsettled(*added)
+            ));
+        }
+        ([_, ..], Some((_, added))) => clauses.push(format!(
+            "neither {} makes a difference that {}",
+            names.join(" nor "),
+            unsettled(*added)
+        )),
+        _ => {}
+    }
+    clauses
 }
 
 /// Why a difference is not settled.
@@ -248,12 +271,12 @@ fn headline(row: &Compared<'_>) -> (String, String) {
     }
 }
 
-/// Another metric of the same subject by the same kind of evidence.
+/// Another metric of the same subject: of what ran, or of the model.
 fn also(sections: &[Section<'_>], row: &Compared<'_>, metric: Metric) -> Option<String> {
     let section = find(sections, row.observation.workload, metric, None)?;
     let same = |other: &&Compared<'_>| {
         other.observation.subject == row.observation.subject
-            && other.observation.evidence.kind() == row.observation.evidence.kind()
+            && other.summary.is_some() == row.summary.is_some()
     };
     let other = section.rows.iter().find(same)?;
     let unit = other.observation.unit;
