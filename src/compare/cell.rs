@@ -58,7 +58,7 @@ impl<'a> Cell<'a> {
             conditions: Conditions::new(),
             caches: None,
             emulated_by: None,
-            slow: false,
+            slow: isolation.is_slow(),
             hangs: 0,
             failure: None,
         }
@@ -90,51 +90,68 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// A fresh environment, caches dropped, and the first start in it.
-    pub(super) fn start_fresh(&mut self, interrupt: &Interrupt) -> Result<()> {
+    /// A fresh environment in place of the one that stands.
+    pub(super) fn provision(&mut self) -> Result<()> {
         self.standing = None;
-        let dir = self.home.join(self.provisioned.to_string());
+        let newest = self.provisioned;
+        let dir = self.home.join(newest.to_string());
         self.provisioned += 1;
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let (isolation, program) = (self.isolation, self.program);
 
         let began = Instant::now();
         let provisioned = isolation.provision(program, &dir)?;
-        if self.isolation.subject() != Subject::Process {
+        if isolation.subject() != Subject::Process {
             self.keep(Metric::Provision, None, began.elapsed().as_secs_f64());
         }
-
         let footprint = provisioned.footprint()?;
         self.keep(Metric::Disk, None, footprint.full_bytes as f64);
         self.keep(Metric::DiskOneMore, None, footprint.one_more_bytes as f64);
-        self.caches = Some(cache::drop_for(&provisioned.files()));
         self.conditions = provisioned.conditions();
         self.emulated_by = provisioned.emulated_by();
-        self.start(provisioned.as_ref(), State::First, interrupt)?;
         self.standing = Some(provisioned);
-        self.discard_before(self.provisioned - 1)
+        self.discard_before(newest)
+    }
+
+    /// A fresh environment, caches dropped, and the first start in it.
+    pub(super) fn start_fresh(&mut self, interrupt: &Interrupt) -> Result<()> {
+        self.provision()?;
+        self.with_standing(|cell, standing| {
+            cell.caches = Some(cache::drop_for(&standing.files()));
+            cell.start(standing, State::First, interrupt)
+        })
     }
 
     /// A start that fills the caches and does not count.
     pub(super) fn warm_up(&mut self, interrupt: &Interrupt) -> Result<()> {
-        let Some(standing) = &self.standing else {
-            return Ok(());
-        };
-        let mut running = standing.start()?;
-        running.wait_ready(DEADLINE, interrupt)?;
-        running.release()?;
-        running.wait_gone(DEADLINE)
+        self.with_standing(|_, standing| {
+            let mut running = standing.start()?;
+            running.wait_ready(DEADLINE, interrupt)?;
+            running.release()?;
+            running.wait_gone(DEADLINE)
+        })
     }
 
-    /// A start after a pause, and another one right behind it.
-    pub(super) fn start_standing(&mut self, interrupt: &Interrupt) -> Result<()> {
+    /// A start after a pause.
+    pub(super) fn start_after_idle(&mut self, interrupt: &Interrupt) -> Result<()> {
+        thread::sleep(IDLE);
+        self.with_standing(|cell, standing| cell.start(standing, State::AfterIdle, interrupt))
+    }
+
+    /// A start right behind another.
+    pub(super) fn start_back_to_back(&mut self, interrupt: &Interrupt) -> Result<()> {
+        self.with_standing(|cell, standing| cell.start(standing, State::BackToBack, interrupt))
+    }
+
+    /// Lends the environment that stands, if one does.
+    fn with_standing(
+        &mut self,
+        take: impl FnOnce(&mut Self, &dyn Provisioned) -> Result<()>,
+    ) -> Result<()> {
         let Some(standing) = self.standing.take() else {
             return Ok(());
         };
-        thread::sleep(IDLE);
-        let result = self
-            .start(standing.as_ref(), State::AfterIdle, interrupt)
-            .and_then(|()| self.start(standing.as_ref(), State::BackToBack, interrupt));
+        let result = take(self, standing.as_ref());
         self.standing = Some(standing);
         result
     }
@@ -172,34 +189,31 @@ impl<'a> Cell<'a> {
 
     /// Holds more and more at once, and asks the host what is left.
     pub(super) fn grow(&mut self, interrupt: &Interrupt) -> Result<()> {
-        let Some(standing) = self.standing.take() else {
-            return Ok(());
-        };
-        let mut holders: Vec<Box<dyn Running>> = Vec::new();
-        let mut points = Vec::new();
-        // One is held before the first reading: what all of them share is not
-        // what one more costs.
-        for held in HELD {
-            let mut starting: Vec<_> = (holders.len()..held)
-                .map(|_| standing.start())
-                .collect::<Result<_>>()?;
-            for holder in &mut starting {
-                holder.wait_ready(DEADLINE, interrupt)?;
+        self.with_standing(|cell, standing| {
+            let mut holders: Vec<Box<dyn Running>> = Vec::new();
+            let mut points = Vec::new();
+            // One is held before the first reading: what all of them share is
+            // not what one more costs.
+            for held in HELD {
+                let starting = (holders.len()..held).map(|_| standing.start());
+                let mut starting = starting.collect::<Result<Vec<_>>>()?;
+                for holder in &mut starting {
+                    holder.wait_ready(DEADLINE, interrupt)?;
+                }
+                holders.append(&mut starting);
+                points.push((held as f64, -(footprint::available_bytes()? as f64)));
             }
-            holders.append(&mut starting);
-            points.push((held as f64, -(footprint::available_bytes()? as f64)));
-        }
-        for holder in &mut holders {
-            holder.release()?;
-        }
-        for holder in &mut holders {
-            holder.wait_gone(DEADLINE)?;
-        }
-        if let Some(slope) = statistics::slope(&points) {
-            self.keep(Metric::MemorySlope, None, slope);
-        }
-        self.standing = Some(standing);
-        Ok(())
+            for holder in &mut holders {
+                holder.release()?;
+            }
+            for holder in &mut holders {
+                holder.wait_gone(DEADLINE)?;
+            }
+            if let Some(slope) = statistics::slope(&points) {
+                cell.keep(Metric::MemorySlope, None, slope);
+            }
+            Ok(())
+        })
     }
 
     fn keep(&mut self, metric: Metric, state: Option<State>, sample: f64) {

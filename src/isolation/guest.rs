@@ -23,9 +23,9 @@ use crate::interrupt::Interrupt;
 use crate::observation::Subject;
 use crate::program::{self, Program};
 
-/// How long a guest may stay silent before it counts as hung. A slow emulated
-/// boot with Python takes a few seconds.
-const WATCHDOG: Duration = Duration::from_secs(30);
+/// How long a guest may stay silent before it counts as hung: an emulated boot
+/// with Python takes a few seconds, and eight at once take eight times as long.
+const WATCHDOG: Duration = Duration::from_secs(45);
 /// How long a guest gets to show that KVM runs this kernel.
 const KVM_BOUND: Duration = Duration::from_secs(4);
 
@@ -128,6 +128,10 @@ pub fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<Accel
 impl Isolation for VirtualMachine {
     fn subject(&self) -> Subject {
         Subject::Vm
+    }
+
+    fn is_slow(&self) -> bool {
+        self.accelerator.accel == Accel::Tcg
     }
 
     fn provision<'a>(

@@ -28,6 +28,11 @@ pub trait Isolation {
     /// Which one it is.
     fn subject(&self) -> Subject;
 
+    /// Whether it is known to take so long to start that few samples have to do.
+    fn is_slow(&self) -> bool {
+        false
+    }
+
     /// Makes in the empty directory `dir` what `program` needs before it can
     /// first start.
     ///
