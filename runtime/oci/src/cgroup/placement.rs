@@ -165,6 +165,13 @@ impl Placement {
     /// Device rules: the devices controller of version 1.
     fn restrict_devices(&self, version: Version, ready: u64, warnings: &mut Vec<String>) {
         let rules = &self.resources.devices;
+        if version == Version::V2 && ready != 0 && rules.iter().any(|rule| !rule.allow) {
+            warnings.push(
+                "device rules are not enforced: version 2 control groups have no device controller, \
+                 and this runtime does not load the BPF program that takes its place"
+                    .to_owned(),
+            );
+        }
         if version == Version::V2 || rules.is_empty() {
             return;
         }

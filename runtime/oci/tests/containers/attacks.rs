@@ -21,6 +21,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         proc_link,
     ),
     (
+        "a_runtime_that_its_container_executes_ends_at_once",
+        containers,
+        own_executable,
+    ),
+    (
         "a_mount_target_that_is_a_symlink_out_of_the_root_stays_inside",
         containers,
         target_link,
@@ -46,6 +51,33 @@ pub(crate) const CLAIMS: &[Claim] = &[
         old_root,
     ),
 ];
+
+/// CVE-2019-5736: directly, and as the interpreter of a script.
+fn own_executable() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let script = place.root().join("bin/script");
+    fs::write(&script, "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for program in ["/proc/self/exe", "/bin/script"] {
+        let mut spec = place.spec("true");
+        process(&mut spec).args = vec![program.to_owned(), "--version".to_owned()];
+        place.write(&spec);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_isorun"))
+            .args([
+                "run",
+                "-b",
+                place.path().to_str().unwrap(),
+                &crate::support::name(),
+            ])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{program}: {said}");
+        assert!(said.contains("inside a container"), "{program}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
 
 /// The rootfs's `/dev` leads to a host directory that is watched.
 fn dev_link() {

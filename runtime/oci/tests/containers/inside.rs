@@ -70,6 +70,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         containers,
         oom_score,
     ),
+    ("a_range_of_ids_is_mapped_by_the_parent", ranges, id_ranges),
     (
         "an_ordinary_users_ids_are_mapped_and_root_inside_is_the_caller",
         containers,
@@ -309,4 +310,69 @@ fn id_map() {
     let (text, _) = place.run(&spec);
     let fields: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(fields, ["0", "0", &uid.to_string(), "1"]);
+}
+
+/// A range may be mapped by root, or by the user whom /etc/subuid grants one.
+fn ranges() -> Result<(), String> {
+    containers()?;
+    granted()
+        .map(drop)
+        .ok_or_else(|| "needs root, or a range in /etc/subuid".to_owned())
+}
+
+/// The first id of a range that the caller may map.
+fn granted() -> Option<u32> {
+    if effective_ids().0 == 0 {
+        return Some(300_000);
+    }
+    let user = std::process::Command::new("id").arg("-un").output().ok()?;
+    let user = String::from_utf8(user.stdout).ok()?;
+    let first = |file: &str| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix(&format!("{}:", user.trim())))?
+            .to_owned();
+        line.split(':').next()?.parse::<u32>().ok()
+    };
+    first("/etc/subuid").filter(|&id| first("/etc/subgid") == Some(id))
+}
+
+fn id_ranges() {
+    let (uid, gid) = effective_ids();
+    let start = granted().unwrap();
+    let place = Place::new();
+    let mut spec = isolab_oci::Spec::example_rootless(uid, gid);
+    let script = "id -u; id -G; cat /proc/self/uid_map";
+    process(&mut spec).terminal = false;
+    process(&mut spec).args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    process(&mut spec).user.uid = 7;
+    process(&mut spec).user.additional_gids = vec![3];
+    let map = |own| {
+        [(0, own, 1), (1, start, 100)]
+            .map(
+                |(container_id, host_id, size)| isolab_oci::spec::IdMapping {
+                    container_id,
+                    host_id,
+                    size,
+                },
+            )
+            .to_vec()
+    };
+    linux(&mut spec).uid_mappings = map(uid);
+    linux(&mut spec).gid_mappings = map(gid);
+    let (text, _) = place.run(&spec);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let expected = [
+        "7",
+        "0",
+        "3",
+        "0",
+        &uid.to_string(),
+        "1",
+        "1",
+        &start.to_string(),
+        "100",
+    ];
+    assert_eq!(words, expected);
 }

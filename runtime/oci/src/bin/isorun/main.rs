@@ -13,7 +13,9 @@ use arguments::Command;
 use isolab_oci::Spec;
 
 fn main() -> ExitCode {
-    let outcome = arguments::parse(std::env::args_os().skip(1)).and_then(carry_out);
+    let outcome = refuse_inside_a_container()
+        .and_then(|()| arguments::parse(std::env::args_os().skip(1)))
+        .and_then(carry_out);
     outcome.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.message);
         if let Some(hint) = failure.hint {
@@ -46,6 +48,17 @@ impl From<isolab_oci::Error> for Failure {
             hint: error.hint(),
         }
     }
+}
+
+/// Ends at once where a container's image made us its program.
+fn refuse_inside_a_container() -> Result<(), Failure> {
+    if isolab_oci::process::is_at_its_own_path() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "cannot run: this isorun is not the file at its own path",
+        "it was executed through /proc/self/exe from inside a container, or replaced just now",
+    ))
 }
 
 fn carry_out(command: Command) -> Result<ExitCode, Failure> {
