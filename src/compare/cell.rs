@@ -257,13 +257,13 @@ impl<'a> Cell<'a> {
         if let Some(failure) = &self.failure {
             warnings.push(format!("later attempts failed: {failure:#}"));
         }
+        // An emulator's translations fill memory too, but not the disk.
+        let of_the_emulator = timed || matches!(metric, Metric::Memory | Metric::MemorySlope);
         let evidence = match &self.emulated_by {
-            Some(by) if metric != Metric::Provision && metric.unit() == Metric::Startup.unit() => {
-                Evidence::Emulated {
-                    samples,
-                    by: by.clone(),
-                }
-            }
+            Some(by) if of_the_emulator => Evidence::Emulated {
+                samples,
+                by: by.clone(),
+            },
             _ => Evidence::Measured { samples },
         };
         Observation {

@@ -16,9 +16,8 @@ use crate::statistics::median;
 /// The memory that a modelled guest is given, in MiB: what the sources used.
 const MEMORY_MIB: u32 = 256;
 
-/// The model's metric for each of ours that it has figures for. A modelled boot
-/// knows no caches: it stands beside the state in which peers publish theirs,
-/// one boot after another.
+/// The model's metric for each of ours that it has figures for. Its sources know
+/// no states; its start-up stands in the headline's.
 const ASKED: [(Metric, Option<State>, model::Metric); 3] = [
     (
         Metric::Startup,
@@ -73,7 +72,7 @@ fn facts(program: &Program, observed: &[Observation]) -> WorkloadFacts {
     #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
     let resident_bytes = of_process(Metric::Memory, None) as u64;
     WorkloadFacts {
-        own_time: Duration::from_secs_f64(of_process(Metric::Startup, Some(State::BackToBack))),
+        own_time: Duration::from_secs_f64(of_process(Metric::Startup, Some(State::AfterIdle))),
         resident_bytes,
         root_bytes: allocated_bytes(&program.host_files()).unwrap_or(0),
     }
