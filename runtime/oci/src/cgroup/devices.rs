@@ -1,4 +1,5 @@
-//! Which devices a container may use: the rules of version 1's controller.
+//! Which devices a container may use: lines for version 1's controller, a BPF
+//! program for version 2, which has none.
 //!
 //! The author's rules come first; what every container has by the
 //! specification ("Default Devices") is then allowed again, or the rule
@@ -47,6 +48,131 @@ fn line(rule: &DeviceRule) -> String {
     )
 }
 
+/// The program for version 2: a rule after the other, the last one first, since
+/// later rules override earlier ones. What none decides is denied.
+///
+/// Source: `linux/bpf.h`, `struct bpf_cgroup_dev_ctx`; the kernel's
+/// `bpf/standardization/instruction-set.rst`.
+pub(super) fn v2(rules: &[DeviceRule]) -> Vec<u64> {
+    let mut program = vec![
+        instruction(LOAD_WORD, TYPE, CONTEXT, 0, 0),
+        instruction(AND, TYPE, 0, 0, 0xffff),
+        instruction(LOAD_WORD, ACCESS, CONTEXT, 0, 0),
+        instruction(SHIFT_RIGHT, ACCESS, 0, 0, 16),
+        instruction(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
+        instruction(LOAD_WORD, MINOR, CONTEXT, 8, 0),
+    ];
+    let always = ALWAYS.iter().filter_map(|line| parse(line));
+    for rule in rules
+        .iter()
+        .cloned()
+        .chain(always)
+        .collect::<Vec<_>>()
+        .iter()
+        .rev()
+    {
+        let code = decide(rule);
+        // Two instructions: it answers without asking. What would follow is
+        // unreachable, and the kernel's verifier refuses that.
+        let is_last = code.len() == 2;
+        program.extend(code);
+        if is_last {
+            return program;
+        }
+    }
+    program.extend([
+        instruction(MOVE, ANSWER, 0, 0, 0),
+        instruction(EXIT, 0, 0, 0, 0),
+    ]);
+    program
+}
+
+const LOAD_WORD: u8 = 0x61;
+const AND: u8 = 0x54;
+const SHIFT_RIGHT: u8 = 0x74;
+const COPY: u8 = 0xbc;
+const MOVE: u8 = 0xb7;
+const UNLESS_EQUAL: u8 = 0x55;
+const UNLESS_SAME: u8 = 0x5d;
+const EXIT: u8 = 0x95;
+
+/// Registers; the context is needed no more once its fields are loaded.
+const ANSWER: u8 = 0;
+const CONTEXT: u8 = 1;
+const SCRATCH: u8 = 1;
+const TYPE: u8 = 2;
+const ACCESS: u8 = 3;
+const MAJOR: u8 = 4;
+const MINOR: u8 = 5;
+
+fn instruction(code: u8, to: u8, from: u8, offset: u16, operand: u32) -> u64 {
+    u64::from(code)
+        | u64::from(to | from << 4) << 8
+        | u64::from(offset) << 16
+        | u64::from(operand) << 32
+}
+
+/// Answers where the rule matches, else falls through to what follows.
+fn decide(rule: &DeviceRule) -> Vec<u64> {
+    let letters = rule.access.as_deref().unwrap_or("rwm");
+    let access = [('m', 1), ('r', 2), ('w', 4)];
+    let access = access
+        .iter()
+        .filter(|(l, _)| letters.contains(*l))
+        .fold(0, |all, (_, bit)| all | bit);
+    let kind = match rule.kind {
+        Some(DeviceType::Block) => Some(1),
+        Some(DeviceType::Character) => Some(2),
+        _ => None,
+    };
+    let number = |n: Option<i64>| n.and_then(|n| u32::try_from(n).ok());
+    let mut tests: Vec<(u8, u8, u8, u32)> = Vec::new();
+    tests.extend(kind.map(|kind| (UNLESS_EQUAL, TYPE, 0, kind)));
+    if access != 7 {
+        tests.push((COPY, SCRATCH, ACCESS, 0));
+        tests.push((AND, SCRATCH, 0, access));
+        // Asked for more than the rule speaks of.
+        tests.push((UNLESS_SAME, SCRATCH, ACCESS, 0));
+    }
+    tests.extend(number(rule.major).map(|major| (UNLESS_EQUAL, MAJOR, 0, major)));
+    tests.extend(number(rule.minor).map(|minor| (UNLESS_EQUAL, MINOR, 0, minor)));
+    let length = tests.len();
+    let mut code = Vec::with_capacity(length + 2);
+    for (index, (operation, to, from, operand)) in tests.into_iter().enumerate() {
+        let jumps = matches!(operation, UNLESS_EQUAL | UNLESS_SAME);
+        // Past the remaining tests and the two instructions of the answer; a
+        // rule has at most six tests.
+        let offset = if jumps {
+            (length - 1 - index + 2) as u16
+        } else {
+            0
+        };
+        code.push(instruction(operation, to, from, offset, operand));
+    }
+    code.push(instruction(MOVE, ANSWER, 0, 0, u32::from(rule.allow)));
+    code.push(instruction(EXIT, 0, 0, 0, 0));
+    code
+}
+
+/// A line of [`ALWAYS`] as a rule.
+fn parse(line: &str) -> Option<DeviceRule> {
+    let mut words = line.split([' ', ':']);
+    let kind = if words.next()? == "b" {
+        DeviceType::Block
+    } else {
+        DeviceType::Character
+    };
+    let (major, minor) = (words.next()?.parse().ok(), words.next()?.parse().ok());
+    let access = words.next().map(str::to_owned);
+    Some(DeviceRule {
+        allow: true,
+        kind: Some(kind),
+        major,
+        minor,
+        access,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +189,50 @@ mod tests {
         let lines = v1(&[deny_all]);
         assert_eq!(lines[0], (false, "a *:* rwm".to_owned()));
         assert!(lines[1..].contains(&(true, "c 1:3 rwm".to_owned())));
+    }
+
+    /// Runs the program as the kernel would, for a character device.
+    fn allows(rules: &[DeviceRule], major: u64, minor: u64, access: u64) -> bool {
+        let program = v2(rules);
+        let mut registers = [0u64; 6];
+        let mut at = 0;
+        loop {
+            let code = program[at];
+            let (to, from) = ((code >> 8 & 15) as usize, (code >> 12 & 15) as usize);
+            let (offset, operand) = ((code >> 16 & 0xffff) as usize, code >> 32);
+            at += 1;
+            match code as u8 {
+                LOAD_WORD => registers[to] = [access << 16 | 2, major, minor][offset / 4],
+                AND => registers[to] &= operand,
+                SHIFT_RIGHT => registers[to] >>= operand,
+                COPY => registers[to] = registers[from],
+                MOVE => registers[to] = operand,
+                UNLESS_EQUAL if registers[to] != operand => at += offset,
+                UNLESS_SAME if registers[to] != registers[from] => at += offset,
+                UNLESS_EQUAL | UNLESS_SAME => {}
+                EXIT => return registers[0] == 1,
+                other => panic!("unknown instruction {other:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_program_lets_later_rules_override_and_keeps_the_default_devices() {
+        let rule = |allow, major, access: &str| DeviceRule {
+            allow,
+            kind: None,
+            major,
+            minor: None,
+            access: Some(access.to_owned()),
+        };
+        let rules = [rule(false, None, "rwm"), rule(true, Some(10), "r")];
+        let (make, read, write) = (1, 2, 4);
+        assert!(allows(&rules, 1, 3, read | write)); // null
+        assert!(allows(&rules, 7, 7, make)); // making is not using
+        assert!(!allows(&rules, 7, 7, read));
+        assert!(allows(&rules, 10, 200, read));
+        assert!(!allows(&rules, 10, 200, read | write));
+        assert!(allows(&rules, 136, 9, read | write)); // a pseudo terminal
     }
 
     #[test]

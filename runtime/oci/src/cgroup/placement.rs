@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -162,17 +163,29 @@ impl Placement {
         self.restrict_devices(version, ready, warnings);
     }
 
-    /// Device rules: the devices controller of version 1.
+    /// Device rules: a BPF program on version 2, the devices controller on version 1.
     fn restrict_devices(&self, version: Version, ready: u64, warnings: &mut Vec<String>) {
         let rules = &self.resources.devices;
-        if version == Version::V2 && ready != 0 && rules.iter().any(|rule| !rule.allow) {
-            warnings.push(
-                "device rules are not enforced: version 2 control groups have no device controller, \
-                 and this runtime does not load the BPF program that takes its place"
-                    .to_owned(),
-            );
+        if rules.is_empty() {
+            return;
         }
-        if version == Version::V2 || rules.is_empty() {
+        if version == Version::V2 {
+            let Some(group) = self.unified(ready) else {
+                return;
+            };
+            let attached = fs::File::open(&group.directory).and_then(|directory| {
+                let program = devices::v2(rules);
+                Ok(sys::bpf::attach_device_program(
+                    &program,
+                    directory.as_raw_fd(),
+                )?)
+            });
+            // An ordinary user may not, but cannot make a device node either.
+            if let Err(error) = attached
+                && sys::process::effective_ids().0 == 0
+            {
+                warnings.push(format!("the device rules are not enforced: {error}"));
+            }
             return;
         }
         for (index, group) in self.groups.iter().enumerate() {

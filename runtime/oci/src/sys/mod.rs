@@ -10,6 +10,7 @@
 //! page and its usual errors, and argues each `unsafe` block.
 
 mod arg;
+pub mod bpf;
 pub mod clone;
 pub mod credential;
 pub mod descriptor;
