@@ -78,12 +78,13 @@ fn drop_leaves_nothing() {
 
 fn killed_runtime() {
     let place = Place::new();
+    let id = name();
     let mut spec = place.spec("echo up; sleep 1000 & sleep 1000");
     process(&mut spec).env.push(format!("MARK={}", name()));
     place.write(&spec);
     let mut runtime = Command::new(env!("CARGO_BIN_EXE_isorun"))
         .args(["run", "-b"])
-        .args([place.path().as_os_str(), name().as_ref()])
+        .args([place.path().as_os_str(), id.as_ref()])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -102,6 +103,11 @@ fn killed_runtime() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(gone(), "the container's init {} still runs", init[0]);
+    // A group named after its container stays, as it does with runc: the next
+    // container of that id takes it over.
+    for hierarchy in cgroup::discover().unwrap() {
+        let _ = fs::remove_dir(hierarchy.own.join(&id));
+    }
 }
 
 fn children(pid: u32) -> Vec<u32> {
