@@ -94,6 +94,8 @@ struct Examination {
 /// Only if standard output cannot be written; a machine that lacks everything
 /// is a finding, not an error.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // What a killed probe left; how much does not matter.
+    let _ = isolab_oci::cgroup::sweep();
     let stages = stages(args.focus);
     let facts = examine::examine(&stages);
     let findings = diagnosis::diagnose(&facts, &stages);

@@ -7,7 +7,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use super::probe::{At as _, Probed, Stop};
 use super::stage::Step;
@@ -75,7 +74,7 @@ fn enter_below(hierarchy: &Hierarchy) -> Result<PathBuf, Stop> {
 }
 
 fn there_and_back(parent: &Path, own: &Path, version: u8) -> Result<(), Stop> {
-    let made = parent.join(format!("isolab-doctor-{}", process::id()));
+    let made = parent.join(isolab_oci::cgroup::owned_name());
     fs::create_dir(&made).at(Step::CgroupMake, parent.display().to_string())?;
     inherit_cpuset(parent, &made);
     let moved = enter(&made, version);

@@ -17,5 +17,5 @@ mod sweep;
 
 pub use discover::{Hierarchy, Version, discover};
 pub(crate) use placement::{Created, Placement};
-pub(crate) use sweep::owned_name;
-pub use sweep::sweep;
+
+pub use sweep::{owned_name, sweep};

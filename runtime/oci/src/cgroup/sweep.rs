@@ -16,7 +16,8 @@ const PREFIX: &str = "isolab-";
 /// A name for a group of this process: `isolab-<pid>-<start time>-<number>`.
 ///
 /// The start time tells this process from a later one with its pid.
-pub(crate) fn owned_name() -> String {
+#[must_use]
+pub fn owned_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
     let start = start_time(pid).unwrap_or(0);
