@@ -21,7 +21,7 @@ const MEMORY_MIB: u32 = 256;
 const ASKED: [(Metric, Option<State>, model::Metric); 3] = [
     (
         Metric::Startup,
-        Some(State::BackToBack),
+        Some(State::AfterIdle),
         model::Metric::Startup,
     ),
     (Metric::Memory, None, model::Metric::Memory),

@@ -3,7 +3,7 @@
 use crate::observation::{Metric, Unit};
 use crate::program::Program;
 use crate::report::Environment;
-use crate::statistics::{INTERVAL_NEEDS, median};
+use crate::statistics::{median, summarize};
 
 /// Below this a time is near what timers and scheduling alone do to it.
 const SHORT_SECONDS: f64 = 0.001;
@@ -32,7 +32,8 @@ pub(super) fn of_samples(metric: Metric, samples: &[f64]) -> Vec<String> {
             warnings.push("outliers: something else ran in between".to_owned());
         }
     }
-    if metric == Metric::MemorySlope && samples.len() >= INTERVAL_NEEDS && middle <= 0.0 {
+    let lost = summarize(samples).is_some_and(|summary| summary.range.ends().0 <= 0.0);
+    if metric == Metric::MemorySlope && lost {
         warnings.push("the slope is lost in what else this machine does with its memory".into());
     }
     warnings
