@@ -240,6 +240,24 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// The samples of something that ran, under an emulator or not.
+    #[must_use]
+    pub fn of_run(metric: Metric, samples: Vec<f64>, emulated_by: Option<&str>) -> Self {
+        // An emulator's translations take time and memory, but no disk, and what
+        // is made before it runs is made without it.
+        let of_the_emulator = matches!(
+            metric,
+            Metric::Startup | Metric::Teardown | Metric::Memory | Metric::MemorySlope
+        );
+        match emulated_by.filter(|_| of_the_emulator) {
+            Some(by) => Self::Emulated {
+                samples,
+                by: by.to_owned(),
+            },
+            None => Self::Measured { samples },
+        }
+    }
+
     /// The samples of something that really ran, measured or emulated.
     #[must_use]
     pub fn samples(&self) -> Option<&[f64]> {

@@ -257,22 +257,13 @@ impl<'a> Cell<'a> {
         if let Some(failure) = &self.failure {
             warnings.push(format!("later attempts failed: {failure:#}"));
         }
-        // An emulator's translations fill memory too, but not the disk.
-        let of_the_emulator = timed || matches!(metric, Metric::Memory | Metric::MemorySlope);
-        let evidence = match &self.emulated_by {
-            Some(by) if of_the_emulator => Evidence::Emulated {
-                samples,
-                by: by.clone(),
-            },
-            _ => Evidence::Measured { samples },
-        };
         Observation {
             subject: self.isolation.subject(),
             workload: self.program.workload(),
             metric,
             state,
             unit: metric.unit(),
-            evidence,
+            evidence: Evidence::of_run(metric, samples, self.emulated_by.as_deref()),
             conditions,
             warnings,
         }

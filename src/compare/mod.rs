@@ -11,9 +11,9 @@ use crate::scratch::Scratch;
 
 mod cell;
 mod model;
-mod privacy;
-mod subjects;
-mod warnings;
+pub mod privacy;
+pub mod subjects;
+pub mod warnings;
 
 use cell::Cell;
 use subjects::Subjects;

@@ -5,7 +5,7 @@ use std::env;
 use crate::report::Report;
 
 /// Writes `~` where a report's words hold the path of the user's home.
-pub(super) fn redact(report: &mut Report) {
+pub fn redact(report: &mut Report) {
     let home = env::var("HOME").unwrap_or_default();
     let observed = report.observations.iter_mut().flat_map(|observation| {
         observation

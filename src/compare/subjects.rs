@@ -18,14 +18,14 @@ use crate::scratch::Scratch;
 
 /// The programs and the isolations found on this machine.
 #[derive(Default)]
-pub(super) struct Subjects {
+pub struct Subjects {
     /// A program for every workload that can run here.
-    pub(super) programs: Vec<Program>,
+    pub programs: Vec<Program>,
     isolations: Vec<Box<dyn Isolation>>,
     /// The size of the guests' kernel, where there is one.
-    pub(super) guest_kernel_bytes: Option<u64>,
+    pub guest_kernel_bytes: Option<u64>,
     /// What was asked for and is not here.
-    pub(super) missing: Vec<Missing>,
+    pub missing: Vec<Missing>,
 }
 
 impl Subjects {
@@ -33,7 +33,7 @@ impl Subjects {
     ///
     /// # Errors
     /// If the scratch directory cannot be written to.
-    pub(super) fn find(settings: &Settings, scratch: &Scratch) -> Result<Self> {
+    pub fn find(settings: &Settings, scratch: &Scratch) -> Result<Self> {
         let mut found = Self::default();
         let dir = scratch.path().join("programs");
         fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -67,19 +67,24 @@ impl Subjects {
         Ok(found)
     }
 
-    /// A cell for every subject and workload that go together.
+    /// Every subject with every workload that it can run.
+    pub fn pairs(&self) -> impl Iterator<Item = (&dyn Isolation, &Program)> {
+        let all = self.isolations.iter().flat_map(|isolation| {
+            let each = self.programs.iter();
+            each.map(move |program| (isolation.as_ref(), program))
+        });
+        all.filter(|(isolation, program)| applies(isolation.subject(), program.workload()))
+    }
+
+    /// A cell for each of the [`pairs`](Self::pairs).
     pub(super) fn cells(&self, scratch: &Scratch) -> Vec<Cell<'_>> {
-        let mut cells = Vec::new();
-        for isolation in &self.isolations {
-            for program in &self.programs {
+        self.pairs()
+            .map(|(isolation, program)| {
                 let (subject, workload) = (isolation.subject(), program.workload());
-                if applies(subject, workload) {
-                    let home = scratch.path().join(format!("{subject}-{workload}"));
-                    cells.push(Cell::new(isolation.as_ref(), program, home));
-                }
-            }
-        }
-        cells
+                let home = scratch.path().join(format!("{subject}-{workload}"));
+                Cell::new(isolation, program, home)
+            })
+            .collect()
     }
 
     fn miss(&mut self, subjects: &[Subject], workloads: &[Workload], error: &anyhow::Error) {
@@ -102,6 +107,7 @@ impl Subjects {
 
 /// Whether a subject can run a workload at all: a virtual environment runs
 /// nothing but Python.
-pub(super) fn applies(subject: Subject, workload: Workload) -> bool {
+#[must_use]
+pub fn applies(subject: Subject, workload: Workload) -> bool {
     (subject, workload) != (Subject::Venv, Workload::True)
 }

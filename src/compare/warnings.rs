@@ -16,7 +16,8 @@ const OUTLIER_SCORE: f64 = 14.0;
 const CONTENDED_LOAD: f64 = 0.5;
 
 /// Warnings about one metric's samples.
-pub(super) fn of_samples(metric: Metric, samples: &[f64]) -> Vec<String> {
+#[must_use]
+pub fn of_samples(metric: Metric, samples: &[f64]) -> Vec<String> {
     let mut warnings = Vec::new();
     let Some(middle) = median(samples) else {
         return warnings;
@@ -52,7 +53,8 @@ fn outliers(samples: &[f64], middle: f64) -> usize {
 }
 
 /// Warnings about the run as a whole.
-pub(super) fn of_run(environment: &Environment) -> Vec<String> {
+#[must_use]
+pub fn of_run(environment: &Environment) -> Vec<String> {
     let bound = CONTENDED_LOAD * environment.cpus as f64;
     (environment.load_before > bound)
         .then(|| {
@@ -67,7 +69,8 @@ pub(super) fn of_run(environment: &Environment) -> Vec<String> {
 }
 
 /// A warning about a baseline that does more than the others.
-pub(super) fn of_program(program: &Program) -> Option<String> {
+#[must_use]
+pub fn of_program(program: &Program) -> Option<String> {
     let Program::Python { closure, .. } = program else {
         return None;
     };
