@@ -1,0 +1,173 @@
+//! Who runs against whom, and what became of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use isolab::interrupt::Interrupt;
+use isolab::statistics::{Bootstrap, Summary};
+
+use crate::equal::Inspection;
+use crate::trial;
+
+/// In what state a trial is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Right behind another trial of the same contestant.
+    Hot,
+    /// After a pause of 150 ms.
+    Cold,
+}
+
+impl State {
+    pub(crate) const ALL: [Self; 2] = [Self::Hot, Self::Cold];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Hot => "hot",
+            Self::Cold => "cold",
+        }
+    }
+}
+
+/// What makes one trial different from the next.
+pub(crate) struct Turn {
+    /// A name that nothing else uses, such as a container's id.
+    pub(crate) id: String,
+    /// A directory that does not exist yet, and is removed afterwards.
+    pub(crate) dir: PathBuf,
+}
+
+/// What a contestant is in its race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What is ours: the numerator of every ratio.
+    Ours,
+    /// Somebody else's.
+    Peer,
+    /// What no contestant can go below; no ratio.
+    Floor,
+}
+
+/// One program that does the race's work.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    /// What its `--version` says.
+    pub(crate) version: String,
+    /// The command of one trial.
+    pub(crate) command: Box<dyn Fn(&Turn) -> Command>,
+    /// Something to know about what it is timed doing.
+    pub(crate) note: Option<&'static str>,
+    /// Whether it is to be timed; if not, it may still say what is equal.
+    pub(crate) wanted: bool,
+    /// Why it cannot run here.
+    pub(crate) absent: Option<String>,
+    /// What it leaves undone that the reference does.
+    pub(crate) lacks: Vec<String>,
+    /// Seconds of each trial, in the order taken.
+    pub(crate) samples: BTreeMap<State, Vec<f64>>,
+    /// What a trial leaves on disk, in bytes of allocated blocks.
+    pub(crate) disk_bytes: Option<u64>,
+}
+
+impl Contestant {
+    pub(crate) fn new(
+        name: &'static str,
+        role: Role,
+        version: String,
+        command: impl Fn(&Turn) -> Command + 'static,
+    ) -> Self {
+        Self {
+            name,
+            role,
+            version,
+            command: Box::new(command),
+            note: None,
+            wanted: true,
+            absent: None,
+            lacks: Vec::new(),
+            samples: BTreeMap::new(),
+            disk_bytes: None,
+        }
+    }
+
+    /// The same, with something to know about it.
+    pub(crate) fn noting(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// The samples of a state, resampled; `None` if there are none.
+    pub(crate) fn bootstrap(&self, state: State) -> Option<Bootstrap> {
+        Bootstrap::of(self.samples.get(&state)?)
+    }
+}
+
+/// What the ratio to a peer is to be at most.
+pub(crate) struct Target {
+    pub(crate) peer: &'static str,
+    pub(crate) state: State,
+    pub(crate) at_most: f64,
+}
+
+/// Contestants that do the same work.
+pub(crate) struct Race {
+    pub(crate) name: &'static str,
+    /// What is timed, from where to where.
+    pub(crate) about: &'static str,
+    pub(crate) contestants: Vec<Contestant>,
+    pub(crate) targets: Vec<Target>,
+    /// How it is shown that they do the same work, where that needs showing.
+    pub(crate) inspection: Option<Inspection>,
+    /// What holds for the race as a whole.
+    pub(crate) notes: Vec<String>,
+    /// Where trials may make their directories.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Race {
+    /// Has only those peers timed that `filter` names.
+    pub(crate) fn keep_only(&mut self, filter: &str) {
+        let all = self.name.contains(filter);
+        for contestant in &mut self.contestants {
+            contestant.wanted =
+                all || contestant.role != Role::Peer || contestant.name.contains(filter);
+        }
+    }
+
+    pub(crate) fn has_peers(&self) -> bool {
+        let mut wanted = self.contestants.iter().filter(|c| c.wanted);
+        wanted.any(|c| c.role == Role::Peer)
+    }
+
+    /// Finds out by doing who can run here, then what each leaves undone.
+    pub(crate) fn probe(&mut self, interrupt: &Interrupt) {
+        for contestant in &mut self.contestants {
+            if interrupt.raised() {
+                return;
+            }
+            if contestant.absent.is_none() {
+                let tried = trial::warm_up(contestant, &self.scratch);
+                contestant.absent = tried.err().map(|error| format!("{error:#}"));
+            }
+        }
+        if let Some(inspection) = &mut self.inspection {
+            inspection.compare(&mut self.contestants);
+        }
+    }
+
+    /// Ours over `peer`'s, where both did the same work.
+    pub(crate) fn ratio(&self, peer: &Contestant, state: State) -> Option<Summary> {
+        let ours = self.contestants.iter().find(|c| c.role == Role::Ours)?;
+        if peer.role != Role::Peer || !ours.lacks.is_empty() || !peer.lacks.is_empty() {
+            return None;
+        }
+        ours.bootstrap(state)?.ratio_to(&peer.bootstrap(state)?)
+    }
+
+    pub(crate) fn target(&self, peer: &Contestant, state: State) -> Option<&Target> {
+        let mut targets = self.targets.iter();
+        targets.find(|target| target.peer == peer.name && target.state == state)
+    }
+}

@@ -1,0 +1,119 @@
+//! Ours beside the field's: what is installed of other container runtimes and
+//! makers of virtual environments runs in turns with ours, and the ratios are
+//! printed with the targets they are to reach.
+//!
+//! Runtimes get one bundle and must first be seen to make the same container of
+//! it: where one does less than crun, there is no ratio to print.
+//!
+//! ```text
+//! cargo bench --bench peers
+//! cargo bench --bench peers -- crun --runs 50 --json peers.json
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use isolab::interrupt::{self, Interrupt};
+use isolab::report::Environment;
+use isolab::scratch::Scratch;
+
+mod bundle;
+mod contestant;
+mod environments;
+mod equal;
+mod facts;
+mod podman;
+mod record;
+mod runtimes;
+mod table;
+mod trial;
+
+use record::Record;
+
+/// Time other people's runtimes and environments beside ours
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only peers whose name contains this, or all of `containers` or `environments`
+    filter: Option<String>,
+    /// Samples of each contestant in each state
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    runs: u32,
+    /// Order of the trials
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also write every sample to FILE
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = isolab::hint::of(&error) {
+                eprintln!(" hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let scratch = Scratch::new()?;
+    let mut environment = Environment::capture(scratch.path());
+    let mut races = Vec::new();
+    for find in [runtimes::race, environments::race] {
+        let mut race = find(scratch.path())?;
+        if let Some(filter) = &arguments.filter {
+            race.keep_only(filter);
+        }
+        if race.has_peers() {
+            races.push(race);
+        }
+    }
+    ensure!(
+        !races.is_empty(),
+        "nothing to compare with: no peer is installed, or none matches"
+    );
+    for race in &mut races {
+        race.probe(&interrupt);
+        if interrupt.raised() {
+            break;
+        }
+        print!("{}", table::findings(race));
+        trial::run(race, arguments.runs, arguments.seed, &interrupt)?;
+        print!("{}", table::render(race));
+    }
+    environment.finish();
+    println!(
+        "{} CPUs, load {:.2} before and {:.2} after; {} rounds in shuffled turns",
+        environment.cpus, environment.load_before, environment.load_after, arguments.runs
+    );
+    if let Some(path) = &arguments.json {
+        let text = Record::of(&environment, &races).to_json()?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("every sample: {}", path.display());
+    }
+    Ok(if interrupt.raised() {
+        interrupt::EXIT_STATUS.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Where a program is: on PATH, or where the project's own set-up puts peers.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin");
+    std::env::split_paths(&path)
+        .chain([own])
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}

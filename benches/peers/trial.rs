@@ -1,0 +1,95 @@
+//! The clock: from just before a command is spawned until it is reaped.
+//!
+//! In every round each contestant has its turn, in shuffled order, so that what
+//! drifts hits all alike. A turn is a pause, one trial that is cold because of it,
+//! and one right behind that is hot: some kernel work is done once for a batch
+//! of requests, and costs nothing in a tight loop.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use isolab::footprint::allocated_bytes;
+use isolab::interrupt::Interrupt;
+
+use crate::contestant::{Contestant, Race, State, Turn};
+
+/// The pause before a cold trial.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Runs every contestant that can run, `runs` times in each state. An interrupt
+/// ends it early; what was measured stays.
+pub(crate) fn run(race: &mut Race, runs: u32, seed: u64, interrupt: &Interrupt) -> Result<()> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut order: Vec<usize> = (0..race.contestants.len())
+        .filter(|i| race.contestants[*i].wanted && race.contestants[*i].absent.is_none())
+        .collect();
+    for _ in 0..runs {
+        rng.shuffle(&mut order);
+        for index in &order {
+            if interrupt.raised() {
+                return Ok(());
+            }
+            let contestant = &mut race.contestants[*index];
+            thread::sleep(PAUSE);
+            for state in [State::Cold, State::Hot] {
+                let (seconds, _) = timed(contestant, &race.scratch)
+                    .with_context(|| format!("a trial of {} failed", contestant.name))?;
+                contestant.samples.entry(state).or_default().push(seconds);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One trial that does not count; it says what a trial leaves on disk.
+pub(crate) fn warm_up(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
+    contestant.disk_bytes = timed(contestant, scratch)?.1;
+    Ok(())
+}
+
+/// One trial: its seconds, and the bytes that it left.
+fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<u64>)> {
+    let turn = next_turn(scratch);
+    let log_path = scratch.join("trial.log");
+    let log = File::create(&log_path).context("cannot write to the scratch directory")?;
+    let mut command = (contestant.command)(&turn);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        // The terminal's Ctrl-C is for the bench, which ends after the trial.
+        .process_group(0);
+
+    let began = Instant::now();
+    let status = command.status();
+    let seconds = began.elapsed().as_secs_f64();
+
+    let bytes = allocated_bytes(&[&turn.dir]).ok();
+    if bytes.is_some() {
+        fs::remove_dir_all(&turn.dir).context("cannot remove what a trial made")?;
+    }
+    let status = status.with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let said = fs::read_to_string(&log_path).unwrap_or_default();
+    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    ensure!(
+        status.success(),
+        "{status}: {}",
+        last.unwrap_or("it said nothing")
+    );
+    Ok((seconds, bytes))
+}
+
+/// A turn that no other has been.
+pub(crate) fn next_turn(scratch: &Path) -> Turn {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = format!("isolab-peers-{}-{number}", std::process::id());
+    let dir = scratch.join(format!("turn-{number}"));
+    Turn { id, dir }
+}
