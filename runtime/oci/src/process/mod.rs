@@ -1,11 +1,11 @@
 //! Starting a process: everything is decided before the clone.
 //!
-//! The parent turns what is asked for into a [`plan`]: a flat list of steps in
-//! which every string, map and filter is ready. The [`child`] carries it out
+//! The parent turns what is asked for into a `plan`: a flat list of steps in
+//! which every string, map and filter is ready. The `child` carries it out
 //! with raw system calls, without allocating or taking a lock, so a caller
 //! with many threads may start containers, and no second execution of the
 //! runtime is needed. Meanwhile the parent makes the control groups
-//! ([`launch`]). A step that fails crosses back as two numbers, its index and
+//! (`launch`). A step that fails crosses back as two numbers, its index and
 //! the kernel's errno, and the parent finds the words.
 //!
 //! A bare process goes the very same way with a short plan: what a container

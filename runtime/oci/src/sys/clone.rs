@@ -4,7 +4,7 @@
 //! A child that will execute another program needs none of its parent's pages:
 //! with `CLONE_VM` it borrows them. `vfork(2)` does the same but stops the
 //! parent meanwhile; here the parent goes on working (it makes the control
-//! groups while the child mounts), and [`with_child`] waits at its end for the
+//! groups while the child mounts), and `with_child` waits at its end for the
 //! moment at which the child lets go of the memory, that is, executes or exits.
 
 use std::ffi::c_void;

@@ -126,7 +126,7 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
 /// For control files of procfs and cgroupfs, which take one write.
 ///
 /// # Errors
-/// Those of [`openat`] and [`write`].
+/// Those of [`openat`] and [`write()`].
 pub fn write_file(dir: RawFd, path: &CStr, bytes: &[u8]) -> Result<()> {
     let file = openat(dir, path, libc::O_WRONLY, 0)?;
     write(file.as_raw_fd(), bytes).map(drop)

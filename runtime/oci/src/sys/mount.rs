@@ -99,7 +99,7 @@ pub fn pivot_root(new_root: &CStr, put_old: &CStr) -> Result<()> {
 /// `int open_tree(int dirfd, const char *path, unsigned flags)` with
 /// `OPEN_TREE_CLONE`, `open_tree(2)`: a detached copy of the mount at `path`.
 ///
-/// Nothing sees it until [`move_mount`] attaches it, so its attributes can be
+/// Nothing sees it until [`attach`] attaches it, so its attributes can be
 /// set first: there is no moment at which a read-only mount is writable.
 ///
 /// # Errors
