@@ -1,19 +1,18 @@
 //! The command line: what was typed becomes what is meant, once. Nothing below
 //! sees argv.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::interrupt::{self, Interrupt};
+use crate::interrupt::Interrupt;
 use crate::observation::{Subject, Workload};
 use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
-use crate::{compare, completions, doctor};
+use crate::{compare, completions, doctor, stdout};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
 const RUNS: u32 = 20;
@@ -70,8 +69,9 @@ enum Command {
 /// What `compare` is asked to do.
 #[derive(Debug, Args)]
 struct CompareArgs {
-    /// Samples of each subject, workload and state [default: 20; with --quick, up to 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Samples of each subject, workload and state; an emulated guest gets a quarter of them
+    /// [default: 20; with --quick, up to 10, and 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: Option<u32>,
     /// Order in which subjects are started; the same seed gives the same order
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -147,7 +147,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::Completions { shell } => {
             let script = completions::script(shell, &Cli::command());
-            print(&script).context("cannot print the script")?;
+            stdout::print(script)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { dir } => {
@@ -166,16 +166,17 @@ fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let settings = settings(args);
     let interrupt = Interrupt::listen()?;
     let report = compare::run(&settings, &interrupt, &Bar::new())?;
-    ensure!(
-        !report.observations.is_empty() || report.interrupted,
-        "nothing could be measured"
-    );
     show(&report, &args.show, &outputs)?;
-    Ok(if report.interrupted {
-        interrupt::EXIT_STATUS.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    if report.observations.is_empty() && !report.interrupted {
+        let why = report
+            .missing
+            .first()
+            .map_or("no reason is known", |part| &part.why);
+        bail!("nothing could be measured: {why}");
+    }
+    Ok(interrupt
+        .exit_status()
+        .map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 fn settings(args: &CompareArgs) -> Settings {
@@ -210,25 +211,25 @@ fn outputs(show: &Show) -> Result<Vec<Output>> {
     Ok(outputs)
 }
 
+/// Writes the files, then prints. Each is tried, whatever becomes of the others:
+/// what took minutes to measure must not be lost to one full disk.
 fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
+    let mut failures = Vec::new();
+    for output in outputs {
+        match output.write(report) {
+            Ok(()) => eprintln!("wrote {}", output.path().display()),
+            Err(error) => failures.push(anyhow::Error::from(error)),
+        }
+    }
     let text = if show.json {
         report::to_json(report)
     } else {
         report::table::render(report, Style::of_stdout())
     };
-    print(text.as_bytes()).context("cannot print the report")?;
-    for output in outputs {
-        output.write(report)?;
-        eprintln!("wrote {}", output.path().display());
+    failures.extend(stdout::print(text).err());
+    let others = failures.split_off(failures.len().min(1));
+    for other in others {
+        eprintln!("error: {other:#}");
     }
-    Ok(())
-}
-
-/// Prints to standard output; `isolab compare | head` is no failure of ours.
-fn print(text: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
+    failures.pop().map_or(Ok(()), Err)
 }

@@ -1,43 +1,96 @@
 //! Ctrl-C: keep what was measured, clean up, and say so.
 //!
-//! The first signal only raises a flag that the experiments look at between
+//! The first signal only leaves its number for the experiments to find between
 //! samples. The second ends the process at once, for whoever cannot wait; what
 //! is then left behind the next command sweeps.
 
+use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// The exit status of a command that a SIGINT ended, as shells report it.
-pub const EXIT_STATUS: u8 = 130;
-
-/// Whether the user asked to stop.
+/// Whether, and how, the user asked to stop.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    /// The number of the last signal that came; 0 for none.
+    signal: Arc<AtomicUsize>,
+}
 
 impl Interrupt {
-    /// Listens for SIGINT, SIGTERM and SIGHUP from now on.
+    /// Listens for SIGINT, SIGTERM and SIGHUP from now on. A signal that is
+    /// ignored stays so: `nohup isolab compare` outlives its terminal.
     ///
     /// # Errors
     /// If the kernel does not take the signal handlers.
     pub fn listen() -> Result<Self> {
-        let raised = Arc::new(AtomicBool::new(false));
+        let own = Self::default();
+        let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let once = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            // In this order: at the first signal the flag is not yet raised, so
-            // only the second one finds the condition true.
-            flag::register_conditional_shutdown(signal, EXIT_STATUS.into(), Arc::clone(&raised))
-                .and_then(|_| flag::register(signal, Arc::clone(&raised)))
+            if ignored & 1 << (signal - 1) != 0 {
+                continue;
+            }
+            // In this order: at the first signal `once` is not yet raised, so
+            // only a second one finds the condition true.
+            let status = i32::from(status_of(signal.unsigned_abs() as usize));
+            flag::register_conditional_shutdown(signal, status, Arc::clone(&once))
+                .and_then(|_| flag::register(signal, Arc::clone(&once)))
+                .and_then(|_| {
+                    let number = signal.unsigned_abs() as usize;
+                    flag::register_usize(signal, Arc::clone(&own.signal), number)
+                })
                 .context("cannot listen for signals")?;
         }
-        Ok(Self(raised))
+        Ok(own)
     }
 
     /// Whether a signal has come.
     #[must_use]
     pub fn raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.signal.load(Ordering::Relaxed) != 0
+    }
+
+    /// The exit status of a command that a signal ended, as shells report it.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<u8> {
+        let signal = self.signal.load(Ordering::Relaxed);
+        (signal != 0).then(|| status_of(signal))
+    }
+}
+
+/// 128 and the number of the signal.
+fn status_of(signal: usize) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// The mask of ignored signals, bit 0 for signal 1.
+///
+/// Source: `proc_pid_status(5)`, field `SigIgn`.
+fn ignored(status: &str) -> u64 {
+    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    field
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_is_read() {
+        let nohup = "Name:\tx\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000000002\n";
+        assert_eq!(ignored(nohup), 1 << (SIGHUP - 1));
+        assert_eq!(ignored(""), 0);
+    }
+
+    #[test]
+    fn exit_statuses_are_those_of_shells() {
+        assert_eq!(status_of(2), 130);
+        assert_eq!(status_of(15), 143);
+        assert_eq!(Interrupt::default().exit_status(), None);
     }
 }

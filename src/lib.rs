@@ -25,4 +25,5 @@ pub mod progress;
 pub mod report;
 pub mod scratch;
 pub mod statistics;
+pub mod stdout;
 pub mod verbs;

@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
@@ -61,10 +61,12 @@ impl Drop for Scratch {
 /// Where scratch directories live: the user's cache, else the temporary
 /// directory under a name of the user's own.
 fn base() -> Result<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    let named = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
     let user = nix::unistd::geteuid();
     let temporary = env::temp_dir().join(format!("isolab-{user}"));
     let candidates = cache
@@ -73,7 +75,7 @@ fn base() -> Result<PathBuf> {
         .chain([temporary]);
     let mut failure = None;
     for candidate in candidates {
-        match private_directory(&candidate.join("scratch"), user.as_raw()) {
+        match private(&candidate, user.as_raw()) {
             Ok(base) => return Ok(base),
             Err(error) => failure = Some((candidate, error)),
         }
@@ -82,21 +84,30 @@ fn base() -> Result<PathBuf> {
     Err(error).with_context(|| format!("cannot write to {}", path.display()))
 }
 
-/// Makes `path` for this user alone and shows by doing that it can be written
-/// to. In a shared directory somebody else may have made it first.
-fn private_directory(path: &Path, user: u32) -> io::Result<PathBuf> {
+/// Makes `path` and `scratch` in it for this user alone, and shows by doing that
+/// it can be written to.
+///
+/// In a shared directory somebody else may have made either first, or put a link
+/// there, to choose what we execute: both have to be directories of our own that
+/// nobody else writes to.
+fn private(path: &Path, user: u32) -> io::Result<PathBuf> {
+    let scratch = path.join("scratch");
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(path)?;
-    if fs::symlink_metadata(path)?.uid() != user {
-        return Err(io::Error::new(
-            ErrorKind::PermissionDenied,
-            "it belongs to another user",
-        ));
+        .create(&scratch)?;
+    for ours in [path, &scratch] {
+        let metadata = fs::symlink_metadata(ours)?;
+        if !metadata.is_dir() || metadata.uid() != user {
+            let whose = format!("{} is not a directory of this user", ours.display());
+            return Err(io::Error::new(ErrorKind::PermissionDenied, whose));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            fs::set_permissions(ours, fs::Permissions::from_mode(0o700))?;
+        }
     }
-    tempfile::tempfile_in(path)?;
-    path.canonicalize()
+    tempfile::tempfile_in(&scratch)?;
+    scratch.canonicalize()
 }
 
 /// Locks `name`, then makes its directory: in this order, no directory is ever
@@ -183,6 +194,27 @@ mod tests {
         fs::write(scratch.path().join("file"), "x").unwrap();
         drop(scratch);
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_made_our_own() {
+        let shared = tempfile::tempdir().unwrap();
+        let path = shared.path().join("isolab");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        private(&path, nix::unistd::geteuid().as_raw()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_or_a_link_is_refused() {
+        let shared = tempfile::tempdir().unwrap();
+        let path = shared.path().join("isolab");
+        let own = nix::unistd::geteuid().as_raw();
+        assert!(private(&path, own + 1).is_err());
+        let link = shared.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(private(&link, own).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use criterion::measurement::Measurement;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use isolab::compare::subjects::Subjects;
 use isolab::compare::{privacy, warnings};
-use isolab::interrupt::{self, Interrupt};
+use isolab::interrupt::Interrupt;
 use isolab::observation::{Evidence, Metric, Observation, State, Subject, Workload};
 use isolab::report::{Environment, Missing, Report, SCHEMA, Settings};
 use isolab::scratch::Scratch;
@@ -262,10 +262,9 @@ impl Lab {
             privacy::redact(&mut report);
             written::say_where(&written::write(name, &report)?);
         }
-        Ok(if interrupted {
-            interrupt::EXIT_STATUS.into()
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(self
+            .interrupt
+            .exit_status()
+            .map_or(ExitCode::SUCCESS, ExitCode::from))
     }
 }

@@ -28,6 +28,6 @@ pub(crate) fn once<'a>(
     let ready = running.wait_ready(DEADLINE, interrupt)?;
     let seen = look(running.as_ref(), ready.duration_since(began))?;
     running.release()?;
-    running.wait_gone(DEADLINE)?;
+    running.wait_gone(DEADLINE, interrupt)?;
     Ok(seen)
 }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use isolab::interrupt::{self, Interrupt};
+use isolab::interrupt::Interrupt;
 use isolab::report::Environment;
 use isolab::scratch::Scratch;
 
@@ -101,11 +101,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("every sample: {}", path.display());
     }
-    Ok(if interrupt.raised() {
-        interrupt::EXIT_STATUS.into()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(interrupt
+        .exit_status()
+        .map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 /// Where a program is: on PATH, or where the project's own set-up puts peers.

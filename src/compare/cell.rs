@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use super::warnings;
 use crate::cache;
 use crate::footprint;
+use crate::hint;
 use crate::interrupt::Interrupt;
 use crate::isolation::{Conditions, Isolation, Provisioned, Running};
 use crate::observation::{Evidence, Metric, Observation, State, Subject};
@@ -22,8 +23,6 @@ use crate::statistics;
 const IDLE: Duration = Duration::from_millis(150);
 /// No start and no end may take longer.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// A start that takes longer than this is sampled only a few times.
-const SLOW: Duration = Duration::from_millis(500);
 /// How often a guest that hangs is started before that counts as failure.
 const TRIES: u32 = 3;
 /// How many are held at once when memory is read.
@@ -40,8 +39,8 @@ pub(super) struct Cell<'a> {
     conditions: Conditions,
     caches: Option<cache::Dropped>,
     emulated_by: Option<String>,
-    slow: bool,
     hangs: u32,
+    short_of_memory: bool,
     failure: Option<anyhow::Error>,
 }
 
@@ -58,8 +57,8 @@ impl<'a> Cell<'a> {
             conditions: Conditions::new(),
             caches: None,
             emulated_by: None,
-            slow: isolation.is_slow(),
             hangs: 0,
+            short_of_memory: false,
             failure: None,
         }
     }
@@ -71,7 +70,7 @@ impl<'a> Cell<'a> {
 
     /// Whether a start takes so long that a few have to do.
     pub(super) fn is_slow(&self) -> bool {
-        self.slow
+        self.isolation.is_slow()
     }
 
     /// Takes samples. After a failure there are no further attempts; what an
@@ -100,7 +99,14 @@ impl<'a> Cell<'a> {
         let (isolation, program) = (self.isolation, self.program);
 
         let began = Instant::now();
-        let provisioned = isolation.provision(program, &dir)?;
+        let provisioned = match isolation.provision(program, &dir) {
+            Ok(provisioned) => provisioned,
+            Err(error) => {
+                // Half an environment helps nobody and may fill the disk.
+                let _ = fs::remove_dir_all(&dir);
+                return Err(error);
+            }
+        };
         if isolation.subject() != Subject::Process {
             self.keep(Metric::Provision, None, began.elapsed().as_secs_f64());
         }
@@ -128,7 +134,7 @@ impl<'a> Cell<'a> {
             let mut running = standing.start()?;
             running.wait_ready(DEADLINE, interrupt)?;
             running.release()?;
-            running.wait_gone(DEADLINE)
+            running.wait_gone(DEADLINE, interrupt)
         })
     }
 
@@ -173,17 +179,20 @@ impl<'a> Cell<'a> {
         let mut running = of.start()?;
         let ready = running.wait_ready(DEADLINE, interrupt)?;
         let startup = ready.duration_since(began);
-        self.slow |= startup > SLOW;
         self.keep(Metric::Startup, Some(state), startup.as_secs_f64());
-        if state != State::BackToBack {
+        // One state is enough for these two, and a mixture of states would be a
+        // distribution of none.
+        let also = state == State::AfterIdle;
+        if also {
             let bytes = memory_of(running.as_ref())?;
             self.keep(Metric::Memory, None, bytes as f64);
         }
-
         let told = Instant::now();
         running.release()?;
-        running.wait_gone(DEADLINE)?;
-        self.keep(Metric::Teardown, None, told.elapsed().as_secs_f64());
+        running.wait_gone(DEADLINE, interrupt)?;
+        if also {
+            self.keep(Metric::Teardown, None, told.elapsed().as_secs_f64());
+        }
         Ok(())
     }
 
@@ -192,22 +201,29 @@ impl<'a> Cell<'a> {
         self.with_standing(|cell, standing| {
             let mut holders: Vec<Box<dyn Running>> = Vec::new();
             let mut points = Vec::new();
+            let mut one_bytes = 0;
             // One is held before the first reading: what all of them share is
             // not what one more costs.
             for held in HELD {
+                let further_bytes = one_bytes * (held - holders.len()) as u64;
+                if footprint::available_bytes()? < 2 * further_bytes {
+                    cell.short_of_memory = true;
+                    break;
+                }
                 let starting = (holders.len()..held).map(|_| standing.start());
                 let mut starting = starting.collect::<Result<Vec<_>>>()?;
                 for holder in &mut starting {
                     holder.wait_ready(DEADLINE, interrupt)?;
                 }
                 holders.append(&mut starting);
+                one_bytes = memory_of(holders[0].as_ref())?;
                 points.push((held as f64, -(footprint::available_bytes()? as f64)));
             }
             for holder in &mut holders {
                 holder.release()?;
             }
             for holder in &mut holders {
-                holder.wait_gone(DEADLINE)?;
+                holder.wait_gone(DEADLINE, interrupt)?;
             }
             if let Some(slope) = statistics::slope(&points) {
                 cell.keep(Metric::MemorySlope, None, slope);
@@ -251,6 +267,9 @@ impl<'a> Cell<'a> {
             conditions.insert("caches".into(), caches.to_string());
         }
         let mut warnings = warnings::of_samples(metric, &samples);
+        if metric == Metric::MemorySlope && self.short_of_memory {
+            warnings.push("memory ran short: fewer than 8 were held at once".to_owned());
+        }
         if timed && self.hangs > 0 {
             warnings.push(format!("{} starts hung and were made again", self.hangs));
         }
@@ -280,7 +299,7 @@ impl<'a> Cell<'a> {
             subject: self.isolation.subject(),
             workload: self.program.workload(),
             why: format!("{failure:#}"),
-            remedy: Some("isolab doctor".to_owned()),
+            remedy: hint::of(failure).or_else(|| Some("isolab doctor".to_owned())),
         })
     }
 }

@@ -22,7 +22,9 @@ use subjects::Subjects;
 const QUICK_PHASE: Duration = Duration::from_secs(4);
 /// How many fresh environments `--quick` makes of each subject.
 const QUICK_FIRST_ROUNDS: u32 = 3;
-/// How often a subject that takes long to start is started in each state.
+/// The share of the rounds that a subject gets whose start takes seconds.
+const SLOW_SHARE: u32 = 4;
+/// The least of them: a median of fewer says nothing.
 const SLOW_ROUNDS: u32 = 3;
 /// How often memory is read over a growing number of holders.
 const MEMORY_ROUNDS: u32 = 10;
@@ -111,7 +113,7 @@ impl Schedule<'_> {
             |cell, round| match (cell.is_slow(), self.settings.quick) {
                 (true, true) if round > 0 => Ok(()),
                 (true, true) => cell.provision(),
-                (true, false) if round >= SLOW_ROUNDS => Ok(()),
+                (true, false) if round >= self.slow_rounds() => Ok(()),
                 _ => cell.start_fresh(self.interrupt),
             },
         );
@@ -128,7 +130,7 @@ impl Schedule<'_> {
             |cell, round| match (cell.is_slow(), self.settings.quick, round) {
                 (true, true, 0) => cell.start_after_idle(self.interrupt),
                 (true, true, _) => Ok(()),
-                (true, false, round) if round > SLOW_ROUNDS => Ok(()),
+                (true, false, round) if round > self.slow_rounds() => Ok(()),
                 (_, _, 0) => cell.warm_up(self.interrupt),
                 _ => cell
                     .start_after_idle(self.interrupt)
@@ -156,6 +158,10 @@ impl Schedule<'_> {
                 cell.grow(self.interrupt)
             },
         );
+    }
+
+    fn slow_rounds(&self) -> u32 {
+        (self.settings.runs / SLOW_SHARE).max(SLOW_ROUNDS)
     }
 
     /// Gives every cell its turn in each of `rounds` rounds; `share` is the part

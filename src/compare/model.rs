@@ -40,8 +40,12 @@ pub(super) fn estimates(
     }
     let mut estimates = Vec::new();
     for program in &subjects.programs {
+        // The model adds a guest to the workload: without the bare process
+        // there is nothing to add it to.
+        let Some(facts) = facts(program, observed) else {
+            continue;
+        };
         let workload = program.workload();
-        let facts = facts(program, observed);
         let host = HostFacts {
             vmm: Vmm::Qemu,
             kernel: GuestKernel::Distribution,
@@ -57,25 +61,24 @@ pub(super) fn estimates(
     estimates
 }
 
-/// What the bare process says of the workload: the model adds a guest to it.
-fn facts(program: &Program, observed: &[Observation]) -> WorkloadFacts {
+/// What the bare process says of the workload; `None` where it was not measured.
+fn facts(program: &Program, observed: &[Observation]) -> Option<WorkloadFacts> {
     let of_process = |metric, state| {
         let seen = observed.iter().find(|o| {
             (o.subject, o.workload) == (Subject::Process, program.workload())
                 && (o.metric, o.state) == (metric, state)
-        });
-        seen.and_then(|o| median(o.evidence.measured()?))
-            .unwrap_or(0.0)
-            .max(0.0)
+        })?;
+        Some(median(seen.evidence.measured()?)?.max(0.0))
     };
+    let own_time = of_process(Metric::Startup, Some(State::AfterIdle))?;
     // A median of byte counts is a whole number, or half of one.
     #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
-    let resident_bytes = of_process(Metric::Memory, None) as u64;
-    WorkloadFacts {
-        own_time: Duration::from_secs_f64(of_process(Metric::Startup, Some(State::AfterIdle))),
+    let resident_bytes = of_process(Metric::Memory, None)? as u64;
+    Some(WorkloadFacts {
+        own_time: Duration::from_secs_f64(own_time),
         resident_bytes,
-        root_bytes: allocated_bytes(&program.host_files()).unwrap_or(0),
-    }
+        root_bytes: allocated_bytes(&program.host_files()).ok()?,
+    })
 }
 
 fn observation(
@@ -122,7 +125,13 @@ fn observation(
             ("terms".to_owned(), terms.join("; ")),
             (
                 "given".to_owned(),
-                format!("of the workload as a bare process: {facts:?}"),
+                format!(
+                    "of the workload as a bare process, measured in this run: ready in {:.3} ms, \
+                     {} bytes of memory, {} bytes of files",
+                    facts.own_time.as_secs_f64() * 1e3,
+                    facts.resident_bytes,
+                    facts.root_bytes
+                ),
             ),
             (
                 "virtualization".to_owned(),

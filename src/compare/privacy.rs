@@ -1,12 +1,20 @@
-//! Reports are mailed and merged: they name the machine's kind, never its user.
+//! Reports are mailed and merged: they name the machine's kind, never its user,
+//! and hold nothing that acts on whoever reads them.
 
-use std::env;
+use std::path::PathBuf;
+use std::{env, fs};
 
 use crate::report::Report;
+use crate::report::text::shown;
 
-/// Writes `~` where a report's words hold the path of the user's home.
+/// The longest text that a report takes in, in bytes. A guest's last words may
+/// be longer.
+const LONGEST: usize = 4_000;
+
+/// Writes `~` where a report's words hold the path of the user's home, and makes
+/// what programs and guests said safe to show.
 pub fn redact(report: &mut Report) {
-    let home = env::var("HOME").unwrap_or_default();
+    let homes = homes();
     let observed = report.observations.iter_mut().flat_map(|observation| {
         observation
             .conditions
@@ -19,30 +27,82 @@ pub fn redact(report: &mut Report) {
             .flatten()
     });
     for text in observed.chain(missing).chain(&mut report.warnings) {
-        *text = without(text, &home);
+        let mut told = shown(text).into_owned();
+        for home in &homes {
+            told = without(&told, home);
+        }
+        *text = shortened(&told);
     }
 }
 
-/// `text` with `~` for `home`. A home of `/`, as some services have, hides
-/// nobody, and would be found in every path.
+/// The home directory as it is called and as it is reached.
+fn homes() -> Vec<String> {
+    let Some(home) = env::var_os("HOME").map(PathBuf::from) else {
+        return Vec::new();
+    };
+    let real = fs::canonicalize(&home).unwrap_or_else(|_| home.clone());
+    let named = |path: PathBuf| path.to_string_lossy().trim_end_matches('/').to_owned();
+    let mut homes = vec![named(real), named(home)];
+    homes.dedup();
+    // A home of `/`, as some services have, hides nobody, and is in every path.
+    homes.retain(|home| home.starts_with('/'));
+    homes
+}
+
+/// `text` with `~` for `home` where that is a whole path or begins one.
 fn without(text: &str, home: &str) -> String {
-    match home.trim_end_matches('/') {
-        "" => text.to_owned(),
-        home => text.replace(home, "~"),
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(home) {
+        let (before, after) = (&rest[..at], &rest[at + home.len()..]);
+        let in_a_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+        let begins = !before.ends_with(|c: char| in_a_name(c) || c == '/');
+        let ends = !after.starts_with(in_a_name);
+        told.push_str(before);
+        told.push_str(if begins && ends { "~" } else { home });
+        rest = after;
     }
+    told + rest
+}
+
+/// The beginning of `text`, as much as a report takes in.
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return text.to_owned();
+    }
+    let end = (0..=LONGEST).rev().find(|&end| text.is_char_boundary(end));
+    format!("{} […]", &text[..end.unwrap_or(0)])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::without;
+    use super::{LONGEST, shortened, without};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(without(text, "/root"), expected);
+    }
 
     #[test]
     fn the_users_home_is_not_named() {
-        assert_eq!(
-            without("-initrd /home/ann/.cache/x", "/home/ann"),
-            "-initrd ~/.cache/x"
+        check(
+            "-initrd /root/.cache/x -append y",
+            "-initrd ~/.cache/x -append y",
         );
-        assert_eq!(without("/usr/bin/python3", "/"), "/usr/bin/python3");
-        assert_eq!(without("/usr/bin/python3", ""), "/usr/bin/python3");
+        check("file=/root/a,b=/root", "file=~/a,b=~");
+    }
+
+    #[test]
+    fn a_path_that_only_looks_like_the_home_stays() {
+        check("0/rootfs/true", "0/rootfs/true");
+        check("/rootfs", "/rootfs");
+        check("/srv/root/x", "/srv/root/x");
+    }
+
+    #[test]
+    fn last_words_are_cut_between_characters() {
+        let long = "é".repeat(LONGEST);
+        assert!(shortened(&long).len() < LONGEST + 10);
+        assert_eq!(shortened("short"), "short");
     }
 }

@@ -45,14 +45,7 @@ impl VirtualMachine {
     /// If there is no QEMU or no kernel, each with how to get it.
     pub fn find(scratch: &Path) -> Result<Self> {
         let qemu = qemu::find()?;
-        let kernel = kernel::find()?;
-        // Unpacked once and kept: otherwise every boot would do it again.
-        let kernel = match kernel::store() {
-            Some(store) => kernel
-                .unpacked(&store.join(&kernel.release))
-                .unwrap_or(kernel),
-            None => kernel,
-        };
+        let kernel = find_kernel()?;
         let accelerator = accelerator(&qemu, &kernel, scratch)?;
         Ok(Self {
             qemu,
@@ -192,7 +185,12 @@ impl Provisioned for ReadyGuest<'_> {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        vec![self.initrd.clone(), self.machine.kernel.path.clone()]
+        let machine = self.machine;
+        vec![
+            self.initrd.clone(),
+            machine.kernel.path.clone(),
+            machine.qemu.path.clone(),
+        ]
     }
 
     fn start(&self) -> Result<Box<dyn Running>> {
@@ -241,7 +239,7 @@ impl Running for BootingGuest {
         Ok(())
     }
 
-    fn wait_gone(&mut self, deadline: Duration) -> Result<()> {
+    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
         self.running.wait(deadline)?;
         Ok(())
     }

@@ -94,8 +94,8 @@ pub trait Running {
     /// Waits until all of the subject is gone, its exit status included.
     ///
     /// # Errors
-    /// If it fails, or is still there at the deadline.
-    fn wait_gone(&mut self, deadline: Duration) -> Result<()>;
+    /// If it fails, is still there at the deadline, or the user interrupts.
+    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()>;
 }
 
 /// Allocated disk space in bytes.

@@ -123,11 +123,19 @@ impl Running for Started {
         Ok(())
     }
 
-    fn wait_gone(&mut self, deadline: Duration) -> Result<()> {
-        ensure!(
-            readable(&self.running, deadline)?,
-            "the program did not end within {deadline:?}"
-        );
+    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
+        let end = Instant::now() + deadline;
+        loop {
+            ensure!(!interrupt.raised(), "interrupted");
+            let left = end.saturating_duration_since(Instant::now());
+            ensure!(
+                !left.is_zero(),
+                "the program did not end within {deadline:?}"
+            );
+            if readable(&self.running, left.min(GLANCE))? {
+                break;
+            }
+        }
         let status = self.running.wait()?;
         ensure!(
             status.success(),

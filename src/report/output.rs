@@ -4,7 +4,9 @@
 //! it begins; and a report that is there already is replaced whole or not at
 //! all.
 
+use std::fs::{Metadata, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -37,7 +39,13 @@ impl Output {
     /// # Errors
     /// [`Error::Extension`] if that names no format.
     pub fn parse(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        let path = path.into();
+        let mut path: PathBuf = path.into();
+        // What a link points to is to be replaced, not the link.
+        if path.is_symlink()
+            && let Ok(target) = path.canonicalize()
+        {
+            path = target;
+        }
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let format = match extension.to_ascii_lowercase().as_str() {
             "json" => Format::Json,
@@ -66,7 +74,18 @@ impl Output {
     /// # Errors
     /// [`Error::Write`] if not.
     pub fn check(&self) -> Result<(), Error> {
-        self.temporary().map(drop)
+        self.temporary()?;
+        // In a directory like /tmp, somebody else's file can be seen and not
+        // replaced.
+        let mine = |metadata: &Metadata| metadata.uid() == nix::unistd::geteuid().as_raw();
+        let (Ok(there), Ok(directory)) = (self.path.metadata(), self.directory().metadata()) else {
+            return Ok(());
+        };
+        let sticky = directory.mode() & 0o1000 != 0;
+        if sticky && !mine(&there) && !mine(&directory) && !nix::unistd::geteuid().is_root() {
+            return Err(self.refused(io::ErrorKind::PermissionDenied.into()));
+        }
+        Ok(())
     }
 
     /// Writes `report`, replacing what is there in one step.
@@ -94,16 +113,27 @@ impl Output {
         if self.path.is_dir() {
             return Err(self.refused(io::ErrorKind::IsADirectory.into()));
         }
-        let directory = match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".isolab-report-");
         // What the umask leaves of it, as for any file that a user makes.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        builder.tempfile_in(directory).map_err(|e| self.refused(e))
+        builder.permissions(Permissions::from_mode(0o666));
+        let file = builder
+            .tempfile_in(self.directory())
+            .map_err(|e| self.refused(e))?;
+        if let Ok(before) = self.path.metadata() {
+            // A file that was private stays private.
+            file.as_file()
+                .set_permissions(before.permissions())
+                .map_err(|e| self.refused(e))?;
+        }
+        Ok(file)
+    }
+
+    fn directory(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        }
     }
 
     fn refused(&self, source: io::Error) -> Error {

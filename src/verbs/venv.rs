@@ -7,6 +7,8 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::stdout;
+
 /// What can be done with environments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -53,7 +55,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
     let environment = venv_sim::create(&args.dir, &interpreter, &options)?;
     let (major, minor, patch) = interpreter.version;
     let version = format!("{major}.{minor}.{patch}");
-    if args.json {
+    stdout::print(if args.json {
         let made = json!({
             "dir": environment.dir,
             "python": environment.python,
@@ -61,18 +63,15 @@ pub fn run(command: Command) -> Result<ExitCode> {
             "version": version,
             "why": interpreter.why(),
         });
-        println!("{made:#}");
+        format!("{made:#}\n")
     } else {
-        println!(
-            "CPython {version} at {} ({})",
+        format!(
+            "CPython {version} at {} ({})\nmade {}\nactivate it with: source {}\n",
             interpreter.executable.display(),
-            interpreter.why()
-        );
-        println!("made {}", environment.dir.display());
-        println!(
-            "activate it with: source {}",
+            interpreter.why(),
+            environment.dir.display(),
             environment.dir.join("bin/activate").display()
-        );
-    }
+        )
+    })?;
     Ok(ExitCode::SUCCESS)
 }

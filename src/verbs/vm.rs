@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use vm_model::kernel;
 
+use crate::stdout;
+
 /// What can be done for guests.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -36,13 +38,13 @@ pub fn run(command: Command) -> Result<ExitCode> {
             kernel::fetch(&store)?
         }
     };
-    if args.json {
+    stdout::print(if args.json {
         let found = json!({
             "path": kernel.path, "release": kernel.release, "bytes": kernel.bytes,
         });
-        println!("{found:#}");
+        format!("{found:#}\n")
     } else {
-        println!("{} ({})", kernel.path.display(), kernel.release);
-    }
+        format!("{} ({})\n", kernel.path.display(), kernel.release)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
