@@ -150,6 +150,116 @@ fn a_report_is_redrawn_as_it_was_drawn() {
     );
 }
 
+/// What a full disk does to standard output must not cost the files.
+#[test]
+fn files_are_written_even_if_nothing_can_be_printed() {
+    let home = Home::new();
+    let arguments = [
+        "compare",
+        "--quick",
+        "--runs",
+        "2",
+        "--workload",
+        "true",
+        "--subjects",
+    ];
+    let mut command = home.isolab(&arguments);
+    command.args(["process", "-o", "kept.json"]);
+    command.stdout(
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap(),
+    );
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    says(&text(&output), &["standard output"]);
+    let again = home.isolab(&["report", "kept.json"]).output().unwrap();
+    assert!(again.status.success(), "{}", text(&again));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let home = Home::new();
+    for verb in [
+        ["venv", "create", "made"].as_slice(),
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.isolab(verb).stdout(writer).output().unwrap();
+        assert!(output.status.success(), "{verb:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn an_output_that_was_private_or_a_link_stays_so() {
+    let home = Home::new();
+    let target = home.path().join("target.json");
+    fs::write(&target, "").unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("target.json", home.path().join("link.json")).unwrap();
+    let arguments = [
+        "compare",
+        "--quick",
+        "--runs",
+        "2",
+        "--workload",
+        "true",
+        "--subjects",
+    ];
+    let mut command = home.isolab(&arguments);
+    assert!(
+        command
+            .args(["process", "-o", "link.json"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    assert!(home.path().join("link.json").is_symlink());
+    assert_eq!(
+        fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert!(fs::metadata(&target).unwrap().len() > 0);
+}
+
+/// A stand-in for QEMU whose last words would move a terminal's cursor: they get
+/// into the report, and the report is still one that can be read.
+#[test]
+fn what_a_failing_guest_says_is_made_safe_and_the_report_is_written() {
+    let home = Home::new();
+    let bin = home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let fake = bin.join("qemu-system-x86_64");
+    let script = "#!/bin/sh\n\
+        [ \"$1\" = --version ] && { echo 'QEMU emulator version 7.2.0'; exit 0; }\n\
+        printf 'no\\033[2Jluck\\tat all\\n' >&2\nexit 1\n";
+    fs::write(&fake, script).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let arguments = [
+        "compare",
+        "--quick",
+        "--runs",
+        "2",
+        "--workload",
+        "true",
+        "-o",
+        "r.json",
+    ];
+    let mut command = home.isolab(&arguments);
+    command
+        .args(["--subjects", "vm"])
+        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let text = fs::read_to_string(home.path().join("r.json")).unwrap();
+    assert!(!text.contains("\\u001b"), "an escape sequence got through");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["missing"][0]["subject"], "vm");
+}
+
 /// A PATH with nothing on it: no Python, no QEMU.
 #[test]
 fn without_python_and_qemu_the_rest_is_compared_and_the_vm_is_modelled() {
