@@ -37,7 +37,7 @@ use record::Record;
 struct Arguments {
     /// Only peers whose name contains this, or all of `containers` or `environments`
     filter: Option<String>,
-    /// Samples of each contestant in each state
+    /// Turns of each contestant: each is one cold trial and three hot ones
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
     /// Order of the trials

@@ -19,18 +19,18 @@ pub(crate) fn findings(race: &Race) -> String {
     for note in &race.notes {
         line(&mut out, note);
     }
-    if let Some(inspection) = &race.inspection {
-        if let Some((name, facts)) = inspection.reference {
-            line(
-                &mut out,
-                &format!(
-                    "the same bundle makes the same container: {facts} facts about {name}'s (namespaces, \
+    if let Some(inspection) = &race.inspection
+        && let Some((name, facts)) = inspection.reference
+    {
+        line(
+            &mut out,
+            &format!(
+                "the same bundle makes the same container: {facts} facts about {name}'s (namespaces, \
                      mounts, masked paths, capabilities, no_new_privs, seccomp, control groups, \
                      devices, loopback), all true of that of {}",
-                    list(&inspection.equal)
-                ),
-            );
-        }
+                list(&inspection.equal)
+            ),
+        );
     }
     for contestant in race.contestants.iter().filter(|c| c.wanted) {
         let name = contestant.name;

@@ -2,7 +2,7 @@
 //!
 //! In every round each contestant has its turn, in shuffled order, so that what
 //! drifts hits all alike. A turn is a pause, one trial that is cold because of it,
-//! and one right behind that is hot: some kernel work is done once for a batch
+//! and a few right behind that are hot: some kernel work is done once for a batch
 //! of requests, and costs nothing in a tight loop.
 
 use std::fs::{self, File};
@@ -21,15 +21,17 @@ use crate::contestant::{Contestant, Race, State, Turn};
 
 /// The pause before a cold trial.
 const PAUSE: Duration = Duration::from_millis(150);
+/// A turn's trials.
+const TURN: [State; 4] = [State::Cold, State::Hot, State::Hot, State::Hot];
 
-/// Runs every contestant that can run, `runs` times in each state. An interrupt
-/// ends it early; what was measured stays.
-pub(crate) fn run(race: &mut Race, runs: u32, seed: u64, interrupt: &Interrupt) -> Result<()> {
+/// Gives every contestant that can run `rounds` turns. An interrupt ends it
+/// early; what was measured stays.
+pub(crate) fn run(race: &mut Race, rounds: u32, seed: u64, interrupt: &Interrupt) -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut order: Vec<usize> = (0..race.contestants.len())
         .filter(|i| race.contestants[*i].wanted && race.contestants[*i].absent.is_none())
         .collect();
-    for _ in 0..runs {
+    for _ in 0..rounds {
         rng.shuffle(&mut order);
         for index in &order {
             if interrupt.raised() {
@@ -37,7 +39,7 @@ pub(crate) fn run(race: &mut Race, runs: u32, seed: u64, interrupt: &Interrupt) 
             }
             let contestant = &mut race.contestants[*index];
             thread::sleep(PAUSE);
-            for state in [State::Cold, State::Hot] {
+            for state in TURN {
                 let (seconds, _) = timed(contestant, &race.scratch)
                     .with_context(|| format!("a trial of {} failed", contestant.name))?;
                 contestant.samples.entry(state).or_default().push(seconds);
