@@ -185,6 +185,9 @@ impl Plan {
         if namespaces.by_child != 0 {
             self.steps.push(Step::Unshare(namespaces.by_child));
         }
+        if namespaces.by_child & namespace::flag(NamespaceType::Network) != 0 {
+            self.steps.push(Step::LoopbackUp);
+        }
         let offsets = &spec.linux().time_offsets;
         if !offsets.is_empty() {
             let lines = offsets

@@ -31,6 +31,7 @@ pub(crate) enum Step {
         fd: OwnedFd,
     },
     Unshare(u64),
+    LoopbackUp,
     TimeOffsets(String),
     Hostname(CString),
     Domainname(CString),
@@ -82,6 +83,7 @@ impl fmt::Display for Step {
                 made.into_iter()
                     .try_for_each(|kind| write!(f, " {}", kind.name()))
             }
+            Self::LoopbackUp => f.write_str("bring the loopback interface up"),
             Self::TimeOffsets(_) => f.write_str("set the time namespace's offsets"),
             Self::Hostname(name) => write!(f, "set the hostname {}", name.to_string_lossy()),
             Self::Domainname(name) => write!(f, "set the domainname {}", name.to_string_lossy()),

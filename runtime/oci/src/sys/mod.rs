@@ -17,6 +17,7 @@ pub mod descriptor;
 pub mod errno;
 pub mod file;
 pub mod futex;
+pub mod interface;
 pub mod keyring;
 pub mod mount;
 pub mod namespace;

@@ -50,6 +50,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         root,
         sysctl,
     ),
+    ("a_network_of_its_own_can_reach_itself", root, loopback),
     (
         "a_bind_mount_is_made_read_only_before_it_is_seen",
         containers,
@@ -226,6 +227,15 @@ fn sysctl() {
         .insert("kernel.panic".to_owned(), "1".to_owned());
     let error = place.try_start(&spec, &options()).unwrap_err();
     assert!(error.to_string().contains("kernel.panic"), "{error}");
+}
+
+fn loopback() {
+    let place = Place::new();
+    // The flags of `lo`: IFF_UP is bit 0 (netdevice(7)).
+    let spec = place.spec("cat /sys/class/net/lo/flags");
+    let flags = place.run(&spec).0;
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap();
+    assert_eq!(flags & 1, 1, "lo is down: {flags:#x}");
 }
 
 fn bind() {
