@@ -1,5 +1,6 @@
 //! The emulator: which one is installed, and whether it is recent enough.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,20 +43,28 @@ pub struct Qemu {
 
 /// Looks for QEMU along `$PATH` and asks it for its version.
 ///
+/// A relative entry, such as `.`, is left out: what lies in whatever directory one happens to
+/// stand in must not be run unasked.
+///
 /// # Errors
 /// [`Error::Qemu`] if there is none, if it does not run, or if it is older than 4.2.
 pub fn find() -> Result<Qemu> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|dir| dir.join(PROGRAM))
-        .find(|p| p.is_file());
-    match found {
+    match along(&path) {
         Some(program) => Qemu::at(&program),
         None => Err(refused(
             Path::new(PROGRAM),
             "it is not installed (not found along PATH)",
         )),
     }
+}
+
+/// The first QEMU in the absolute directories of `path`.
+fn along(path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(PROGRAM))
+        .find(|program| program.is_file())
 }
 
 impl Qemu {
@@ -146,6 +155,21 @@ mod tests {
                 minor: 0
             } > OLDEST
         );
+    }
+
+    #[test]
+    fn a_relative_entry_of_the_path_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(PROGRAM), "").unwrap();
+        assert_eq!(
+            along(dir.path().as_os_str()),
+            Some(dir.path().join(PROGRAM))
+        );
+        let here = std::env::current_dir().unwrap();
+        let up = "../".repeat(here.components().count());
+        let relative = format!("{up}{}", dir.path().display());
+        assert!(Path::new(&relative).join(PROGRAM).is_file());
+        assert_eq!(along(OsStr::new(&relative)), None);
     }
 
     #[test]

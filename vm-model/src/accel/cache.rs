@@ -2,6 +2,8 @@
 
 use std::env;
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub struct CacheKey {
     pub qemu: String,
     /// The SHA-256 of the guest's kernel.
     pub guest_kernel: String,
+    /// The module that drives KVM: loaded anew, it may be another or have other options.
+    pub kvm_module: String,
     /// Whether this user may open the device; joining a group must not wait for the next boot.
     pub opens: bool,
 }
@@ -50,6 +54,7 @@ impl CacheKey {
             boot_id: read("/proc/sys/kernel/random/boot_id")?,
             qemu: guest.qemu().name.clone(),
             guest_kernel: guest.kernel().sha256()?,
+            kvm_module: kvm_module(Path::new("/sys/module")),
             opens: super::closed(Path::new(super::DEVICE)).is_none(),
         })
     }
@@ -63,17 +68,35 @@ impl CacheKey {
         (kept.key == *self).then_some(kept.choice)
     }
 
-    /// Stores `choice` under this key.
+    /// Stores `choice` under this key, if it is definite. One for now only is not stored, and
+    /// takes away what was stored before, which it casts doubt on.
     ///
     /// # Errors
     /// [`Error::File`] if it cannot be written; the answer is good all the same.
     pub fn store(&self, dir: &Path, choice: &AccelChoice) -> Result<()> {
+        if !choice.definite {
+            return self.forget(dir);
+        }
         let kept = Kept {
             key: self.clone(),
             choice: choice.clone(),
         };
         let json = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         whole_file::write(&self.file(dir), &json)
+    }
+
+    /// Removes the answer that was stored under this key. That there is none is no error.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be removed.
+    pub fn forget(&self, dir: &Path) -> Result<()> {
+        let file = self.file(dir);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &file)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where this user's answers are kept: `$XDG_CACHE_HOME/isolab`, else `~/.cache/isolab`.
@@ -96,6 +119,7 @@ impl CacheKey {
             &self.boot_id,
             &self.qemu,
             &self.guest_kernel,
+            &self.kvm_module,
         ] {
             hasher.update(part);
             hasher.update([0]);
@@ -109,6 +133,19 @@ impl CacheKey {
     }
 }
 
+/// What tells one loading of the KVM modules below `modules` from another: sysfs gives a
+/// directory a new number each time it is made. (Its times say nothing: they are those of the
+/// first look since the kernel last forgot it.)
+fn kvm_module(modules: &Path) -> String {
+    let told = ["kvm", "kvm_intel", "kvm_amd"].map(|name| {
+        let module = modules.join(name);
+        let number = fs::metadata(&module).ok()?.ino();
+        let nested = fs::read_to_string(module.join("parameters/nested")).unwrap_or_default();
+        Some(format!("{name} {number} {}", nested.trim()))
+    });
+    told.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +157,7 @@ mod tests {
             boot_id: "one".to_owned(),
             qemu: "QEMU 7".to_owned(),
             guest_kernel: guest_kernel.to_owned(),
+            kvm_module: "kvm 1".to_owned(),
             opens: true,
         }
     }
@@ -131,6 +169,7 @@ mod tests {
             accel: Accel::Kvm,
             why: "it ran".to_owned(),
             remedy: None,
+            definite: true,
         };
         key("a").store(dir.path(), &choice).unwrap();
         assert_eq!(key("a").load(dir.path()), Some(choice));
@@ -140,6 +179,36 @@ mod tests {
             ..key("a")
         };
         assert_eq!(joined_the_group.load(dir.path()), None);
+    }
+
+    #[test]
+    fn an_answer_for_now_is_not_kept_and_takes_an_older_one_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let definite = AccelChoice::tcg("KVM stopped the guest", None);
+        let for_now = AccelChoice::tcg("it was silent", None).for_now();
+        key("a").store(dir.path(), &for_now).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        key("a").store(dir.path(), &definite).unwrap();
+        assert_eq!(key("a").load(dir.path()), Some(definite));
+        key("a").store(dir.path(), &for_now).unwrap();
+        assert_eq!(key("a").load(dir.path()), None);
+    }
+
+    #[test]
+    fn a_module_that_is_loaded_anew_or_nests_is_another() {
+        let modules = tempfile::tempdir().unwrap();
+        let parameters = modules.path().join("kvm_intel/parameters");
+        let load = |nested: &str| {
+            fs::create_dir_all(&parameters).unwrap();
+            fs::write(parameters.join("nested"), nested).unwrap();
+            kvm_module(modules.path())
+        };
+        assert_eq!(kvm_module(modules.path()), "");
+        let (off, on) = (load("N\n"), load("Y\n"));
+        assert_ne!(off, on);
+        // Both exist at once, so that the file system cannot give the number again.
+        fs::rename(modules.path().join("kvm_intel"), modules.path().join("old")).unwrap();
+        assert_ne!(on, load("Y\n"));
     }
 
     #[test]

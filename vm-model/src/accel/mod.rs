@@ -3,7 +3,8 @@
 //! That `/dev/kvm` opens proves nothing: nested and restricted virtualization often runs a tiny
 //! program and then stops at Linux. The probe is therefore the guest itself, with the kernel and
 //! the init that will be measured, and a bound on the time. Its answer holds until the host's
-//! kernel, its boot, QEMU or the guest's kernel changes, so it can be kept ([`CacheKey`]).
+//! kernel, its boot, its KVM module, QEMU or the guest's kernel changes, so it can be kept
+//! ([`CacheKey`]).
 
 mod cache;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::guest::{Accel, Guest};
+use crate::guest::{Accel, Guest, PANICKED, STOPPED};
 pub use cache::CacheKey;
 
 /// The kernel's interface to hardware virtualization.
@@ -30,6 +31,9 @@ pub struct AccelChoice {
     pub why: String,
     /// What would make KVM usable, where something would.
     pub remedy: Option<String>,
+    /// Whether asking again would bring the same. A guest that was only too slow, or was ended by
+    /// someone, shows nothing about KVM: such an answer holds for now and is not remembered.
+    pub definite: bool,
 }
 
 impl AccelChoice {
@@ -44,6 +48,15 @@ impl AccelChoice {
             accel: Accel::Tcg,
             why: why.into(),
             remedy: remedy.map(str::to_owned),
+            definite: true,
+        }
+    }
+
+    /// The same, as an answer for now only.
+    fn for_now(self) -> Self {
+        Self {
+            definite: false,
+            ..self
         }
     }
 }
@@ -61,7 +74,9 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
     }
     let mut running = match guest.clone().accel(Accel::Kvm).start() {
         Ok(running) => running,
-        Err(error @ Error::Qemu { .. }) => return Ok(AccelChoice::tcg(error.to_string(), None)),
+        Err(error @ Error::Qemu { .. }) => {
+            return Ok(AccelChoice::tcg(error.to_string(), None).for_now());
+        }
         Err(error) => return Err(error),
     };
     let remedy = "enable nested virtualization on the host of this machine, or use one with KVM";
@@ -70,22 +85,30 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
             accel: Accel::Kvm,
             why: format!("the guest reached its init in {} ms", startup.as_millis()),
             remedy: None,
+            definite: true,
         },
-        Err(Error::Boot { reason, console }) => AccelChoice::tcg(
-            format!(
-                "KVM opens but does not boot the guest: {reason}{}",
-                cause(&console)
-            ),
+        Err(Error::Boot { reason, console }) => refusal(&reason, &console, remedy),
+        Err(Error::Watchdog { waited_ms, .. }) => AccelChoice::tcg(
+            format!("KVM opens but the guest was silent for {waited_ms} ms"),
             Some(remedy),
-        ),
-        Err(_) => AccelChoice::tcg(
-            format!(
-                "KVM opens but the guest was silent for {} ms",
-                bound.as_millis()
-            ),
-            Some(remedy),
-        ),
+        )
+        .for_now(),
+        Err(error) => {
+            AccelChoice::tcg(format!("the guest could not be asked: {error}"), None).for_now()
+        }
     })
+}
+
+/// The answer of a guest that ended. It is definite where KVM, QEMU or the guest's kernel said
+/// what they could not do; an end without a word may be a signal or a want of memory.
+fn refusal(reason: &str, console: &str, remedy: &str) -> AccelChoice {
+    let word = cause(console);
+    let said = !word.is_empty() || reason.contains(STOPPED) || reason.contains(PANICKED);
+    let choice = AccelChoice::tcg(
+        format!("KVM opens but does not boot the guest: {reason}{word}"),
+        Some(remedy),
+    );
+    if said { choice } else { choice.for_now() }
 }
 
 /// QEMU's own word, which tells more than how it ended, in parentheses; else nothing.
@@ -159,6 +182,19 @@ mod tests {
         let console = "a line of the guest's\nqemu: error: failed to set MSR\nAborted";
         assert_eq!(cause(console), " (failed to set MSR)");
         assert_eq!(cause("nothing of use"), "");
+    }
+
+    #[test]
+    fn only_an_end_with_a_word_is_definite() {
+        let definite = |reason: &str, console: &str| refusal(reason, console, "").definite;
+        assert!(definite("KVM stopped the guest: KVM internal error", ""));
+        assert!(definite("its kernel panicked: no init", ""));
+        assert!(definite("QEMU ended with signal: 6", "qemu: error: no MSR"));
+        assert!(!definite("QEMU ended with signal: 9 (SIGKILL)", ""));
+        let ended_by_someone = "qemu-system-x86_64: terminating on signal 2";
+        assert!(!definite("it powered off too early", ended_by_someone));
+        let no_memory = "qemu: cannot set up guest memory 'pc.ram': Cannot allocate memory";
+        assert!(!definite("QEMU ended with exit status: 1", no_memory));
     }
 
     #[test]

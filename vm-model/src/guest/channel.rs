@@ -17,7 +17,10 @@ use crate::error::Result;
 const GO_ON: &[u8] = b"\n";
 
 /// How QEMU says on its standard error that the guest will never run on. It goes on existing.
-const STOPPED: [&str; 2] = ["KVM internal error", "KVM: entry failed"];
+const SIGNS: [&str; 2] = ["KVM internal error", "KVM: entry failed"];
+
+/// How we say so.
+pub(crate) const STOPPED: &str = "KVM stopped the guest";
 
 /// What is kept of each stream; more is read and dropped.
 const KEPT: usize = 16 << 10;
@@ -67,9 +70,9 @@ impl Channel {
     /// QEMU's word that KVM gave up, if it said so.
     pub(super) fn stopped(&self) -> Option<String> {
         let messages = String::from_utf8_lossy(&self.messages);
-        let is_sign = |line: &&str| STOPPED.iter().any(|sign| line.contains(sign));
+        let is_sign = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
         let line = messages.lines().find(is_sign)?;
-        Some(format!("KVM stopped the guest: {line}"))
+        Some(format!("{STOPPED}: {line}"))
     }
 
     /// Sends the line that lets a held workload go on.

@@ -32,10 +32,11 @@ const KERNEL_OPTIONS: [&str; 10] = [
 ];
 
 impl Guest {
-    /// The kernel's command line, init's arguments included.
+    /// The kernel's command line, init's environment and arguments included.
     pub(super) fn kernel_command_line(&self) -> String {
         let mut words: Vec<&str> = KERNEL_OPTIONS.to_vec();
         words.extend(self.kernel_options.iter().map(String::as_str));
+        words.extend(self.env.iter().map(String::as_str));
         if !self.args.is_empty() {
             words.push("--");
             words.extend(self.args.iter().map(String::as_str));

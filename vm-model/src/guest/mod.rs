@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::qemu::Qemu;
 pub use boot::Booted;
+pub(crate) use channel::STOPPED;
+pub(crate) use running::PANICKED;
 pub use running::{Ended, RunningGuest};
 
 /// What executes the guest's instructions.
@@ -68,6 +70,7 @@ pub struct Guest {
     console: PathBuf,
     args: Vec<String>,
     kernel_options: Vec<String>,
+    env: Vec<String>,
     memory_mib: u32,
     vcpus: u32,
     accel: Accel,
@@ -91,6 +94,7 @@ impl Guest {
             console: console.into(),
             args: Vec::new(),
             kernel_options: Vec::new(),
+            env: Vec::new(),
             memory_mib: 256,
             vcpus: 1,
             accel: Accel::Tcg,
@@ -109,6 +113,18 @@ impl Guest {
     #[must_use]
     pub fn kernel_options<S: Into<String>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
         self.kernel_options = options.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The environment of the guest's init, as `KEY=value`, beside the kernel's own `HOME=/` and
+    /// `TERM=linux`. Keys are of capital letters, digits and underscores, since the kernel takes
+    /// its own options, all in small letters, out of the same line.
+    ///
+    /// Source: `unknown_bootoption` in the kernel's `init/main.c`: what it does not know and has
+    /// no dot in its key becomes the environment of init.
+    #[must_use]
+    pub fn env<S: Into<String>>(mut self, env: impl IntoIterator<Item = S>) -> Self {
+        self.env = env.into_iter().map(Into::into).collect();
         self
     }
 
@@ -177,7 +193,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`Error::File`] if the kernel, the archive or the console file is out of reach,
-    /// [`Error::Guest`] for an argument that the kernel's command line cannot carry,
+    /// [`Error::Guest`] for an argument or a variable that the kernel's command line cannot carry,
     /// [`Error::Qemu`] if the program does not start.
     pub fn start(&self) -> Result<RunningGuest> {
         self.check_args()?;
@@ -201,15 +217,24 @@ impl Guest {
     /// Refuses what would not reach init as it was given.
     fn check_args(&self) -> Result<()> {
         let refused = |reason: String| Err(Error::Guest { reason });
-        for arg in self.args.iter().chain(&self.kernel_options) {
+        let words = self.args.iter().chain(&self.kernel_options);
+        for arg in words.chain(&self.env) {
             if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || c == '"' || c == '\0')
             {
                 return refused(format!("the kernel's command line cannot carry `{arg}`"));
             }
         }
-        // MAX_INIT_ARGS and COMMAND_LINE_SIZE in the kernel's sources.
-        if self.args.len() > 32 {
-            return refused("its init takes at most 32 arguments".to_owned());
+        for word in &self.env {
+            let key = word.split_once('=').map_or("", |(key, _)| key);
+            let named = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            if key.is_empty() || !key.chars().all(named) {
+                return refused(format!("the kernel would not hand `{word}` to its init"));
+            }
+        }
+        // MAX_INIT_ARGS, MAX_INIT_ENVS (two are taken) and COMMAND_LINE_SIZE in the kernel's
+        // sources.
+        if self.args.len() > 32 || self.env.len() > 30 {
+            return refused("its init takes at most 32 arguments and 30 variables".to_owned());
         }
         if self.kernel_command_line().len() >= 2048 {
             return refused("the kernel's command line is 2048 bytes or longer".to_owned());

@@ -18,6 +18,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// How a kernel says that it gives up.
 const PANIC: &str = "Kernel panic - not syncing: ";
 
+/// How we say that it did.
+pub(crate) const PANICKED: &str = "its kernel panicked";
+
 /// A running guest. Dropping it kills and reaps it.
 #[derive(Debug)]
 pub struct RunningGuest {
@@ -142,15 +145,26 @@ impl RunningGuest {
     /// [`Error::Watchdog`] if it is still there; it is killed then. [`Error::Boot`] if QEMU ended
     /// with another status than 0, or if its kernel panicked, which leaves a status of 0 too.
     pub fn wait(&mut self, watchdog: Duration) -> Result<Ended> {
-        let deadline = Instant::now() + watchdog;
+        self.wait_unless(watchdog, &|| false)
+    }
+
+    /// As [`wait`](Self::wait), but asks several times a second whether to stop.
+    ///
+    /// # Errors
+    /// As there; [`Error::Watchdog`] also where it was told to stop, with the time that it had.
+    pub fn wait_unless(&mut self, watchdog: Duration, stop: &dyn Fn() -> bool) -> Result<Ended> {
+        let begun = Instant::now();
+        let deadline = begun + watchdog;
         loop {
-            match self.channel.look(deadline)? {
-                Event::Said => {}
-                Event::TimedOut => {
-                    self.kill();
-                    return Err(self.watchdog_error("to power off", watchdog));
-                }
+            match self.channel.look(deadline.min(Instant::now() + GLANCE))? {
                 Event::Closed => break,
+                // A guest that goes on talking is not deaf to the word to stop either.
+                Event::Said | Event::TimedOut if Instant::now() >= deadline || stop() => {
+                    self.kill();
+                    let waited = watchdog.min(begun.elapsed());
+                    return Err(self.watchdog_error("to power off", waited));
+                }
+                Event::Said | Event::TimedOut => {}
             }
         }
         let status = self.reap(deadline);
@@ -214,7 +228,7 @@ impl RunningGuest {
         let status = self.reap(Instant::now() + Duration::from_secs(1));
         self.channel.drain_messages();
         let reason = match self.panic() {
-            Some(cause) => format!("its kernel panicked: {cause}"),
+            Some(cause) => format!("{PANICKED}: {cause}"),
             None if status.success() => "it powered off or restarted too early".to_owned(),
             None => format!("QEMU ended with {status}"),
         };

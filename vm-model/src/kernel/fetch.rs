@@ -11,6 +11,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use super::apt::{Apt, NO_APT, run};
+use super::scratch::Scratch;
 use super::{Kernel, sha256_of};
 use crate::error::{Error, Result};
 use crate::whole_file;
@@ -53,15 +54,15 @@ pub struct Provenance {
 pub fn fetch(dest: &Path) -> Result<Kernel> {
     fs::create_dir_all(dest).map_err(Error::file("create", dest))?;
     let scratch = Scratch::create(dest)?;
-    let mut apt = Apt::new(&scratch.0)?;
+    let mut apt = Apt::new(scratch.path())?;
     let (package, deb) = apt.newest_image()?;
     let version = apt.version_of(&deb)?;
-    let unpacked = scratch.0.join("unpacked");
+    let unpacked = scratch.path().join("unpacked");
     run(Command::new("dpkg").arg("-x").arg(&deb).arg(&unpacked))?;
 
     let image = only_image(&unpacked.join("boot"), &package)?;
     let release = Kernel::open(&image)?.release;
-    let staged = scratch.0.join("staged");
+    let staged = scratch.path().join("staged");
     fs::create_dir_all(&staged).map_err(Error::file("create", &staged))?;
     let vmlinuz = staged.join("vmlinuz");
     fs::rename(&image, &vmlinuz).map_err(Error::file("move", &image))?;
@@ -83,26 +84,6 @@ pub fn fetch(dest: &Path) -> Result<Kernel> {
         Err(error) => return Err(Error::file("create", &home)(error)),
     }
     Kernel::open(&home.join("vmlinuz"))
-}
-
-/// A directory that is removed at the end, however that comes.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn create(dest: &Path) -> Result<Self> {
-        let dir = dest.join(format!(".fetch-{}", whole_file::unique()));
-        // A leftover of a process with our number, long gone.
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir(&dir).map_err(Error::file("create", &dir))?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed by the next fetch or by hand.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn only_image(boot: &Path, package: &str) -> Result<PathBuf> {

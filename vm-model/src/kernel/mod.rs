@@ -11,6 +11,7 @@ mod fetch;
 mod find;
 mod image;
 mod lz4;
+mod scratch;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

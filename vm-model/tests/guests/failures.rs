@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(200);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 13] = [
+    let tests: [(&str, Test); 14] = [
         (
             "the_ready_byte_ends_the_start_up",
             the_ready_byte_ends_the_start_up,
@@ -58,6 +58,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "a_guest_that_does_not_power_off_is_killed",
             a_guest_that_does_not_power_off_is_killed,
+        ),
+        (
+            "who_waits_for_the_end_can_be_told_to_stop",
+            who_waits_for_the_end_can_be_told_to_stop,
         ),
         (
             "a_dropped_guest_leaves_no_process",
@@ -156,6 +160,20 @@ fn what_the_command_line_cannot_carry_is_refused() -> Result<(), Failed> {
     let many = std::iter::repeat_n("x", 33);
     assert!(guest.clone().args(many).start().is_err());
     assert!(guest.clone().vcpus(0).start().is_err());
+    for word in [
+        "PATH",
+        "=x",
+        "A.B=x",
+        "quiet=x",
+        "A=two words",
+        "A=\"",
+        "Ä=x",
+    ] {
+        let error = guest.clone().env([word]).start().unwrap_err();
+        assert!(matches!(error, Error::Guest { .. }), "{error}");
+    }
+    assert!(guest.clone().env(["A="; 31]).start().is_err());
+    let guest = guest.env(["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "A=b=c.d"]);
     guest
         .args(["/bin/program", "--option=value"])
         .start()?
@@ -196,6 +214,25 @@ fn a_guest_that_does_not_power_off_is_killed() -> Result<(), Failed> {
     let error = running.wait(SHORT).unwrap_err();
     assert!(is_gone(running.pid()), "it still runs");
     tells(&error, &["to power off"])
+}
+
+fn who_waits_for_the_end_can_be_told_to_stop() -> Result<(), Failed> {
+    for body in [
+        "exec sleep 60",
+        "while :; do echo on and on; sleep 0.01; done",
+    ] {
+        let (_dir, guest) = scripted_guest(&format!("printf R; read line; {body}"));
+        let mut running = guest.start()?;
+        running.wait_ready(LONG)?;
+        running.release()?;
+        let begun = Instant::now();
+        let told = || begun.elapsed() > SHORT;
+        let error = running.wait_unless(LONG, &told).unwrap_err();
+        assert!(matches!(error, Error::Watchdog { .. }), "{error}");
+        assert!(begun.elapsed() < LONG / 2, "it waited for the watchdog");
+        assert!(is_gone(running.pid()), "it still runs");
+    }
+    Ok(())
 }
 
 fn a_dropped_guest_leaves_no_process() -> Result<(), Failed> {
