@@ -240,7 +240,7 @@ impl Running for BootingGuest {
     }
 
     fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
-        self.running.wait(deadline)?;
+        self.running.wait_unless(deadline, &|| interrupt.raised())?;
         Ok(())
     }
 }
