@@ -156,6 +156,7 @@ impl Isolation for VirtualMachine {
             dir.join("console.log"),
         )
         .args(args)
+        .env(program::environment())
         .memory_mib(memory_mib)
         .accel(self.accelerator.accel)
         .launcher(guard::words()?);
