@@ -44,6 +44,17 @@ pub enum Outcome {
     },
 }
 
+/// An error and what led to it, on one line, for where only text crosses over.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Everything that was found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Facts {

@@ -8,7 +8,7 @@ use vm_model::accel::AccelChoice;
 use vm_model::kernel::Kernel;
 use vm_model::qemu::{self, Qemu};
 
-use super::facts::{Found, Program, Python};
+use super::facts::{Found, Program, Python, with_causes};
 use crate::environment::bounded::{self, Ended};
 use crate::isolation::guest;
 use crate::scratch::Scratch;
@@ -30,9 +30,9 @@ fn missing<T>(why: impl Into<String>) -> Found<T> {
     Found::Missing { why: why.into() }
 }
 
-/// An error's first line: some quote a console below it.
+/// An error's first line, its causes included: some quote a console below it.
 fn refused<T>(error: &dyn std::error::Error) -> Found<T> {
-    let text = error.to_string();
+    let text = with_causes(error);
     missing(text.lines().next().unwrap_or_default())
 }
 

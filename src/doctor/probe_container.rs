@@ -13,6 +13,7 @@ use isolab_oci::{Bundle, Cgroup, Container, Error, Options, Stdio, sys};
 use nix::errno::Errno;
 use nix::sys::prctl;
 
+use super::facts::with_causes;
 use super::probe::{At as _, Probed, Stop};
 use super::stage::Step;
 use crate::program::TRUE;
@@ -35,7 +36,7 @@ pub(super) fn seccomp() -> Probed {
             args: Vec::new(),
         }],
     });
-    let filter = filter.map_err(|error| Stop::without_errno(Step::Filter, error.to_string()))?;
+    let filter = filter.map_err(|error| Stop::without_errno(Step::Filter, with_causes(&error)))?;
     sys::seccomp::install(filter.program(), 0)
         .map_err(io::Error::from)
         .at(Step::Filter, "seccomp(SECCOMP_SET_MODE_FILTER)")?;
@@ -55,7 +56,10 @@ pub(super) fn seccomp() -> Probed {
 pub(super) fn container() -> Probed {
     let failed = |error: &Error| {
         let hint = error.hint().unwrap_or_default();
-        Stop::without_errno(Step::RunContainer, format!("{error}\n{hint}"))
+        Stop::without_errno(
+            Step::RunContainer,
+            format!("{}\n{hint}", with_causes(error)),
+        )
     };
     let scratch = Scratch::new()
         .map_err(|error| Stop::without_errno(Step::RunContainer, format!("{error:#}")))?;

@@ -1,5 +1,6 @@
 //! Makes one environment, for timing a whole process: `create DIR [PYTHON]`.
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,7 +17,11 @@ fn main() -> ExitCode {
     match made {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprint!("error: {error}");
+            if let Some(cause) = error.source() {
+                eprint!(": {cause}");
+            }
+            eprintln!();
             if let Some(hint) = error.hint() {
                 eprintln!(" hint: {hint}");
             }

@@ -71,7 +71,7 @@ impl Search {
                         format!("{} is {major}.{minor}.{patch}", found.executable.display());
                     refused.push((other, None));
                 }
-                Err(error) => refused.push((error.to_string(), Some(error))),
+                Err(error) => refused.push((error.with_cause(), Some(error))),
             }
         }
         // One file refused is the answer; so is a Python too old, named by what it is.

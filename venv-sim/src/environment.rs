@@ -37,7 +37,7 @@ impl Environment {
             dir: dir.clone(),
             cause,
         };
-        let config = Config::read(&dir).map_err(|error| refused(error.to_string()))?;
+        let config = Config::read(&dir).map_err(|error| refused(error.with_cause()))?;
         let home = config
             .get("home")
             .ok_or_else(|| refused("its pyvenv.cfg has no `home`".into()))?;

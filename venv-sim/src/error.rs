@@ -87,7 +87,7 @@ pub enum Error {
     },
 
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
@@ -132,6 +132,14 @@ impl Error {
             Self::NotAnEnvironment { .. } => "create it first, or name the directory above `bin/`",
             Self::Io { .. } => return None,
         })
+    }
+
+    /// The error and its cause in one line, where only text is kept of it.
+    pub(crate) fn with_cause(&self) -> String {
+        match self {
+            Self::Io { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
     }
 
     pub(crate) fn io(

@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file or directory could not be read, written or made.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     File {
         /// What was attempted, as a verb.
         action: &'static str,
@@ -88,7 +88,7 @@ pub enum Error {
     },
 
     /// The kernel refused to wait for the guest.
-    #[error("cannot wait for the guest: {source}")]
+    #[error("cannot wait for the guest")]
     Wait {
         /// What the kernel answered.
         source: io::Error,
@@ -176,4 +176,18 @@ fn quoted(console: &str) -> String {
         .map(|line| format!("\n  | {line}"))
         .collect();
     lines.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_by_the_chain() {
+        let error = Error::file("read", Path::new("/x"))(io::Error::other("no such thing"));
+        assert_eq!(error.to_string(), "cannot read /x");
+        assert_eq!(error.source().unwrap().to_string(), "no such thing");
+    }
 }

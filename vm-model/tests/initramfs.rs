@@ -145,7 +145,13 @@ fn an_archive_that_cannot_be_finished_leaves_nothing() {
     archive.add_tree(tree.path(), "").unwrap();
     fs::write(tree.path().join("program"), b"#!code that grew").unwrap();
     let error = archive.write_file(&path).unwrap_err();
-    assert!(error.to_string().contains("changed"), "{error}");
+    assert!(
+        std::error::Error::source(&error)
+            .unwrap()
+            .to_string()
+            .contains("changed"),
+        "{error}"
+    );
     assert!(!path.exists());
 }
 

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A file that the runtime needs cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum Error {
         source: io::Error,
     },
     /// `config.json` is not JSON, or a field has the wrong type.
-    #[error("cannot parse {}: {source}", path.display())]
+    #[error("cannot parse {}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum Error {
         remedy: String,
     },
     /// A step of the set-up failed, in the parent or in the container's init.
-    #[error("cannot {step}: {source}")]
+    #[error("cannot {step}")]
     Setup {
         /// The step, as in `mount proc at /proc`.
         step: String,
@@ -71,7 +71,7 @@ pub enum Error {
         step: String,
     },
     /// The program is not there.
-    #[error("cannot execute `{program}`: {source}")]
+    #[error("cannot execute `{program}`")]
     Exec {
         /// The first of `process.args`.
         program: String,
@@ -81,7 +81,7 @@ pub enum Error {
         remedy: Option<String>,
     },
     /// A running container does not answer as it should.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}")]
     Supervise {
         /// What was asked for.
         action: &'static str,

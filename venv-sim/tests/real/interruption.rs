@@ -42,7 +42,7 @@ pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
     };
     loop {
         if let Err(error) = create(&dir.join("env"), &python, &options) {
-            eprintln!("{error}");
+            eprintln!("{error}: {:?}", std::error::Error::source(&error));
             return ExitCode::FAILURE;
         }
         if fs::metadata(dir.join("remove")).is_ok() {

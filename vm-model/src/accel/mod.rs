@@ -93,9 +93,10 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
             Some(remedy),
         )
         .for_now(),
-        Err(error) => {
-            AccelChoice::tcg(format!("the guest could not be asked: {error}"), None).for_now()
+        Err(Error::Wait { source }) => {
+            AccelChoice::tcg(format!("the guest could not be waited for: {source}"), None).for_now()
         }
+        Err(error) => return Err(error),
     })
 }
 

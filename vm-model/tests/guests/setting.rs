@@ -1,5 +1,6 @@
 //! What the tests stand on: a kernel, QEMU, and the workspace's own init.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -25,7 +26,12 @@ pub(crate) fn real() -> Result<(Qemu, Kernel), String> {
         Ok((qemu, kernel.unpacked(&kept().join("unpacked"))?))
     };
     FOUND
-        .get_or_init(|| look().map_err(|error: vm_model::Error| error.to_string()))
+        .get_or_init(|| {
+            look().map_err(|error: vm_model::Error| match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            })
+        })
         .clone()
 }
 

@@ -1,5 +1,6 @@
 //! A busybox root, and containers that run a shell script in it.
 
+use std::error::Error as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -25,7 +26,10 @@ pub(crate) fn containers() -> Result<(), String> {
         place
             .try_start(&place.spec("true"), &options())
             .map(drop)
-            .map_err(|e| e.to_string())
+            .map_err(|e| match e.source() {
+                Some(cause) => format!("{e}: {cause}"),
+                None => e.to_string(),
+            })
     };
     PROBE.get_or_init(probe).clone()
 }
@@ -142,8 +146,8 @@ impl Place {
             stdout: writer.as_fd(),
             stderr: writer.as_fd(),
         };
-        let mut running = Container::run(&bundle, &name(), stdio, options)
-            .unwrap_or_else(|e| panic!("{e} ({:?})", e.hint()));
+        let mut running =
+            Container::run(&bundle, &name(), stdio, options).unwrap_or_else(|e| panic!("{e:?}"));
         drop(writer);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();

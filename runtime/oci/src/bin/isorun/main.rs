@@ -44,10 +44,21 @@ impl Failure {
 impl From<isolab_oci::Error> for Failure {
     fn from(error: isolab_oci::Error) -> Self {
         Self {
-            message: error.to_string(),
+            message: with_causes(&error),
             hint: error.hint(),
         }
     }
+}
+
+/// An error and what led to it, on one line.
+fn with_causes(error: &isolab_oci::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Ends at once where a container's image made us its program.
