@@ -5,7 +5,7 @@ use std::fmt::Write;
 use isolab::observation::Unit;
 use isolab::report::quantity::{digits, human};
 use isolab::report::text::wrapped;
-use isolab::statistics::Summary;
+use isolab::statistics::{Range, Summary};
 
 use crate::contestant::{Contestant, Race, Role, State, Target};
 
@@ -140,13 +140,12 @@ fn row(race: &Race, contestant: &Contestant, state: State) -> Option<String> {
         format!("{} - {}", digits(low * 1e3), digits(high * 1e3))
     );
     if let Some(ratio) = ratio {
-        let (low, high) = ratio.range.ends();
-        let _ = write!(
-            row,
-            "  {:>6} {:>13}  ",
-            digits(ratio.median),
-            format!("{} - {}", digits(low), digits(high))
-        );
+        // Of fewer than ten samples nothing better than the point can be said.
+        let interval = match ratio.range {
+            Range::Interval { low, high } => format!("{} - {}", digits(low), digits(high)),
+            Range::Extremes { .. } => String::new(),
+        };
+        let _ = write!(row, "  {:>6} {interval:>13}  ", digits(ratio.median));
         if let Some(target) = race.target(contestant, state) {
             row.push_str(&verdict(target, &ratio));
         }
@@ -155,11 +154,10 @@ fn row(race: &Race, contestant: &Contestant, state: State) -> Option<String> {
 }
 
 /// Reached or missed only if the whole interval says so.
-pub(crate) fn verdict(target: &Target, ratio: &Summary) -> String {
-    let (low, high) = ratio.range.ends();
-    let word = match target.at_most {
-        at_most if high <= at_most => "reached",
-        at_most if low > at_most => "missed",
+fn verdict(target: &Target, ratio: &Summary) -> String {
+    let word = match ratio.range {
+        Range::Interval { high, .. } if high <= target.at_most => "reached",
+        Range::Interval { low, .. } if low > target.at_most => "missed",
         _ => "open",
     };
     format!("{:.2} {word}", target.at_most)
