@@ -86,4 +86,4 @@ for folder in sys.path:
 folders = [os.path.realpath(path) for path in sys.path if path.endswith("lib-dynload")]
 # A path below a merged folder is kept under its real name, once.
 files = {os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in files}
-json.dump({"binary": binary, "folders": folders, "files": sorted(files), "links": links, "start_up_code": sorted(start_up_code())}, sys.stdout)
+json.dump({"binary": binary, "folders": folders, "files": sorted(files), "links": links, "start_up_code": sorted(set(start_up_code()))}, sys.stdout)

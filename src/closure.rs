@@ -9,12 +9,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use crate::environment::bounded::{self, Ended};
 
 /// Asked of the interpreter, after the workload's own imports.
 const QUESTION: &str = include_str!("closure.py");
+
+/// The longest that the answer may take, from a cold disk.
+const BOUND: Duration = Duration::from_secs(10);
 
 /// What has to be in a root file system for the interpreter to run.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,24 +41,32 @@ pub struct Closure {
 /// Asks `interpreter` (a path) for its closure.
 ///
 /// # Errors
-/// If it does not run, lacks one of the workload's modules, or answers with
+/// If it does not run, does not answer within 10 s, lacks one of the workload's modules, or answers with
 /// something else than its closure.
 pub fn of(interpreter: &Path) -> Result<Closure> {
+    within(interpreter, BOUND)
+}
+
+fn within(interpreter: &Path, bound: Duration) -> Result<Closure> {
     let shown = interpreter.display();
-    let output = Command::new(interpreter)
-        .args(["-I", "-c", QUESTION])
-        .output()
-        .with_context(|| format!("cannot run {shown}"))?;
+    let mut command = Command::new(interpreter);
+    command.args(["-I", "-c", QUESTION]);
+    let ended = bounded::run(&mut command, bound).with_context(|| format!("cannot run {shown}"))?;
+    let Ended::Exited {
+        code,
+        stdout,
+        stderr,
+        ..
+    } = ended
+    else {
+        bail!("cannot ask {shown} for its files: no answer in {bound:?}");
+    };
     ensure!(
-        output.status.success(),
+        code == Some(0),
         "cannot import json, ssl and sqlite3 in {shown}: {}",
-        String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .lines()
-            .last()
-            .unwrap_or("no reason given")
+        stderr.trim().lines().last().unwrap_or("no reason given")
     );
-    let closure: Closure = serde_json::from_slice(&output.stdout)
+    let closure: Closure = serde_json::from_str(&stdout)
         .with_context(|| format!("cannot read what {shown} says of its files"))?;
     let named = closure
         .files
@@ -66,7 +80,41 @@ pub fn of(interpreter: &Path) -> Result<Closure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn an_interpreter_that_never_answers_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let silent = dir.path().join("python3");
+        fs::write(&silent, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        fs::set_permissions(&silent, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = within(&silent, Duration::from_millis(200)).unwrap_err();
+        assert!(error.to_string().contains("no answer in 200ms"), "{error}");
+    }
+
+    #[test]
+    fn a_start_up_file_in_two_folders_is_named_once() {
+        // Twice the same folder on the path of the question itself.
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("site-packages");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("a.pth"), "import sys\n").unwrap();
+        let ask = format!("import sys\nsys.path += [{folder:?}] * 2\n{QUESTION}");
+        let Ok(interpreter) = venv_sim::discover(None) else {
+            eprintln!("skipped: there is no interpreter");
+            return;
+        };
+        let output = Command::new(interpreter.executable)
+            .args(["-I", "-S", "-c", &ask])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let closure: Closure = serde_json::from_slice(&output.stdout).expect(&said);
+        assert_eq!(closure.start_up_code, ["a.pth"]);
+    }
 
     #[test]
     fn a_program_that_is_no_interpreter_is_an_error_that_names_it() {

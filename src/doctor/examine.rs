@@ -151,12 +151,24 @@ fn kvm_device(path: &Path) -> Kvm {
     };
     let open = OpenOptions::new().read(true).write(true).open(path);
     let group_may = metadata.mode() & 0o060 == 0o060;
+    let overflow = read("/proc/sys/kernel/overflowgid");
+    let group_unmapped = overflow.trim().parse() == Ok(metadata.gid()) && !whole_map();
     Kvm {
         device: true,
         open_errno: open.err().and_then(|e| e.raw_os_error()).unwrap_or(0),
-        group: group_may.then(|| group_name(metadata.gid())).flatten(),
+        group: (group_may && !group_unmapped)
+            .then(|| group_name(metadata.gid()))
+            .flatten(),
+        group_unmapped,
         ..Kvm::default()
     }
+}
+
+/// Whether every group of the machine has a number here, as it has outside
+/// user namespaces (user_namespaces(7)).
+fn whole_map() -> bool {
+    let map = read("/proc/self/gid_map");
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// A group's name in `/etc/group`. The static C library cannot load the
@@ -183,6 +195,7 @@ fn places(mounted: &[mounts::Mount]) -> (Vec<Place>, Option<String>) {
                 .filter(|option| mount.has(option) || (*option == "ro" && mount.read_only()))
                 .map(str::to_owned)
                 .collect(),
+            free_bytes: free_bytes(&path),
             path,
         })
     };
@@ -199,6 +212,12 @@ fn places(mounted: &[mounts::Mount]) -> (Vec<Place>, Option<String>) {
         place.path.pop(); // its own name means nothing to a reader
     }
     (places, error)
+}
+
+/// What this user may still write to the file system that holds `path`.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let stat = nix::sys::statvfs::statvfs(path).ok()?;
+    stat.blocks_available().checked_mul(stat.fragment_size())
 }
 
 fn toolchain() -> Toolchain {

@@ -191,6 +191,9 @@ pub struct Kvm {
     pub open_errno: i32,
     /// The group that the device belongs to, if that may use it.
     pub group: Option<String>,
+    /// Its group has no number in our user namespace: the kernel shows the
+    /// overflow number in its place.
+    pub group_unmapped: bool,
     /// Whether a guest ran under it.
     pub runs: Found<String>,
 }
@@ -206,6 +209,8 @@ pub struct Place {
     pub fstype: String,
     /// Of its mount options, those that get in the way.
     pub options: Vec<String>,
+    /// What is free on it for this user, in bytes, where it can be told.
+    pub free_bytes: Option<u64>,
 }
 
 /// What a directory is to the lab.

@@ -128,6 +128,14 @@ fn load_module(facts: &Facts) -> String {
 fn no_access(facts: &Facts, errno: Errno) -> (String, Vec<Remedy>) {
     let sudo = sudo(&facts.machine);
     match (errno, &facts.kvm.group) {
+        // No membership that can be given in here would count for the device.
+        (Errno::EACCES, _) if facts.kvm.group_unmapped => (
+            "this runs in a user namespace to which the device's group is not mapped".to_owned(),
+            vec![Remedy::run(
+                "outside, as a user who is in the group of /dev/kvm",
+                ["isolab doctor vm"],
+            )],
+        ),
         (Errno::EACCES, Some(group)) => (
             format!("only the group {group} may open it, and this user is not in it"),
             vec![Remedy::run(

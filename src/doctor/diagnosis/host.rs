@@ -44,6 +44,9 @@ const SHARED: [&str; 10] = [
     "fuse.sshfs",
 ];
 
+/// What a comparison may need at once in its scratch directory, in bytes.
+const ENOUGH: u64 = 500_000_000;
+
 /// The first place that gets in the way decides.
 pub(super) fn files(facts: &Facts) -> Finding {
     if let Some(error) = &facts.scratch_error {
@@ -87,6 +90,24 @@ fn hindered(facts: &Facts, place: &Place) -> Option<Finding> {
                  disk and start-up figures would be those of the drive"
             ),
             vec![elsewhere(place.role, &path)],
+        ));
+    }
+    if let (Role::Scratch, Some(free)) = (place.role, place.free_bytes.filter(|&b| b < ENOUGH)) {
+        let free_mb = free / 1_000_000;
+        return Some(Finding::limited(
+            Stage::Files,
+            format!("{path} has {free_mb} MB free"),
+            format!(
+                "{role} is nearly full: root file systems and guests of many samples need {} MB",
+                ENOUGH / 1_000_000
+            ),
+            vec![
+                Remedy::run(
+                    "see what can go",
+                    [format!("du -xh {path}/.. | sort -h | tail")],
+                ),
+                elsewhere(place.role, &path),
+            ],
         ));
     }
     let (verdict, option, effect) = match place.role {

@@ -27,6 +27,19 @@ fn a_kvm_that_another_group_may_open_is_a_matter_of_membership() {
 }
 
 #[test]
+fn nobody_is_told_to_join_a_group_that_has_no_number_here() {
+    let facts = machine(|f| {
+        f.kvm.open_errno = EACCES;
+        f.kvm.group = None;
+        f.kvm.group_unmapped = true;
+    });
+    let (limited, outside) = (Verdict::Limited, "isolab doctor vm");
+    check(&facts, Stage::Kvm, limited, "not mapped", outside);
+    let remedies = format!("{:?}", diagnose(&facts, &[Stage::Kvm])[0].remedies);
+    assert!(!remedies.contains("usermod"), "{remedies}");
+}
+
+#[test]
 fn a_kvm_that_opens_and_runs_no_guest_is_not_called_usable() {
     let facts = machine(|f| {
         f.machine.hypervisor = Some("kvm".into());

@@ -44,6 +44,34 @@ fn where_nothing_can_be_started_no_part_runs() {
 }
 
 #[test]
+fn a_scratch_directory_that_is_nearly_full_is_told_before_a_run_fills_it() {
+    let with = |role: Role, free_bytes: Option<u64>| {
+        machine(|f| {
+            f.places[0].role = role;
+            f.places[0].free_bytes = free_bytes;
+        })
+    };
+    let stage = Stage::Files;
+    let full = with(Role::Scratch, Some(120_000_000));
+    check(
+        &full,
+        stage,
+        Verdict::Limited,
+        "nearly full",
+        "XDG_CACHE_HOME",
+    );
+    check(
+        &with(Role::Scratch, Some(600_000_000)),
+        stage,
+        Verdict::Works,
+        "",
+        "",
+    );
+    check(&with(Role::Scratch, None), stage, Verdict::Works, "", "");
+    check(&with(Role::Working, Some(0)), stage, Verdict::Works, "", "");
+}
+
+#[test]
 fn a_nosuid_file_system_spoils_nothing_since_no_program_gains_rights() {
     let facts = machine(|f| f.places[0].options = vec!["nosuid".into()]);
     check(&facts, Stage::Files, Verdict::Works, "", "");

@@ -63,6 +63,7 @@ fn healthy() -> Facts {
             device: true,
             open_errno: 0,
             group: Some("kvm".into()),
+            group_unmapped: false,
             runs: Found::Here("a guest reached its init".into()),
         },
         guest_kernel: Found::Here(program),
@@ -71,6 +72,7 @@ fn healthy() -> Facts {
             path: "/home/stu/lab".into(),
             fstype: "ext4".into(),
             options: Vec::new(),
+            free_bytes: Some(20_000_000_000),
         }],
         toolchain: Toolchain {
             cc: Some("/usr/bin/cc".into()),
