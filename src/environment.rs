@@ -46,7 +46,7 @@ impl Environment {
                 .unwrap_or_else(|| "unknown".to_owned()),
             load_before: load,
             load_after: load,
-            tools: tools::versions(),
+            tools: tools::versions(scratch),
         }
     }
 

@@ -32,7 +32,8 @@ pub fn examine(stages: &[Stage]) -> Facts {
     let hierarchies = cgroup::hierarchies(&read("/proc/self/cgroup"), &mounted);
     thread::scope(|scope| {
         let guests = wanted(Stage::Qemu).then(|| scope.spawn(instruments::guests));
-        let peers = wanted(Stage::Peers).then(|| scope.spawn(tools::versions));
+        let peers =
+            wanted(Stage::Peers).then(|| scope.spawn(|| tools::versions(&std::env::temp_dir())));
         let python = wanted(Stage::Python).then(|| scope.spawn(instruments::python));
         let toolchain = wanted(Stage::Toolchain).then(|| scope.spawn(toolchain));
         let probes: Vec<_> = Stage::PROBED
@@ -223,7 +224,7 @@ fn free_bytes(path: &Path) -> Option<u64> {
 fn toolchain() -> Toolchain {
     Toolchain {
         cc: tools::find("cc"),
-        cargo: tools::find("cargo").and_then(|cargo| tools::version(&cargo)),
+        cargo: tools::find("cargo").and_then(|cargo| tools::version(&cargo, &std::env::temp_dir())),
         cargo_needed: env!("CARGO_PKG_RUST_VERSION").to_owned(),
     }
 }

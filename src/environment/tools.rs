@@ -37,16 +37,16 @@ pub const QEMU: &str = if cfg!(target_arch = "aarch64") {
     "qemu-system-x86_64"
 };
 
-/// The version of every tool that is found and answers.
+/// The version of every tool that is found and answers; see [`version`].
 #[must_use]
-pub fn versions() -> BTreeMap<String, String> {
+pub fn versions(temporary: &Path) -> BTreeMap<String, String> {
     thread::scope(|scope| {
         let asked: Vec<_> = TOOLS
             .iter()
             .map(|(name, programs)| {
                 scope.spawn(move || {
                     let path = programs.iter().find_map(|program| find(program))?;
-                    Some(((*name).to_owned(), version(&path)?))
+                    Some(((*name).to_owned(), version(&path, temporary)?))
                 })
             })
             .collect();
@@ -83,9 +83,14 @@ fn executable(path: &Path) -> bool {
 
 /// What a program answers to `--version`, reduced to the number; `None` if it
 /// fails, hangs or says none.
+///
+/// Some make files before they answer (podman its run directory): `temporary` is
+/// where they are told to.
 #[must_use]
-pub fn version(program: &Path) -> Option<String> {
-    match bounded::run(Command::new(program).arg("--version"), BOUND).ok()? {
+pub fn version(program: &Path, temporary: &Path) -> Option<String> {
+    let mut question = Command::new(program);
+    question.arg("--version").env("TMPDIR", temporary);
+    match bounded::run(&mut question, BOUND).ok()? {
         Ended::Exited {
             code: Some(0),
             stdout,
