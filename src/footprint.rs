@@ -1,7 +1,7 @@
 //! Disk and memory, as the kernel accounts them.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -21,13 +21,29 @@ const BLOCK: u64 = 512;
 /// # Errors
 /// If something below the paths cannot be read.
 pub fn allocated_bytes<P: AsRef<Path>>(paths: &[P]) -> io::Result<u64> {
+    counted(paths, |_| true)
+}
+
+/// Allocated bytes below `paths` that nothing else holds: files that have one
+/// name only, and folders. What is hard-linked from a store costs one more
+/// nothing.
+///
+/// # Errors
+/// If something below the paths cannot be read.
+pub fn exclusive_bytes<P: AsRef<Path>>(paths: &[P]) -> io::Result<u64> {
+    counted(paths, |metadata| metadata.is_dir() || metadata.nlink() == 1)
+}
+
+fn counted<P: AsRef<Path>>(paths: &[P], counts: impl Fn(&Metadata) -> bool) -> io::Result<u64> {
     let mut seen = HashSet::new();
     let mut pending: Vec<_> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
     let mut bytes = 0;
     while let Some(path) = pending.pop() {
         let metadata = fs::symlink_metadata(&path)?;
         if seen.insert((metadata.dev(), metadata.ino())) {
-            bytes += metadata.blocks() * BLOCK;
+            if counts(&metadata) {
+                bytes += metadata.blocks() * BLOCK;
+            }
             if metadata.is_dir() {
                 for entry in fs::read_dir(&path)? {
                     pending.push(entry?.path());
@@ -112,6 +128,20 @@ mod tests {
         let all = allocated_bytes(&[dir.path()]).unwrap();
         assert!(one - empty >= 100_000);
         assert!(all - one < 100_000, "{all} after {one}");
+    }
+
+    #[test]
+    fn what_is_linked_from_a_store_is_not_exclusive() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("made");
+        fs::create_dir(&made).unwrap();
+        fs::write(dir.path().join("stored"), vec![1u8; 100_000]).unwrap();
+        fs::hard_link(dir.path().join("stored"), made.join("linked")).unwrap();
+        let (all, own) = (
+            allocated_bytes(&[&made]).unwrap(),
+            exclusive_bytes(&[&made]).unwrap(),
+        );
+        assert!(all - own >= 100_000, "{own} of {all} bytes are exclusive");
     }
 
     #[test]

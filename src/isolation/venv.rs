@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Footprint, Isolation, Provisioned, Running, process};
-use crate::footprint::allocated_bytes;
+use crate::footprint::{allocated_bytes, exclusive_bytes};
 use crate::observation::Subject;
 use crate::program::Program;
 
@@ -46,12 +46,13 @@ struct Created<'a> {
 impl Provisioned for Created<'_> {
     fn footprint(&self) -> Result<Footprint> {
         // The environment points at an interpreter that it does not contain: a
-        // full copy has to have both, one more shares the interpreter.
+        // full copy has to have both, one more shares the interpreter, and its
+        // activation scripts with every other environment.
         let own = allocated_bytes(&[&self.dir])?;
         let interpreter = allocated_bytes(&self.program.host_files())?;
         Ok(Footprint {
             full_bytes: own + interpreter,
-            one_more_bytes: own,
+            one_more_bytes: exclusive_bytes(&[&self.dir])?,
         })
     }
 
