@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::unistd::{SysconfVar, sysconf};
 
 /// The size of the blocks that `st_blocks` counts, whatever the file system's.
 ///
@@ -69,16 +70,40 @@ pub fn proportional_set_bytes(pid: i32) -> Result<u64> {
     kibibytes(&text, "Pss:").with_context(|| format!("{path} says nothing of Pss"))
 }
 
-/// What the kernel thinks could be given to new programs without swapping, in
-/// bytes.
+/// What could be given to new programs without swapping, in bytes: the kernel's
+/// `MemAvailable`, and the free pages that each CPU keeps at hand.
+///
+/// The latter are free and in no count of free memory: what one program gave
+/// back the next takes from there, and `MemAvailable` does not move. On a machine
+/// with two CPUs they hid 40 MB of eight Python processes.
 ///
 /// # Errors
 /// If `/proc/meminfo` cannot be read.
 ///
-/// Source: `proc_meminfo(5)`, field `MemAvailable`.
+/// Sources: `proc_meminfo(5)`, field `MemAvailable`; `proc_zoneinfo(5)`, the
+/// pagesets' `count`.
 pub fn available_bytes() -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
-    kibibytes(&text, "MemAvailable:").context("/proc/meminfo says nothing of MemAvailable")
+    let counted = kibibytes(&text, "MemAvailable:");
+    let counted = counted.context("/proc/meminfo says nothing of MemAvailable")?;
+    let zones = fs::read_to_string("/proc/zoneinfo").unwrap_or_default();
+    Ok(counted + pages_at_hand(&zones) * page_bytes())
+}
+
+/// The free pages on the lists of every CPU and zone.
+fn pages_at_hand(zoneinfo: &str) -> u64 {
+    let counts = zoneinfo
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("count:"));
+    counts
+        .filter_map(|count| count.trim().parse::<u64>().ok())
+        .sum()
+}
+
+fn page_bytes() -> u64 {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok())
+        .unwrap_or(4096)
 }
 
 /// Every descendant of `pid` and itself.
@@ -142,6 +167,14 @@ mod tests {
             exclusive_bytes(&[&made]).unwrap(),
         );
         assert!(all - own >= 100_000, "{own} of {all} bytes are exclusive");
+    }
+
+    #[test]
+    fn pages_that_a_cpu_keeps_at_hand_are_counted() {
+        let zoneinfo = "Node 0, zone Normal\n  pagesets\n    cpu: 0\n              count:    12\n\
+                        \x20             high:     300\n    cpu: 1\n              count: 30\n";
+        assert_eq!(pages_at_hand(zoneinfo), 42);
+        assert_eq!(pages_at_hand(""), 0);
     }
 
     #[test]
