@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn the_users_home_is_not_named() {
         check(
-            "-initrd /root/.cache/x -append y",
-            "-initrd ~/.cache/x -append y",
+            "-initrd /root/cache/x -append y",
+            "-initrd ~/cache/x -append y",
         );
         check("file=/root/a,b=/root", "file=~/a,b=~");
     }
