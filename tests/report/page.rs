@@ -201,6 +201,27 @@ fn few_samples_that_overlap_settle_nothing() {
 }
 
 #[test]
+fn what_takes_nothing_every_time_is_no_noise() {
+    use isolab::observation::{Evidence, Metric, Subject};
+    let mut report = synthetic::full();
+    for o in &mut report.observations {
+        let nobody_shares = matches!(o.subject, Subject::Process | Subject::Container);
+        if o.metric == Metric::DiskOneMore && nobody_shares {
+            o.evidence = Evidence::Measured {
+                samples: vec![0.0; 40],
+            };
+        }
+    }
+    let page = page::render(&report).unwrap();
+    let container = page.split("class=\"card container").nth(1).unwrap();
+    let card = container.split("</div>").next().unwrap();
+    assert!(
+        card.contains("<span>disk, one more</span> <b>none</b>"),
+        "{card}"
+    );
+}
+
+#[test]
 fn an_empty_report_is_a_page_too() {
     let mut report = synthetic::full();
     report.observations.clear();

@@ -281,6 +281,8 @@ fn also(sections: &[Section<'_>], row: &Compared<'_>, metric: Metric) -> Option<
     let other = section.rows.iter().find(same)?;
     let unit = other.observation.unit;
     let value = match other.added {
+        // Nothing more, each time: that is no noise.
+        Some(added) if added.range.ends() == (0.0, 0.0) => "none".to_owned(),
         Some(_) if !other.settled => "within noise".to_owned(),
         Some(added) if added.median > 0.0 => format!("+{}", human(added.median, unit)),
         Some(added) => human(added.median, unit),

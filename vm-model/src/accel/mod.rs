@@ -139,7 +139,10 @@ fn closed(device: &Path) -> Option<AccelChoice> {
                 device.display(),
                 owner(device)
             ),
-            Some("join its group, then log in again: `sudo usermod -aG kvm $USER`"),
+            Some(
+                "join its group, then log in again: `sudo usermod -aG kvm $USER`; inside a container, \
+                 have it started with `--device /dev/kvm`",
+            ),
         ),
         _ => AccelChoice::tcg(format!("{} does not open: {error}", device.display()), None),
     })
