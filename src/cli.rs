@@ -45,6 +45,9 @@ enum Command {
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
+    /// What Isolab keeps on this machine: how much, and away with it
+    #[command(subcommand)]
+    System(crate::verbs::system::Command),
     /// Print a script that completes our commands in a shell
     Completions {
         /// The shell
@@ -145,6 +148,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Venv(command) => crate::verbs::venv::run(command),
         Command::Vm(command) => crate::verbs::vm::run(command),
+        Command::System(command) => crate::verbs::system::run(command),
         Command::Completions { shell } => {
             let script = completions::script(shell, &Cli::command());
             stdout::print(script)?;

@@ -1,5 +1,20 @@
 //! The remedy that an error carries, wherever in its chain it stands.
 
+/// An error of the lab itself, with its remedy apart from it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Hinted {
+    message: String,
+    hint: String,
+}
+
+/// An error that says `message`, and `hint` where the remedy belongs.
+#[must_use]
+pub fn with(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    let (message, hint) = (message.into(), hint.into());
+    Hinted { message, hint }.into()
+}
+
 /// What the user can do about `error`, if any of its causes knows.
 #[must_use]
 pub fn of(error: &anyhow::Error) -> Option<String> {
@@ -10,6 +25,8 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
             cause.hint()
         } else if let Some(cause) = cause.downcast_ref::<isolab_oci::Error>() {
             cause.hint()
+        } else if let Some(cause) = cause.downcast_ref::<Hinted>() {
+            Some(cause.hint.clone())
         } else {
             cause.downcast_ref::<crate::report::Error>()?.hint()
         }

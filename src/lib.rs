@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod clean;
 pub mod cli;
 pub mod closure;
 pub mod compare;
@@ -20,10 +21,12 @@ pub mod hint;
 pub mod interrupt;
 pub mod isolation;
 pub mod observation;
+pub mod places;
 pub mod program;
 pub mod progress;
 pub mod report;
 pub mod scratch;
 pub mod statistics;
 pub mod stdout;
+pub mod terminal;
 pub mod verbs;

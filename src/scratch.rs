@@ -7,12 +7,13 @@
 //! from process ids or ages.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::{env, io};
 
 use anyhow::{Context, Result};
+
+use crate::places;
 
 /// A directory that is removed with everything in it when this is dropped.
 #[derive(Debug)]
@@ -61,21 +62,10 @@ impl Drop for Scratch {
 /// Where scratch directories live: the user's cache, else the temporary
 /// directory under a name of the user's own.
 fn base() -> Result<PathBuf> {
-    let named = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-    let user = nix::unistd::geteuid();
-    let temporary = env::temp_dir().join(format!("isolab-{user}"));
-    let candidates = cache
-        .map(|cache| cache.join("isolab"))
-        .into_iter()
-        .chain([temporary]);
+    let candidates = places::cache().into_iter().chain([places::temporary()]);
     let mut failure = None;
     for candidate in candidates {
-        match private(&candidate, user.as_raw()) {
+        match writable(&candidate) {
             Ok(base) => return Ok(base),
             Err(error) => failure = Some((candidate, error)),
         }
@@ -86,26 +76,10 @@ fn base() -> Result<PathBuf> {
 
 /// Makes `path` and `scratch` in it for this user alone, and shows by doing that
 /// it can be written to.
-///
-/// In a shared directory somebody else may have made either first, or put a link
-/// there, to choose what we execute: both have to be directories of our own that
-/// nobody else writes to.
-fn private(path: &Path, user: u32) -> io::Result<PathBuf> {
+fn writable(path: &Path) -> io::Result<PathBuf> {
     let scratch = path.join("scratch");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&scratch)?;
-    for ours in [path, &scratch] {
-        let metadata = fs::symlink_metadata(ours)?;
-        if !metadata.is_dir() || metadata.uid() != user {
-            let whose = format!("{} is not a directory of this user", ours.display());
-            return Err(io::Error::new(ErrorKind::PermissionDenied, whose));
-        }
-        if metadata.mode() & 0o022 != 0 {
-            fs::set_permissions(ours, fs::Permissions::from_mode(0o700))?;
-        }
-    }
+    places::make_private(path)?;
+    places::make_private(&scratch)?;
     tempfile::tempfile_in(&scratch)?;
     scratch.canonicalize()
 }
@@ -194,27 +168,6 @@ mod tests {
         fs::write(scratch.path().join("file"), "x").unwrap();
         drop(scratch);
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_directory_that_others_may_write_to_is_made_our_own() {
-        let shared = tempfile::tempdir().unwrap();
-        let path = shared.path().join("isolab");
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-        private(&path, nix::unistd::geteuid().as_raw()).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_directory_of_somebody_else_or_a_link_is_refused() {
-        let shared = tempfile::tempdir().unwrap();
-        let path = shared.path().join("isolab");
-        let own = nix::unistd::geteuid().as_raw();
-        assert!(private(&path, own + 1).is_err());
-        let link = shared.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(private(&link, own).is_err());
     }
 
     #[test]

@@ -337,6 +337,7 @@ fn every_verb_has_help_with_what_it_does() {
         "doctor",
         "venv",
         "vm",
+        "system",
         "completions",
         "man",
     ] {

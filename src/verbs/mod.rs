@@ -1,5 +1,6 @@
 //! The commands beside the comparison: each a few lines from what was typed to
 //! the library that does it.
 
+pub mod system;
 pub mod venv;
 pub mod vm;
