@@ -22,6 +22,7 @@ pub mod interrupt;
 pub mod isolation;
 pub mod observation;
 pub mod places;
+pub mod prediction;
 pub mod program;
 pub mod progress;
 pub mod report;

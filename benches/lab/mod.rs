@@ -258,6 +258,7 @@ impl Lab {
                 missing: found.missing,
                 warnings,
                 interrupted,
+                predictions: Vec::new(),
             };
             privacy::redact(&mut report);
             written::say_where(&written::write(name, &report)?);

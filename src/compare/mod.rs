@@ -83,6 +83,7 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, progress: &dyn Progress) 
         missing,
         warnings,
         interrupted: interrupt.raised(),
+        predictions: Vec::new(),
     };
     privacy::redact(&mut report);
     Ok(report)

@@ -26,6 +26,7 @@ pub use output::{Output, write};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::{Metric, Observation, State, Subject, Workload};
+use crate::prediction::Prediction;
 
 /// The schema that this version writes and reads.
 pub const SCHEMA: &str = "isolab.report/1";
@@ -53,6 +54,10 @@ pub struct Report {
     /// The user interrupted the run: what had been measured by then is here.
     #[serde(default)]
     pub interrupted: bool,
+    /// What was expected of the run before it, where the user asked for that to
+    /// travel along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<Prediction>,
 }
 
 /// What a run was asked to do.

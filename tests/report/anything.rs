@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use isolab::observation::{Evidence, Metric, Observation, Source, State, Subject, Workload};
+use isolab::prediction::{Experiment, Prediction, Question};
 use isolab::report::{Missing, Report, text};
 use proptest::prelude::*;
 
@@ -76,13 +77,41 @@ fn observation() -> impl Strategy<Value = Observation> {
     })
 }
 
+fn predictions() -> impl Strategy<Value = Vec<Prediction>> {
+    let all: Vec<Question> = Experiment::ALL
+        .iter()
+        .flat_map(|e| Question::of(*e, &Subject::ALL, &[Workload::Python]))
+        .collect();
+    let questions = prop::sample::subsequence(all, 0..4);
+    let answer = (
+        any::<u64>(),
+        1e-12..1e18f64,
+        prop::option::of(0..=100u8),
+        prop::option::of(words().prop_map(|word| word.chars().take(300).collect::<String>())),
+    );
+    (questions, prop::collection::vec(answer, 4)).prop_map(|(questions, answers)| {
+        let made = |(question, (id, value, confidence, reason)): (Question, _)| Prediction {
+            id: format!("{id:016x}"),
+            made: "2025-01-31T11:59:00.5Z".to_owned(),
+            isolab: "0.1.0".to_owned(),
+            question,
+            value,
+            confidence,
+            reason,
+        };
+        questions.into_iter().zip(answers).map(made).collect()
+    })
+}
+
 /// Any report that [`isolab::report::json::check`] accepts.
 pub(crate) fn report() -> impl Strategy<Value = Report> {
     let observations = prop::collection::vec(observation(), 0..10);
     let texts = prop::collection::vec(words(), 9);
     let loads = (0.0..1e4f64, any::<u64>(), any::<bool>());
-    (observations, texts, loads).prop_map(|(observations, texts, (load, seed, flag))| {
+    let all = (observations, texts, loads, predictions());
+    all.prop_map(|(observations, texts, (load, seed, flag), predictions)| {
         let mut report = synthetic::full();
+        report.predictions = predictions;
         let unique: BTreeMap<_, _> = observations
             .into_iter()
             .map(|o| {

@@ -51,6 +51,7 @@ fn every_report_the_lab_writes_is_of_its_schema() {
         synthetic::full(),
         synthetic::quick(),
         synthetic::without_a_guest(),
+        synthetic::predicted(),
     ] {
         let value: Value = serde_json::from_str(&to_json(&report)).unwrap();
         schema.accepts(&value).unwrap();
@@ -61,9 +62,9 @@ fn every_report_the_lab_writes_is_of_its_schema() {
 #[test]
 fn schema_and_reader_refuse_the_same_mistakes() {
     let schema = Schema::published();
-    let good: Value = serde_json::from_str(&to_json(&synthetic::full())).unwrap();
+    let good: Value = serde_json::from_str(&to_json(&synthetic::predicted())).unwrap();
     assert!(loads(&good));
-    let mistakes: [(&str, Value); 16] = [
+    let mistakes: [(&str, Value); 22] = [
         ("/schema", json!("isolab.report/2")),
         ("/created", json!("yesterday")),
         ("/environment/cpus", json!(-1)),
@@ -92,6 +93,12 @@ fn schema_and_reader_refuse_the_same_mistakes() {
         ),
         ("/observations/0/evidence/by", json!("QEMU")),
         ("/observations/0/opinion", json!("fast")),
+        ("/predictions/0/question", json!("startup/venv/true")),
+        ("/predictions/0/value", json!(0)),
+        ("/predictions/0/confidence", json!(101)),
+        ("/predictions/0/id", json!("me")),
+        ("/predictions/0/user", json!("me")),
+        ("/predictions/0/reason", json!("\u{1b}[2J")),
     ];
     for (at, value) in mistakes {
         let mut bad = good.clone();
@@ -105,6 +112,22 @@ fn schema_and_reader_refuse_the_same_mistakes() {
         assert!(schema.accepts(&bad).is_err(), "the schema accepts {at}");
         assert!(!loads(&bad), "the reader accepts {at}");
     }
+}
+
+/// Files of before there were predictions.
+#[test]
+fn a_report_without_predictions_does_not_mention_them() {
+    let text = to_json(&synthetic::full());
+    assert!(!text.contains("\"predictions\""));
+    assert!(loads(&serde_json::from_str(&text).unwrap()));
+}
+
+#[test]
+fn no_question_is_answered_twice() {
+    let mut value: Value = serde_json::from_str(&to_json(&synthetic::predicted())).unwrap();
+    let first = value["predictions"][0].clone();
+    value["predictions"].as_array_mut().unwrap().push(first);
+    assert!(!loads(&value));
 }
 
 proptest! {

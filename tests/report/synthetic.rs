@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use isolab::observation::{Evidence, Metric, Observation, Source, State, Subject, Workload};
+use isolab::prediction::Prediction;
 use isolab::report::{Environment, Missing, Report, SCHEMA, Settings};
 
 /// A run in which every subject took part: the guest emulated, the model beside.
@@ -37,6 +38,35 @@ pub(crate) fn without_a_guest() -> Report {
             remedy: Some("sudo apt-get install qemu-system-x86".to_owned()),
         });
     }
+    report
+}
+
+/// The full run, with what was expected of it: one a little off, one far off and
+/// without its reason, one of what was emulated.
+pub(crate) fn predicted() -> Report {
+    let mut report = full();
+    let answers = [
+        (
+            "startup/container/python",
+            0.004,
+            Some(70),
+            Some("namespaces are cheap"),
+        ),
+        ("disk/venv/python", 5e6, Some(90), None),
+        ("startup/vm/python", 20.0, None, None),
+    ];
+    report.predictions = (0..)
+        .zip(answers)
+        .map(|(i, (question, value, confidence, reason))| Prediction {
+            id: format!("{i:016x}"),
+            made: "2025-01-31T11:59:00Z".to_owned(),
+            isolab: "0.1.0".to_owned(),
+            question: question.parse().unwrap(),
+            value,
+            confidence,
+            reason: reason.map(str::to_owned),
+        })
+        .collect();
     report
 }
 
@@ -90,6 +120,7 @@ impl Synthetic {
             }],
             warnings: vec!["synthetic: every number in this report is invented".to_owned()],
             interrupted: false,
+            predictions: Vec::new(),
         }
     }
 

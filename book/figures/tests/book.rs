@@ -86,6 +86,7 @@ fn invented() -> Report {
         missing: Vec::new(),
         warnings: Vec::new(),
         interrupted: false,
+        predictions: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::observation::{Evidence, Metric, Observation, Source};
+use crate::prediction::{self, Prediction};
 use crate::report::text::acts;
 use crate::report::{Environment, Report, SCHEMA, Settings};
 
@@ -55,7 +56,56 @@ pub(super) fn report(report: &Report) -> Checked {
     for (i, observed) in report.observations.iter().enumerate() {
         observation(&format!("observations[{i}]"), observed)?;
     }
+    predictions(&report.predictions)?;
     together(&report.observations)
+}
+
+fn predictions(predictions: &[Prediction]) -> Checked {
+    entries("predictions", predictions.len())?;
+    let mut asked = BTreeSet::new();
+    for (i, one) in predictions.iter().enumerate() {
+        let at = format!("predictions[{i}]");
+        prediction(&at, one)?;
+        if !asked.insert(one.question) {
+            return fault(at, "answers a question that an earlier one answers");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn prediction(at: &str, prediction: &Prediction) -> Checked {
+    let Prediction {
+        id,
+        made,
+        isolab,
+        question: _,
+        value,
+        confidence,
+        reason,
+    } = prediction;
+    if id.len() != 16 || !id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return fault(format!("{at}.id"), "is not 16 hexadecimal digits");
+    }
+    if !is_utc_time(made) {
+        return fault(
+            format!("{at}.made"),
+            "is not a time like 2025-01-31T12:00:00Z",
+        );
+    }
+    text(&format!("{at}.isolab"), isolab)?;
+    if !prediction::VALUES.contains(value) {
+        return fault(format!("{at}.value"), "is no amount that can be predicted");
+    }
+    if confidence.is_some_and(|percent| percent > 100) {
+        return fault(format!("{at}.confidence"), "is more than 100 %");
+    }
+    if let Some(reason) = reason {
+        text(&format!("{at}.reason"), reason)?;
+        if reason.chars().count() > prediction::LONGEST_REASON {
+            return fault(format!("{at}.reason"), "is too long for one line");
+        }
+    }
+    Ok(())
 }
 
 fn environment(environment: &Environment) -> Checked {

@@ -19,6 +19,7 @@ use super::comparison::{self, Derived};
 use super::text::shown;
 use super::{Environment, Error, Missing, Report, SCHEMA, Settings};
 use crate::observation::Observation;
+use crate::prediction::Prediction;
 
 /// No report is larger than this, in bytes.
 pub const SIZE_LIMIT: u64 = 16_000_000;
@@ -36,6 +37,8 @@ struct Written<'a> {
     missing: &'a [Missing],
     warnings: &'a [String],
     observations: &'a [Observation],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    predictions: &'a [Prediction],
 }
 
 /// The same when it is read: whatever `summary` says is not believed.
@@ -55,6 +58,8 @@ struct Accepted {
     missing: Vec<Missing>,
     #[serde(default)]
     warnings: Vec<String>,
+    #[serde(default)]
+    predictions: Vec<Prediction>,
 }
 
 /// Only as much as tells whose file it is.
@@ -77,6 +82,7 @@ pub fn to_json(report: &Report) -> String {
         missing: &report.missing,
         warnings: &report.warnings,
         observations: &report.observations,
+        predictions: &report.predictions,
     };
     layout::laid_out(&written)
 }
@@ -129,6 +135,7 @@ pub fn parse(text: &[u8], path: &Path) -> Result<Report, Error> {
         missing: read.missing,
         warnings: read.warnings,
         interrupted: read.interrupted,
+        predictions: read.predictions,
     };
     check(&report, path)?;
     Ok(report)
@@ -145,6 +152,15 @@ pub fn check(report: &Report, path: &Path) -> Result<(), Error> {
         at: shown(&fault.at).into_owned(),
         why: fault.why,
     })
+}
+
+/// Refuses a prediction that nobody can have made here.
+///
+/// # Errors
+/// The field, and what is wrong with it.
+pub fn check_prediction(prediction: &Prediction) -> Result<(), String> {
+    let checked = check::prediction("prediction", prediction);
+    checked.map_err(|fault| format!("{} {}", shown(&fault.at), fault.why))
 }
 
 fn refusal(error: &serde_json::Error, text: &[u8], path: &Path) -> Error {
