@@ -49,9 +49,11 @@ impl Terminal {
         };
         let pair = openpty(Some(&size), None).expect("the kernel has pseudo-terminals");
         let theirs = || File::from(pair.slave.try_clone().unwrap());
-        // A session of its own, with this terminal: so that Ctrl-C is a signal.
-        let child = Command::new("setsid")
-            .arg("--ctty")
+        // A session of its own, with this terminal: so that Ctrl-C is a signal,
+        // and not one that is ignored, as it is for whatever a shell's `&` starts.
+        let child = Command::new("env")
+            .arg("--default-signal=INT,QUIT")
+            .args(["setsid", "--ctty"])
             .arg(env!("CARGO_BIN_EXE_isolab"))
             .args(arguments)
             .current_dir(home)
@@ -65,7 +67,7 @@ impl Terminal {
             .stdout(theirs())
             .stderr(theirs())
             .spawn()
-            .expect("setsid(1) of util-linux is there");
+            .expect("env(1) of coreutils is there");
         Self {
             keys: File::from(pair.master),
             child,
