@@ -39,6 +39,8 @@ enum Command {
     Report(ReportArgs),
     /// Find out what works here, and what would mend the rest
     Doctor(doctor::Args),
+    /// The tutorial's claims, each with a verdict from this machine
+    Claims(crate::verbs::claims::Asked),
     /// Real PEP 405 environments
     #[command(subcommand)]
     Venv(crate::verbs::venv::Command),
@@ -146,6 +148,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(args) => doctor::run(&args),
+        Command::Claims(asked) => crate::verbs::claims::run(&asked),
         Command::Venv(command) => crate::verbs::venv::run(command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::System(command) => crate::verbs::system::run(command),

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod claims;
 pub mod clean;
 pub mod cli;
 pub mod closure;

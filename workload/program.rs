@@ -6,6 +6,7 @@
 //!
 //! - `true exit`: write the ready byte and exit;
 //! - `true hold`: write the ready byte, wait on standard input, exit;
+//! - `true say TEXT`: write the text as a line and exit;
 //! - `init guest PROGRAM ARG ...`: as a guest's first process, connect the
 //!   second serial port to PROGRAM, wait for it, and power the machine off.
 //!
@@ -68,6 +69,10 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
             ready();
             wait_on_input();
         }
+        b's' if count > 2 => {
+            // SAFETY: argv[2] exists and is NUL-terminated.
+            unsafe { say(*argv.add(2)) }
+        }
         b'g' if count > 2 => {
             // SAFETY: argv[2] exists; argv is NULL-terminated.
             unsafe { guest(argv.add(2), envp) }
@@ -80,6 +85,24 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
 fn ready() {
     // SAFETY: the buffer is static and as long as said.
     unsafe { call(number::WRITE, [1, READY.as_ptr() as usize, READY.len(), 0, 0]) };
+}
+
+/// Writes a line.
+///
+/// # Safety
+/// `text` is a NUL-terminated string.
+unsafe fn say(text: Argument) {
+    let mut at = text;
+    // A byte at a time: to count them, the compiler would call a C library.
+    // SAFETY: by the contract above, nothing behind the NUL is read.
+    while unsafe { *at } != 0 {
+        // SAFETY: `at` points to a readable byte, which is written as it is.
+        unsafe { call(number::WRITE, [1, at as usize, 1, 0, 0]) };
+        // SAFETY: the NUL is not passed.
+        at = unsafe { at.add(1) };
+    }
+    // SAFETY: the line break is static.
+    unsafe { call(number::WRITE, [1, b"\n".as_ptr() as usize, 1, 0, 0]) };
 }
 
 /// Returns at the first byte or at the end of standard input, so that nothing

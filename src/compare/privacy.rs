@@ -27,12 +27,36 @@ pub fn redact(report: &mut Report) {
             .flatten()
     });
     for text in observed.chain(missing).chain(&mut report.warnings) {
-        let mut told = shown(text).into_owned();
-        for home in &homes {
-            told = without(&told, home);
-        }
-        *text = shortened(&told);
+        *text = told(text, &homes);
     }
+}
+
+/// Makes single texts safe in the same way, for what is no report.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    homes: Vec<String>,
+}
+
+impl Redactor {
+    /// One that knows this user's home.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self { homes: homes() }
+    }
+
+    /// `text` without the path of the home, and safe to show.
+    #[must_use]
+    pub fn told(&self, text: &str) -> String {
+        told(text, &self.homes)
+    }
+}
+
+fn told(text: &str, homes: &[String]) -> String {
+    let mut told = shown(text).into_owned();
+    for home in homes {
+        told = without(&told, home);
+    }
+    shortened(&told)
 }
 
 /// The home directory as it is called and as it is reached.

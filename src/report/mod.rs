@@ -15,7 +15,7 @@ pub mod plot;
 pub mod quantity;
 pub mod table;
 pub mod text;
-mod words;
+pub mod words;
 
 use std::collections::BTreeMap;
 

@@ -101,8 +101,16 @@ impl Output {
             Format::Svg => plot::svg(report)?.into_bytes(),
             Format::Png => plot::png(report)?,
         };
+        self.replace(&content)
+    }
+
+    /// Writes `content`, replacing what is there in one step.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; what was there before is untouched then.
+    pub fn replace(&self, content: &[u8]) -> Result<(), Error> {
         let mut file = self.temporary()?;
-        file.write_all(&content).map_err(|e| self.refused(e))?;
+        file.write_all(content).map_err(|e| self.refused(e))?;
         file.persist(&self.path)
             .map_err(|e| self.refused(e.error))?;
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
+use super::{Environment, Report};
 use crate::observation::Observation;
 
 /// The run's warnings, and those of its observations: each text once, with the
@@ -52,26 +52,38 @@ fn grouped(report: &Report, says: impl Fn(&Observation) -> Vec<String>) -> Vec<(
 /// The machine and the run, a line each.
 pub(super) fn machine(report: &Report) -> [String; 2] {
     let e = &report.environment;
+    [
+        machine_of(e),
+        format!(
+            "run: isolab {}, {}, {} runs, seed {}, as {}, load {:.2} before and {:.2} after",
+            e.isolab,
+            report.created,
+            report.settings.runs,
+            report.settings.seed,
+            user(e),
+            e.load_before,
+            e.load_after
+        ),
+    ]
+}
+
+/// Whose run it was, without a name.
+#[must_use]
+pub fn user(e: &Environment) -> &'static str {
+    if e.root { "root" } else { "an ordinary user" }
+}
+
+/// The machine in a line.
+#[must_use]
+pub fn machine_of(e: &Environment) -> String {
     let cpus = if e.cpus == 1 { "CPU" } else { "CPUs" };
     let memory = e.memory_bytes as f64 / f64::from(1u32 << 30);
     let inside = match e.virtualization.as_str() {
         "none" | "" => "on bare metal".to_owned(),
         other => format!("inside {other}"),
     };
-    let user = if e.root { "root" } else { "an ordinary user" };
-    [
-        format!(
-            "machine: {}, {} {cpus}, {memory:.1} GiB, {}, Linux {} {}, {inside}, cgroup {}, {}",
-            e.cpu, e.cpus, e.os, e.kernel, e.arch, e.cgroup, e.filesystem
-        ),
-        format!(
-            "run: isolab {}, {}, {} runs, seed {}, as {user}, load {:.2} before and {:.2} after",
-            e.isolab,
-            report.created,
-            report.settings.runs,
-            report.settings.seed,
-            e.load_before,
-            e.load_after
-        ),
-    ]
+    format!(
+        "machine: {}, {} {cpus}, {memory:.1} GiB, {}, Linux {} {}, {inside}, cgroup {}, {}",
+        e.cpu, e.cpus, e.os, e.kernel, e.arch, e.cgroup, e.filesystem
+    )
 }

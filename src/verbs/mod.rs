@@ -1,6 +1,7 @@
 //! The commands beside the comparison: each a few lines from what was typed to
 //! the library that does it.
 
+pub mod claims;
 pub mod system;
 pub mod venv;
 pub mod vm;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// `value` as JSON text with a final newline.
-pub(super) fn laid_out(value: &impl Serialize) -> String {
+pub(crate) fn laid_out(value: &impl Serialize) -> String {
     let mut out = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut out, Layout::default());
     value

@@ -7,6 +7,8 @@
 mod check;
 mod layout;
 
+pub(crate) use layout::laid_out;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -84,7 +86,7 @@ pub fn to_json(report: &Report) -> String {
         observations: &report.observations,
         predictions: &report.predictions,
     };
-    layout::laid_out(&written)
+    laid_out(&written)
 }
 
 /// Reads the report in the file at `path`.
