@@ -12,7 +12,7 @@ use crate::observation::{Subject, Workload};
 use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
-use crate::{compare, completions, doctor, stdout};
+use crate::{compare, completions, doctor, notebook, stdout};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
 const RUNS: u32 = 20;
@@ -37,6 +37,10 @@ enum Command {
     Compare(CompareArgs),
     /// Draw a saved report again, without measuring
     Report(ReportArgs),
+    /// Write down what you expect, before it is measured
+    Predict(crate::verbs::predict::PredictArgs),
+    /// Set what was predicted beside what was measured
+    Reveal(crate::verbs::reveal::RevealArgs),
     /// Find out what works here, and what would mend the rest
     Doctor(doctor::Args),
     /// The tutorial's claims, each with a verdict from this machine
@@ -92,6 +96,16 @@ struct CompareArgs {
     /// Be done in under 20 seconds
     #[arg(long)]
     quick: bool,
+    /// Ask first what you expect, and show last how far off it was; the report
+    /// carries both
+    #[arg(long)]
+    predict: bool,
+    /// Do not ask, whatever an alias says; without either nobody is asked
+    #[arg(long, overrides_with = "predict")]
+    no_predict: bool,
+    /// Do not keep the report for `explain` and `reveal`
+    #[arg(long)]
+    no_keep: bool,
     #[command(flatten)]
     show: Show,
 }
@@ -147,6 +161,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             show(&report, &args.show, &outputs)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Predict(args) => crate::verbs::predict::run(&args),
+        Command::Reveal(args) => crate::verbs::reveal::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Claims(asked) => crate::verbs::claims::run(&asked),
         Command::Venv(command) => crate::verbs::venv::run(command),
@@ -172,8 +188,25 @@ fn compare(args: &CompareArgs) -> Result<ExitCode> {
     let outputs = outputs(&args.show)?;
     let settings = settings(args);
     let interrupt = Interrupt::listen()?;
-    let report = compare::run(&settings, &interrupt, &Bar::new())?;
+    let mut predictions = Vec::new();
+    if args.predict {
+        let interview = crate::verbs::predict::before(&settings, &interrupt)?;
+        if interview.stopped {
+            eprintln!("nothing was measured; what you predicted is kept");
+            let status = interrupt.exit_status();
+            return Ok(status.map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+        predictions = interview.made;
+    }
+    let mut report = compare::run(&settings, &interrupt, &Bar::new())?;
+    report.predictions = predictions;
+    if !args.no_keep {
+        keep(&report);
+    }
     show(&report, &args.show, &outputs)?;
+    if !report.predictions.is_empty() && !args.show.json {
+        crate::verbs::reveal::after(&report)?;
+    }
     if report.observations.is_empty() && !report.interrupted {
         let why = report
             .missing
@@ -204,6 +237,17 @@ fn settings(args: &CompareArgs) -> Settings {
         quick: args.quick,
         subjects,
         workloads,
+    }
+}
+
+/// Keeps `report` for later verbs. That it cannot be kept is no reason to
+/// withhold what was measured.
+fn keep(report: &Report) {
+    if report.observations.is_empty() {
+        return;
+    }
+    if let Err(error) = notebook::reports::keep(report) {
+        eprintln!("warning: {error:#}: `explain` and `reveal` will need a file (-o FILE.json)");
     }
 }
 

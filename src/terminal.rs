@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::interrupt::Interrupt;
+use crate::report::text::wrapped;
 
 /// How long Ctrl-C may go unheard, in milliseconds.
 const HEARD: u8 = 100;
@@ -75,6 +76,22 @@ pub fn width() -> usize {
         .map_or(80, |(width, _)| usize::from(width.0).clamp(20, 100))
 }
 
+/// Says `text` on standard error, in lines that fit and are indented as it is.
+pub fn tell(text: &str) {
+    let indent = text.len() - text.trim_start().len();
+    for line in wrapped(text.trim_start(), width() - indent, 0) {
+        say(&format!("{:indent$}{line}\n", ""));
+    }
+}
+
+fn say(text: &str) {
+    let mut out = io::stderr().lock();
+    // A terminal that is gone answers the next question with its end.
+    let _ = out
+        .write_all(fitting(text.to_owned()).as_bytes())
+        .and_then(|()| out.flush());
+}
+
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -105,11 +122,7 @@ impl<'a> Dialogue<'a> {
 
     /// Says `text`, which ends its lines itself.
     pub fn say(&self, text: &str) {
-        let mut out = io::stderr().lock();
-        // A terminal that is gone answers the next question with its end.
-        let _ = out
-            .write_all(fitting(text.to_owned()).as_bytes())
-            .and_then(|()| out.flush());
+        say(text);
     }
 
     /// Says `prompt` and waits for a line.

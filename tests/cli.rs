@@ -12,7 +12,15 @@ struct Home(tempfile::TempDir);
 
 impl Home {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let home = Self(tempfile::tempdir().unwrap());
+        // Kernels are fetched into the user's data; reports are kept there too,
+        // and those of tests are nobody's.
+        let data = home.path().join("data/isolab");
+        fs::create_dir_all(&data).unwrap();
+        if let Some(kernels) = vm_model::kernel::store() {
+            std::os::unix::fs::symlink(kernels, data.join("kernels")).unwrap();
+        }
+        home
     }
 
     fn path(&self) -> &Path {
@@ -26,6 +34,7 @@ impl Home {
             .args(arguments)
             .current_dir(self.path())
             .env("XDG_CACHE_HOME", self.path().join("cache"))
+            .env("XDG_DATA_HOME", self.path().join("data"))
             .env("NO_COLOR", "1");
         command
     }
@@ -334,6 +343,8 @@ fn every_verb_has_help_with_what_it_does() {
     for verb in [
         "compare",
         "report",
+        "predict",
+        "reveal",
         "doctor",
         "venv",
         "vm",

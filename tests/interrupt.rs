@@ -32,6 +32,7 @@ impl Lab {
             .args(["--default-signal=INT", "setsid"])
             .arg(env!("CARGO_BIN_EXE_isolab"))
             .args(arguments)
+            .arg("--no-keep")
             .env("XDG_CACHE_HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .stdin(Stdio::null())

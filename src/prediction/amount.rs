@@ -52,7 +52,12 @@ pub fn parse(text: &str, unit: Unit) -> Result<f64, String> {
     let (number, symbol) = text.split_at(number_ends);
     let value = number_of(number, unit)?;
     let size = size_of(symbol.trim(), number, unit)?;
-    let amount = value * size;
+    // 5.2 / 1000 is the number that people mean, 5.2 × 0.001 its neighbour.
+    let amount = if size < 1.0 {
+        value / (1.0 / size).round()
+    } else {
+        value * size
+    };
     if amount == 0.0 {
         return Err(format!(
             "nothing takes nothing, and no factor is off from it: write the least that you would notice, such as {}",
@@ -241,6 +246,12 @@ mod tests {
         check("2min", Unit::Seconds, 120.0);
         check(".5 s", Unit::Seconds, 0.5);
         check("5. s", Unit::Seconds, 5.0);
+    }
+
+    #[test]
+    fn a_decimal_stays_the_number_that_was_typed() {
+        assert_eq!(parse("5.2ms", Unit::Seconds), Ok(0.0052));
+        assert_eq!(parse("1.1 us", Unit::Seconds), Ok(1.1e-6));
     }
 
     #[test]

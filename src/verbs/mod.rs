@@ -2,6 +2,8 @@
 //! the library that does it.
 
 pub mod claims;
+pub mod predict;
+pub mod reveal;
 pub mod system;
 pub mod venv;
 pub mod vm;

@@ -2,4 +2,5 @@
 //! pseudo-terminal.
 
 mod cleaning;
+mod predicting;
 mod support;
