@@ -37,6 +37,8 @@ enum Command {
     Compare(CompareArgs),
     /// Draw a saved report again, without measuring
     Report(ReportArgs),
+    /// Tell what a number of a report is: what ran, which clock, which terms
+    Explain(crate::verbs::explain::ExplainArgs),
     /// Write down what you expect, before it is measured
     Predict(crate::verbs::predict::PredictArgs),
     /// Set what was predicted beside what was measured
@@ -161,6 +163,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             show(&report, &args.show, &outputs)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Explain(args) => crate::verbs::explain::run(&args),
         Command::Predict(args) => crate::verbs::predict::run(&args),
         Command::Reveal(args) => crate::verbs::reveal::run(&args),
         Command::Doctor(args) => doctor::run(&args),

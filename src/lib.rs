@@ -16,6 +16,7 @@ pub mod compare;
 pub mod completions;
 pub mod doctor;
 pub mod environment;
+pub mod explain;
 pub mod footprint;
 pub mod guard;
 pub mod hint;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::places;
 use crate::report::{self, Report};
+use crate::{hint, places};
 
 /// How many reports stay; the oldest go first. One is some 50 kB.
 pub const KEPT: usize = 100;
@@ -35,6 +35,20 @@ pub fn newest() -> Result<Option<(PathBuf, Report)>> {
     };
     let report = report::load(&path)?;
     Ok(Some((path, report)))
+}
+
+/// The newest report that was kept, for verbs that need one.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn newest_or_remedy() -> Result<Report> {
+    let newest = newest()?.map(|(_, report)| report);
+    newest.ok_or_else(|| {
+        hint::with(
+            "no report is kept here yet",
+            "`isolab compare --quick` measures and keeps one; or name a report's file",
+        )
+    })
 }
 
 /// All that were kept, oldest first, and the files that cannot be read.

@@ -150,6 +150,20 @@ fn settled((own, baseline): (&Bootstrap, &Bootstrap), added: Summary) -> bool {
     own.0 > below.1 || own.1 < below.0
 }
 
+/// Every row with the number that the table shows beside it, from 1: what
+/// `isolab explain` is asked about.
+pub fn numbered<'a, 'b>(
+    sections: &'a [Section<'b>],
+) -> impl Iterator<Item = (usize, &'a Section<'b>, &'a Compared<'b>)> {
+    let rows = sections.iter().flat_map(|section| {
+        let own = section.rows.iter();
+        own.map(move |row| (section, row))
+    });
+    (1..)
+        .zip(rows)
+        .map(|(number, (section, row))| (number, section, row))
+}
+
 /// A row of the JSON's `summary`: for readers, never read back.
 #[derive(Clone, Debug, Serialize)]
 pub struct Derived {

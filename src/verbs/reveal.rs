@@ -30,7 +30,7 @@ pub struct RevealArgs {
 pub fn run(args: &RevealArgs) -> Result<ExitCode> {
     let report = match &args.report {
         Some(file) => report::load(file)?,
-        None => newest()?,
+        None => reports::newest_or_remedy()?,
     };
     let notebook = read_notebook()?;
     let outcomes = outcomes(&report, &notebook);
@@ -88,14 +88,4 @@ pub fn read_notebook() -> Result<Predictions> {
 /// What came of what was predicted before `report`.
 fn outcomes(report: &Report, notebook: &Predictions) -> Vec<Outcome> {
     reveal::outcomes(report, &reveal::predictions_for(report, notebook))
-}
-
-fn newest() -> Result<Report> {
-    let newest = reports::newest()?.map(|(_, report)| report);
-    newest.ok_or_else(|| {
-        hint::with(
-            "no report is kept here yet",
-            "`isolab compare --quick` measures and keeps one, or name a file: `isolab reveal FILE.json`",
-        )
-    })
 }

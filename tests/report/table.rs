@@ -2,7 +2,7 @@
 
 use isolab::observation::{Evidence, Metric, Subject};
 use isolab::report::table::{Style, render};
-use isolab::report::{Missing, Report, text};
+use isolab::report::{Missing, Report, comparison, text};
 use proptest::prelude::*;
 
 use crate::{anything, synthetic};
@@ -64,6 +64,40 @@ fn absurd_values_and_endless_words_fit_too() {
     assert_fits(&report, 40);
 }
 
+/// Whether a line is a numbered row of `subject`.
+fn is_of(line: &str, subject: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words
+        .next()
+        .is_some_and(|word| word.parse::<usize>().is_ok())
+        && words.next() == Some(subject)
+}
+
+#[test]
+fn rows_are_numbered_as_explain_counts_them() {
+    let report = synthetic::full();
+    let sections = comparison::compare(&report);
+    let mut rows = comparison::numbered(&sections);
+    let table = render(&report, Style::PLAIN);
+    let numbered = table.lines().filter_map(|line| {
+        let (number, rest) = line
+            .get(..2)?
+            .trim()
+            .parse::<usize>()
+            .ok()
+            .zip(line.get(3..))?;
+        Some((number, rest.to_owned()))
+    });
+    let mut count = 0;
+    for (number, rest) in numbered {
+        let (expected, _, row) = rows.next().unwrap();
+        assert_eq!(number, expected);
+        assert!(rest.starts_with(&row.label()), "{number}: {rest}");
+        count += 1;
+    }
+    assert!(rows.next().is_none() && count > 40, "{count} rows");
+}
+
 #[test]
 fn only_measured_rows_are_compared() {
     let table = render(&synthetic::full(), Style::PLAIN);
@@ -77,7 +111,7 @@ fn only_measured_rows_are_compared() {
         !unmeasured.iter().any(|line| compared(line)),
         "{unmeasured:#?}"
     );
-    let containers = table.lines().filter(|l| l.starts_with("  container"));
+    let containers = table.lines().filter(|l| is_of(l, "container"));
     assert!(containers.clone().count() > 15 && containers.clone().all(compared));
 }
 
@@ -86,10 +120,10 @@ fn few_samples_show_extremes_with_a_mark_and_one_shows_neither() {
     let table = render(&synthetic::quick(), Style::PLAIN);
     let guest = table
         .lines()
-        .find(|l| l.starts_with("  vm ") && l.ends_with("emulated"))
+        .find(|l| is_of(l, "vm") && l.ends_with("emulated"))
         .unwrap();
     assert!(!guest.contains('–') && !guest.contains('*'), "{guest}");
-    let process = table.lines().find(|l| l.starts_with("  process")).unwrap();
+    let process = table.lines().find(|l| is_of(l, "process")).unwrap();
     assert!(process.contains('*'), "{process}");
     assert!(table.contains("* least and greatest"));
 }
@@ -101,7 +135,7 @@ fn decimal_points_stand_above_each_other() {
     let medians = first.lines().filter(|l| l.ends_with("measured"));
     let mut places: Vec<usize> = medians
         .filter_map(|line| {
-            let median = line.split_whitespace().nth(1)?;
+            let median = line.split_whitespace().nth(2)?;
             let start = line.find(&format!(" {median}"))? + 1;
             Some(start + median.find('.').unwrap_or(median.len()))
         })

@@ -86,8 +86,12 @@ impl Column {
 }
 
 /// The cells of all the sections' rows, padded so that decimal points and dashes
-/// stand above each other down the whole table.
-pub(super) fn rows(sections: &[(&Section<'_>, Scale)], layout: &[Column]) -> Vec<Vec<String>> {
+/// stand above each other down the whole table. They are numbered from `first`.
+pub(super) fn rows(
+    sections: &[(&Section<'_>, Scale)],
+    layout: &[Column],
+    first: usize,
+) -> Vec<Vec<String>> {
     let all = sections
         .iter()
         .flat_map(|(section, scale)| section.rows.iter().map(|row| (row, *scale)));
@@ -95,7 +99,9 @@ pub(super) fn rows(sections: &[(&Section<'_>, Scale)], layout: &[Column]) -> Vec
     let mut by_column: Vec<_> = layout
         .iter()
         .map(|column| {
-            let cells = all.iter().map(|(row, scale)| cell(row, *column, *scale));
+            let cells = (first..)
+                .zip(&all)
+                .map(|(number, (row, scale))| cell(number, row, *column, *scale));
             aligned(&cells.collect::<Vec<_>>()).into_iter()
         })
         .collect();
@@ -115,16 +121,15 @@ enum Content {
     },
 }
 
-fn cell(row: &Compared<'_>, column: Column, scale: Scale) -> Content {
+fn cell(number: usize, row: &Compared<'_>, column: Column, scale: Scale) -> Content {
     let nothing = || Content::Text(String::new());
-    let number = |text: String| Content::Number(text);
     match column {
-        Column::Subject => Content::Text(format!("  {}", row.label())),
+        Column::Subject => Content::Text(format!("{number:>2} {}", row.label())),
         Column::Evidence => Content::Text(row.observation.evidence.kind().to_owned()),
         Column::Samples => row
             .summary
             .map_or_else(nothing, |s| Content::Text(s.n.to_string())),
-        Column::Median => number(digits(row.centre() / scale.size)),
+        Column::Median => Content::Number(digits(row.centre() / scale.size)),
         Column::MedianRange => match (&row.observation.evidence, row.summary) {
             (Evidence::Modelled { low, high, .. }, _) => Content::Span {
                 low: digits(low / scale.size),
@@ -136,11 +141,11 @@ fn cell(row: &Compared<'_>, column: Column, scale: Scale) -> Content {
         Column::Added if is_baseline(row) => Content::Text("baseline".to_owned()),
         Column::Added => row
             .added
-            .map_or_else(nothing, |s| number(signed(s.median / scale.size))),
+            .map_or_else(nothing, |s| Content::Number(signed(s.median / scale.size))),
         Column::AddedRange => interval(row.added, scale.size).unwrap_or_else(nothing),
-        Column::Ratio => row
-            .ratio
-            .map_or_else(nothing, |s| number(format!("{}×", digits(s.median)))),
+        Column::Ratio => row.ratio.map_or_else(nothing, |s| {
+            Content::Number(format!("{}×", digits(s.median)))
+        }),
         Column::RatioRange => interval(row.ratio, 1.0).unwrap_or_else(nothing),
     }
 }

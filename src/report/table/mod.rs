@@ -63,11 +63,14 @@ pub fn render(report: &Report, style: Style) -> String {
     };
     let sections = compare(report);
     let mut out = String::new();
+    // As `comparison::numbered` counts: sections are in the order of workloads.
+    let mut first = 1;
     for workload in Workload::ALL {
         let own: Vec<&Section<'_>> = sections.iter().filter(|s| s.workload == workload).collect();
         if !own.is_empty() {
-            workload_table(&mut out, workload, &own, style);
+            workload_table(&mut out, workload, &own, first, style);
         }
+        first += own.iter().map(|section| section.rows.len()).sum::<usize>();
     }
     if sections.is_empty() {
         out.push_str("Nothing was measured.\n\n");
@@ -76,7 +79,13 @@ pub fn render(report: &Report, style: Style) -> String {
     out
 }
 
-fn workload_table(out: &mut String, workload: Workload, sections: &[&Section<'_>], style: Style) {
+fn workload_table(
+    out: &mut String,
+    workload: Workload,
+    sections: &[&Section<'_>],
+    first: usize,
+    style: Style,
+) {
     let about = format!("{workload}: {}", explainers::workload(workload));
     for (i, line) in text::wrapped(&about, style.width, 2).iter().enumerate() {
         push(
@@ -89,12 +98,12 @@ fn workload_table(out: &mut String, workload: Workload, sections: &[&Section<'_>
     out.push('\n');
     let mut layouts = columns::LAYOUTS
         .iter()
-        .map(|layout| lines(sections, layout, style.width));
+        .map(|layout| lines(sections, layout, first, style.width));
     let widest = |lines: &[(String, Ink)]| lines.iter().map(|(l, _)| text::columns(l)).max();
     let narrowest = columns::LAYOUTS[columns::LAYOUTS.len() - 1];
     let fitting = layouts
         .find(|lines| widest(lines).unwrap_or(0) <= style.width)
-        .unwrap_or_else(|| lines(sections, narrowest, style.width));
+        .unwrap_or_else(|| lines(sections, narrowest, first, style.width));
     for (line, ink) in fitting {
         push(out, &line, ink, style);
     }
@@ -126,8 +135,13 @@ fn push(out: &mut String, line: &str, ink: Ink, style: Style) {
     out.extend([code, line, reset, "\n"]);
 }
 
-/// The table's lines in one layout.
-fn lines(sections: &[&Section<'_>], layout: &[Column], width: usize) -> Vec<(String, Ink)> {
+/// The table's lines in one layout, its rows numbered from `first`.
+fn lines(
+    sections: &[&Section<'_>],
+    layout: &[Column],
+    first: usize,
+    width: usize,
+) -> Vec<(String, Ink)> {
     let mut builder = Builder::default();
     for line in [0, 1] {
         builder.push_record(layout.iter().map(|column| column.heading()[line]));
@@ -135,7 +149,7 @@ fn lines(sections: &[&Section<'_>], layout: &[Column], width: usize) -> Vec<(Str
     let mut inks = vec![Ink::Strong, Ink::Strong, Ink::Plain];
     let mut headings = Vec::new();
     let scaled: Vec<(&Section<'_>, Scale)> = sections.iter().map(|s| (*s, scale_of(s))).collect();
-    let mut rows = columns::rows(&scaled, layout).into_iter();
+    let mut rows = columns::rows(&scaled, layout, first).into_iter();
     for (section, scale) in scaled {
         if !headings.is_empty() {
             builder.push_record(layout.iter().map(|_| ""));
@@ -160,7 +174,9 @@ fn lines(sections: &[&Section<'_>], layout: &[Column], width: usize) -> Vec<(Str
     table
         .with(Borders::empty().horizontals([(2, rule)]))
         .with(Padding::new(0, 0, 0, 0))
-        .modify(Columns::new(1..), Padding::new(2, 0, 0, 0));
+        .modify(Columns::new(1..), Padding::new(2, 0, 0, 0))
+        // The numbers of the rows take one column more.
+        .modify(Columns::new(1..=1), Padding::new(1, 0, 0, 0));
     for (i, column) in layout.iter().enumerate() {
         if column.is_right() {
             table.with(Modify::new(Columns::new(i..=i)).with(Alignment::right()));

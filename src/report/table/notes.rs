@@ -55,6 +55,9 @@ fn legend(rows: &[&Compared<'_>]) -> Vec<String> {
     if rows.iter().any(|r| few(&r)) {
         notes.push("* least and greatest: too few samples for an interval".to_owned());
     }
+    if !rows.is_empty() {
+        notes.push("`isolab explain NUMBER` tells what a row is made of".to_owned());
+    }
     notes
 }
 
