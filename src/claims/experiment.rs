@@ -67,6 +67,9 @@ pub struct Settings {
 
 /// What an experiment has to work with.
 pub struct Context<'a> {
+    /// The claim to be settled. What it asks for is no business of a run; its
+    /// timeline is.
+    pub claim: &'a Claim,
     /// An empty directory of its own, removed when the command ends.
     pub scratch: &'a Path,
     /// Whether the user wants it to stop.
@@ -74,7 +77,6 @@ pub struct Context<'a> {
     /// How it is to be run.
     pub settings: Settings,
     pub(super) progress: &'a dyn Progress,
-    pub(super) name: &'a str,
     /// The part of the whole run that is this experiment's.
     pub(super) share: (f64, f64),
 }
@@ -98,7 +100,7 @@ impl Progress for Context<'_> {
         let gap = if doing.is_empty() { "" } else { ": " };
         self.progress.show(
             from + (to - from) * done.clamp(0.0, 1.0),
-            &format!("{}{gap}{doing}", self.name),
+            &format!("{}{gap}{doing}", self.claim.id),
         );
     }
 }

@@ -57,11 +57,11 @@ pub fn run(
         fs::create_dir(&place).with_context(|| format!("cannot make {}", place.display()))?;
         let part = |index: usize| index as f64 / claims.len() as f64;
         let context = Context {
+            claim,
             scratch: &place,
             interrupt,
             settings,
             progress,
-            name: &claim.id,
             share: (part(index), part(index + 1)),
         };
         let one = settle(claim, &context);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use isolab_oci::process::{Cgroup, Session};
 use isolab_oci::{Bundle, Container, ExitStatus, Options, Running, Spec, Stdio};
 use nix::fcntl::OFlag;
@@ -88,6 +88,26 @@ impl Started {
     /// Its first process, as the host sees it.
     pub(super) fn pid(&self) -> i32 {
         self.running.pid()
+    }
+
+    /// Waits until it has said something.
+    pub(super) fn wait_for_output(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let end = Instant::now() + BOUND;
+        while fs::metadata(&self.stdout).map_or(0, |file| file.len()) == 0 {
+            ensure!(!interrupt.raised(), "interrupted");
+            ensure!(
+                Instant::now() < end,
+                "the container said nothing within {BOUND:?}"
+            );
+            if let Some(status) = self.running.try_wait()? {
+                bail!(
+                    "the container ended early, with status {}",
+                    status.shell_code()
+                );
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Waits for its end.

@@ -128,6 +128,8 @@ impl Podman {
 
     fn command(&self, runtime: Option<&Path>, words: &[&str]) -> Result<Command> {
         let mut command = guarded(&self.program)?;
+        // It makes empty configuration where the user has none.
+        command.env("XDG_CONFIG_HOME", self.home.path().join("d"));
         if let Some(runtime) = runtime {
             command.arg("--runtime").arg(runtime);
         }

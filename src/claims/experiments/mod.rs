@@ -3,11 +3,24 @@
 use super::experiment::Experiment;
 
 mod contained;
+mod distribution;
 mod engines;
+mod held_python;
 mod hello_world;
+mod host_view;
+mod predates_docker;
+mod venv_isolates_packages;
+mod venv_needs_system_python;
+mod vm_size_speed;
 
 /// Every experiment.
-static REGISTRY: &[&dyn Experiment] = &[&hello_world::HelloWorld];
+static REGISTRY: &[&dyn Experiment] = &[
+    &hello_world::HelloWorld,
+    &predates_docker::PredatesDocker,
+    &venv_isolates_packages::VenvIsolatesPackages,
+    &venv_needs_system_python::VenvNeedsSystemPython,
+    &vm_size_speed::VmSizeSpeed,
+];
 
 /// The experiment that settles the claim `id`, if it is built.
 #[must_use]

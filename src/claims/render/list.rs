@@ -43,7 +43,7 @@ pub(super) fn state(claim: &Claim) -> State {
         };
         return State::Waits(parts);
     }
-    if claim.thresholds.is_empty() {
+    if !claim.timeline.is_empty() {
         return State::Sourced;
     }
     State::CanRun

@@ -207,7 +207,7 @@ fn number(number: &Number) -> String {
     )
 }
 
-/// An outcome with the command that shows it.
+/// The outcome of an attempt.
 fn fact(fact: &Fact) -> String {
     let outcome = match &fact.outcome {
         Outcome::Bool(true) => "yes".to_owned(),
@@ -215,8 +215,5 @@ fn fact(fact: &Fact) -> String {
         Outcome::Number(amount) => Unit::Count.shown(*amount),
         Outcome::Text(text) => format!("'{text}'"),
     };
-    format!(
-        "{}, {}: {outcome} ({})",
-        fact.name, fact.subject, fact.command
-    )
+    format!("{}, {}: {outcome}", fact.name, fact.subject)
 }

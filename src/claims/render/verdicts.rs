@@ -49,8 +49,18 @@ pub(super) fn settled(paper: &mut Paper, claim: &Settled) {
     for one in &claim.findings.numbers {
         paper.labelled(Ink::Plain, "number", &number(one));
     }
-    for one in &claim.findings.facts {
-        paper.labelled(Ink::Plain, "fact", &fact(one));
+    // What one command showed stands together, and the command below it.
+    for together in claim
+        .findings
+        .facts
+        .chunk_by(|one, next| one.command == next.command)
+    {
+        for one in together {
+            paper.labelled(Ink::Plain, "fact", &fact(one));
+        }
+        if let Some(one) = together.first() {
+            paper.labelled(Ink::Faint, "by", &one.command);
+        }
     }
     for missing in &claim.findings.missing {
         let remedy = missing.remedy.as_ref();
