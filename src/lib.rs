@@ -19,6 +19,7 @@ pub mod environment;
 pub mod explain;
 pub mod footprint;
 pub mod guard;
+pub mod guest_image;
 pub mod hint;
 pub mod interrupt;
 pub mod interview;

@@ -39,6 +39,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A disk image could not be made.
+    #[error("cannot make the disk image {}: {reason}", path.display())]
+    Image {
+        /// The image.
+        path: PathBuf,
+        /// What the program said.
+        reason: String,
+    },
+
     /// No kernel image that this user can read.
     #[error("cannot find a readable kernel image: looked in {looked_in}")]
     NoKernel {
@@ -137,6 +146,10 @@ impl Error {
             Self::Qemu { .. } => {
                 "install QEMU 4.2 or newer: `sudo apt-get install qemu-system-x86` \
                  (Fedora: `sudo dnf install qemu-system-x86-core`)"
+            }
+            Self::Image { .. } => {
+                "install qemu-img: `sudo apt-get install qemu-utils` \
+                 (Fedora: `sudo dnf install qemu-img`), and see that there is space on the disk"
             }
             Self::NoKernel { .. } => {
                 "fetch one without root with `isolab vm kernel`, or make the host's readable: \

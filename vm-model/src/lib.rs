@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accel;
+pub mod disk;
 pub mod error;
 pub mod guest;
 pub mod initramfs;

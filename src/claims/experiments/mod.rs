@@ -11,6 +11,7 @@ mod host_view;
 mod predates_docker;
 mod venv_isolates_packages;
 mod venv_needs_system_python;
+mod vm_700mb;
 mod vm_size_speed;
 
 /// Every experiment.
@@ -19,6 +20,7 @@ static REGISTRY: &[&dyn Experiment] = &[
     &predates_docker::PredatesDocker,
     &venv_isolates_packages::VenvIsolatesPackages,
     &venv_needs_system_python::VenvNeedsSystemPython,
+    &vm_700mb::Vm700Mb,
     &vm_size_speed::VmSizeSpeed,
 ];
 

@@ -72,6 +72,9 @@ impl Guest {
         add(&[word("-kernel"), self.kernel.path.as_os_str()]);
         add(&[word("-initrd"), self.initrd.as_os_str()]);
         add(&["-append", &self.kernel_command_line()].map(word));
+        if let Some(disk) = &self.disk {
+            add(&[word("-drive"), &drive(disk)]);
+        }
         add(&[word("-chardev"), &file_backend(&self.console)]);
         add(&["-serial", "chardev:console"].map(word));
         add(&["-chardev", "stdio,id=channel,signal=off"].map(word));
@@ -93,9 +96,20 @@ fn translated_cpu(version: Version) -> &'static str {
     "max,la57=off,erms=off,fsrm=off"
 }
 
-/// The option that joins the console to a file. A comma separates options there: it is doubled.
+/// The option that joins the console to a file.
 fn file_backend(path: &Path) -> OsString {
-    let mut option = OsString::from("file,id=console,path=");
+    with_path("file,id=console,path=", path)
+}
+
+/// The option that makes an image a disk. The format is named, or a guest could write a header
+/// into a raw disk that QEMU takes for another format's at the next start.
+fn drive(image: &Path) -> OsString {
+    with_path("if=virtio,format=qcow2,file=", image)
+}
+
+/// An option that ends with a path. A comma separates options there: it is doubled.
+fn with_path(option: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(option);
     for (index, part) in path.to_string_lossy().split(',').enumerate() {
         if index > 0 {
             option.push(",,");
@@ -127,6 +141,12 @@ mod tests {
     fn a_comma_in_the_consoles_path_does_not_begin_an_option() {
         let option = file_backend(Path::new("/tmp/a,b/console"));
         assert_eq!(option, "file,id=console,path=/tmp/a,,b/console");
+    }
+
+    #[test]
+    fn a_disks_format_is_named_and_its_path_cannot_add_options() {
+        let option = drive(Path::new("/tmp/a,snapshot=on"));
+        assert_eq!(option, "if=virtio,format=qcow2,file=/tmp/a,,snapshot=on");
     }
 
     #[test]

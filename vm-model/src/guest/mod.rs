@@ -67,6 +67,7 @@ pub struct Guest {
     qemu: Qemu,
     kernel: Kernel,
     initrd: PathBuf,
+    disk: Option<PathBuf>,
     console: PathBuf,
     args: Vec<String>,
     kernel_options: Vec<String>,
@@ -91,6 +92,7 @@ impl Guest {
             qemu,
             kernel,
             initrd: initrd.into(),
+            disk: None,
             console: console.into(),
             args: Vec::new(),
             kernel_options: Vec::new(),
@@ -132,6 +134,13 @@ impl Guest {
     #[must_use]
     pub fn memory_mib(mut self, memory_mib: u32) -> Self {
         self.memory_mib = memory_mib;
+        self
+    }
+
+    /// A qcow2 image as the guest's first disk, `/dev/vda` to a kernel with virtio drivers.
+    #[must_use]
+    pub fn disk(mut self, image: impl Into<PathBuf>) -> Self {
+        self.disk = Some(image.into());
         self
     }
 

@@ -127,6 +127,36 @@ impl RunningGuest {
         )))
     }
 
+    /// Waits until the console shows `line`, as a distribution's guest does that has no workload of
+    /// ours to write a byte: a login prompt, say. Returns the time from the spawn; the watchdog
+    /// counts from the spawn as well. Asks several times a second whether to stop.
+    ///
+    /// # Errors
+    /// As [`wait_ready_unless`](Self::wait_ready_unless); [`Error::File`] if the console cannot be
+    /// read.
+    pub fn wait_console_unless(
+        &mut self,
+        line: &str,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Duration> {
+        let deadline = self.spawned + watchdog;
+        loop {
+            let console = fs::read(&self.console).map_err(Error::file("read", &self.console))?;
+            if String::from_utf8_lossy(&console).contains(line) {
+                return Ok(self.spawned.elapsed());
+            }
+            if Instant::now() >= deadline || stop() {
+                self.kill();
+                let waited = watchdog.min(self.spawned.elapsed());
+                return Err(self.watchdog_error("to show its prompt", waited));
+            }
+            if let Event::Closed = self.channel.look(deadline.min(Instant::now() + GLANCE))? {
+                return Err(self.ended_early());
+            }
+        }
+    }
+
     /// Lets a held workload go on, and returns the moment: the clock of the teardown.
     ///
     /// # Errors
