@@ -56,6 +56,8 @@ enum Command {
     /// What Isolab keeps on this machine: how much, and away with it
     #[command(subcommand)]
     System(crate::verbs::system::Command),
+    /// Show the lesson on a projector, from a script
+    Demo(crate::verbs::demo::Args),
     /// Print a script that completes our commands in a shell
     Completions {
         /// The shell
@@ -171,6 +173,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Venv(command) => crate::verbs::venv::run(command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::System(command) => crate::verbs::system::run(command),
+        Command::Demo(args) => crate::verbs::demo::run(&args, &Cli::command()),
         Command::Completions { shell } => {
             let script = completions::script(shell, &Cli::command());
             stdout::print(script)?;

@@ -27,10 +27,9 @@ impl Interrupt {
     /// If the kernel does not take the signal handlers.
     pub fn listen() -> Result<Self> {
         let own = Self::default();
-        let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
         let once = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if ignored & 1 << (signal - 1) != 0 {
+            if is_ignored(signal) {
                 continue;
             }
             // In this order: at the first signal `once` is not yet raised, so
@@ -64,6 +63,13 @@ impl Interrupt {
 /// 128 and the number of the signal.
 fn status_of(signal: usize) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Whether this process was told to ignore the signal of this number.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored(&status) & 1 << (signal - 1) != 0
 }
 
 /// The mask of ignored signals, bit 0 for signal 1.

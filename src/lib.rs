@@ -14,6 +14,7 @@ pub mod cli;
 pub mod closure;
 pub mod compare;
 pub mod completions;
+pub mod demo;
 pub mod doctor;
 pub mod environment;
 pub mod explain;

@@ -2,6 +2,7 @@
 //! the library that does it.
 
 pub mod claims;
+pub mod demo;
 pub mod explain;
 pub mod predict;
 pub mod reveal;

@@ -2,5 +2,6 @@
 //! pseudo-terminal.
 
 mod cleaning;
+mod demo;
 mod predicting;
 mod support;

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{Termios, tcgetattr};
+use nix::unistd::Pid;
 
 /// How long something to be shown, or an end, is waited for: other tests may
 /// have the machine meanwhile.
@@ -107,12 +110,33 @@ impl Terminal {
     /// Waits for the end: how it ended, and everything that was shown.
     #[track_caller]
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        self.wait_for_the_end()
+    }
+
+    /// The same, with the terminal still there to be looked at.
+    #[track_caller]
+    pub(crate) fn wait_for_the_end(&mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
         while self.take() {
             assert!(Instant::now() < deadline, "no end:\n{}", self.shown);
         }
         let status = self.child.wait().unwrap();
         (status, std::mem::take(&mut self.shown))
+    }
+
+    /// How the terminal is set: whether keys are shown and come line by line.
+    pub(crate) fn settings(&self) -> Termios {
+        tcgetattr(&self.keys).expect("the terminal is still there")
+    }
+
+    /// Sends a signal to the command.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the command is still there");
+    }
+
+    /// The command's process, which leads a session.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Reads what is shown within a moment; whether more can come.
