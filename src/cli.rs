@@ -53,6 +53,9 @@ enum Command {
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
+    /// The reports of a class as one
+    #[command(subcommand)]
+    Class(crate::verbs::class::Command),
     /// What Isolab keeps on this machine: how much, and away with it
     #[command(subcommand)]
     System(crate::verbs::system::Command),
@@ -172,6 +175,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Claims(asked) => crate::verbs::claims::run(&asked),
         Command::Venv(command) => crate::verbs::venv::run(command),
         Command::Vm(command) => crate::verbs::vm::run(command),
+        Command::Class(command) => crate::verbs::class::run(command),
         Command::System(command) => crate::verbs::system::run(command),
         Command::Demo(args) => crate::verbs::demo::run(&args, &Cli::command()),
         Command::Completions { shell } => {

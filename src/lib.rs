@@ -9,6 +9,7 @@
 
 pub mod cache;
 pub mod claims;
+pub mod class;
 pub mod clean;
 pub mod cli;
 pub mod closure;

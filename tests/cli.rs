@@ -343,6 +343,7 @@ fn every_verb_has_help_with_what_it_does() {
     for verb in [
         "compare",
         "report",
+        "class",
         "explain",
         "predict",
         "reveal",

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 pub use error::Error;
 pub use json::{load, to_json};
-pub use output::{Output, write};
+pub use output::{Output, Target, write};
 
 use serde::{Deserialize, Serialize};
 

@@ -29,8 +29,14 @@ pub enum Format {
 /// A file to write a report to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    path: PathBuf,
+    target: Target,
     format: Format,
+}
+
+/// A file that is replaced whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    path: PathBuf,
 }
 
 impl Output {
@@ -39,22 +45,72 @@ impl Output {
     /// # Errors
     /// [`Error::Extension`] if that names no format.
     pub fn parse(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let target = Target::at(path);
+        let format = match target.extension().as_str() {
+            "json" => Format::Json,
+            "html" => Format::Html,
+            "svg" => Format::Svg,
+            "png" => Format::Png,
+            _ => return Err(Error::Extension { path: target.path }),
+        };
+        Ok(Self { target, format })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.target.path()
+    }
+
+    /// The format its extension names.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// As [`Target::check`].
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the file cannot be written.
+    pub fn check(&self) -> Result<(), Error> {
+        self.target.check()
+    }
+
+    /// Writes `report`, replacing what is there in one step.
+    ///
+    /// # Errors
+    /// If the report holds what [`json::check`] refuses, cannot be drawn, or the
+    /// file cannot be written; what was there before is untouched then.
+    pub fn write(&self, report: &Report) -> Result<(), Error> {
+        json::check(report, self.path())?;
+        let content = match self.format {
+            Format::Json => json::to_json(report).into_bytes(),
+            Format::Html => page::render(report)?.into_bytes(),
+            Format::Svg => plot::svg(report)?.into_bytes(),
+            Format::Png => plot::png(report)?,
+        };
+        self.replace(&content)
+    }
+
+    /// As [`Target::replace`].
+    ///
+    /// # Errors
+    /// [`Error::Write`]; what was there before is untouched then.
+    pub fn replace(&self, content: &[u8]) -> Result<(), Error> {
+        self.target.replace(content)
+    }
+}
+
+impl Target {
+    /// The file at `path`; what a link points to is to be replaced, not the link.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
         let mut path: PathBuf = path.into();
-        // What a link points to is to be replaced, not the link.
         if path.is_symlink()
             && let Ok(target) = path.canonicalize()
         {
             path = target;
         }
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        let format = match extension.to_ascii_lowercase().as_str() {
-            "json" => Format::Json,
-            "html" => Format::Html,
-            "svg" => Format::Svg,
-            "png" => Format::Png,
-            _ => return Err(Error::Extension { path }),
-        };
-        Ok(Self { path, format })
+        Self { path }
     }
 
     /// The file.
@@ -63,10 +119,11 @@ impl Output {
         &self.path
     }
 
-    /// The format its extension names.
+    /// What its name ends in after the last point, in lower case.
     #[must_use]
-    pub fn format(&self) -> Format {
-        self.format
+    pub fn extension(&self) -> String {
+        let extension = self.path.extension().and_then(|e| e.to_str());
+        extension.unwrap_or_default().to_ascii_lowercase()
     }
 
     /// Finds out by doing whether the file can be written, and leaves nothing.
@@ -88,26 +145,11 @@ impl Output {
         Ok(())
     }
 
-    /// Writes `report`, replacing what is there in one step.
-    ///
-    /// # Errors
-    /// If the report holds what [`json::check`] refuses, cannot be drawn, or the
-    /// file cannot be written; what was there before is untouched then.
-    pub fn write(&self, report: &Report) -> Result<(), Error> {
-        json::check(report, &self.path)?;
-        let content = match self.format {
-            Format::Json => json::to_json(report).into_bytes(),
-            Format::Html => page::render(report)?.into_bytes(),
-            Format::Svg => plot::svg(report)?.into_bytes(),
-            Format::Png => plot::png(report)?,
-        };
-        self.replace(&content)
-    }
-
     /// Writes `content`, replacing what is there in one step.
     ///
     /// # Errors
-    /// [`Error::Write`]; what was there before is untouched then.
+    /// [`Error::Write`] if it cannot be written; what was there before is
+    /// untouched then.
     pub fn replace(&self, content: &[u8]) -> Result<(), Error> {
         let mut file = self.temporary()?;
         file.write_all(content).map_err(|e| self.refused(e))?;

@@ -27,6 +27,10 @@ pub fn render(report: &Report, outcomes: &[Outcome], attempts: &[Attempt], width
     }
     page.confidence(outcomes);
     page.progress(attempts);
+    for warning in &report.warnings {
+        page.out.push('\n');
+        page.line(&format!("warning: {warning}"));
+    }
     page.out
 }
 

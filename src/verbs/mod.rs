@@ -2,6 +2,7 @@
 //! the library that does it.
 
 pub mod claims;
+pub mod class;
 pub mod demo;
 pub mod explain;
 pub mod predict;

@@ -1,6 +1,7 @@
 //! The report as a reader, a terminal, a browser and an enemy meet it.
 
 mod anything;
+mod class;
 mod explain;
 mod files;
 mod hostile;

@@ -11,9 +11,11 @@ mod palette;
 mod panel;
 mod shape;
 mod sheet;
+mod strip;
 
 pub use figure::{Figure, FigureId, Group, WIDTH, figure, figure_at, font_faces};
 pub(in crate::report) use figure::{draw_figure, of_figure};
+pub use strip::{MarkKind, Strip, StripMark, StripRow, strips_png, strips_svg};
 
 use super::{Error, Report};
 
