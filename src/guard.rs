@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -65,4 +66,16 @@ pub fn words() -> Result<Vec<OsString>> {
         parent.into(),
         "--".into(),
     ])
+}
+
+/// `program`, to be given its arguments, that ends with this process.
+///
+/// # Errors
+/// If this program's own file cannot be named.
+pub fn command(program: &Path) -> Result<Command> {
+    let words = words()?;
+    let (own, rest) = words.split_first().context("there is no guard")?;
+    let mut command = Command::new(own);
+    command.args(rest).arg(program);
+    Ok(command)
 }

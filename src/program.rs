@@ -156,7 +156,11 @@ fn python_command(python: &Path, script: &Path) -> Vec<OsString> {
     vec![python.into(), "-I".into(), script.into(), "hold".into()]
 }
 
-fn write_executable(path: &Path, content: &[u8]) -> Result<()> {
+/// Writes a file that everybody may execute.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_executable(path: &Path, content: &[u8]) -> Result<()> {
     fs::write(path, content)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
         .with_context(|| format!("cannot write {}", path.display()))

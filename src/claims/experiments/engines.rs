@@ -7,14 +7,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
-use std::{fs, io};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use isolab_oci::cgroup;
-use tempfile::TempDir;
 
+use super::podman::Podman;
 use crate::claims::findings::Findings;
 use crate::environment::bounded::{self, Ended};
 use crate::environment::tools;
@@ -22,23 +19,11 @@ use crate::{guard, hint};
 
 /// The longest that an engine may take for one command.
 const BOUND: Duration = Duration::from_secs(30);
-/// How long Podman's monitor gets to be gone.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An engine that answers, ready to run programs from one directory.
 pub(super) enum Engine {
     Podman(Podman),
     Docker(Docker),
-}
-
-/// Podman with a storage of its own.
-pub(super) struct Podman {
-    program: PathBuf,
-    root: PathBuf,
-    // Podman refuses paths of more than 50 characters, so it is not in ours.
-    home: TempDir,
-    /// The control group that its containers' groups are made in.
-    parent: String,
 }
 
 /// Docker with the directory as an image.
@@ -76,7 +61,7 @@ impl Engine {
 }
 
 /// What `command` answers, if it succeeds in time.
-fn said(command: &mut Command) -> Result<String> {
+pub(super) fn said(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     match bounded::run(command, BOUND).with_context(|| format!("cannot run {name}"))? {
         Ended::Exited {
@@ -89,97 +74,6 @@ fn said(command: &mut Command) -> Result<String> {
             bail!("it failed: {}", last.unwrap_or("it said nothing").trim())
         }
         Ended::TimedOut => bail!("it did not answer within {} s", BOUND.as_secs()),
-    }
-}
-
-/// `program`, made to end when this process does.
-fn guarded(program: &Path) -> Result<Command> {
-    let words = guard::words()?;
-    let (first, rest) = words.split_first().context("there is no guard")?;
-    let mut command = Command::new(first);
-    command.args(rest).arg(program);
-    Ok(command)
-}
-
-impl Podman {
-    fn new(program: PathBuf, root: &Path) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("isolab-");
-        let home = builder
-            .tempdir_in(std::env::temp_dir())
-            .context("cannot make a directory for podman")?;
-        Ok(Self {
-            program,
-            root: root.to_owned(),
-            home,
-            parent: format!("isolab-claims-{}", std::process::id()),
-        })
-    }
-
-    /// With its own choice of runtime, else with runc: crun, which is often the
-    /// choice, refuses hosts with both versions of control groups.
-    fn run(&self, words: &[&str]) -> Result<String> {
-        let first = said(&mut self.command(None, words)?);
-        match (&first, tools::find("runc")) {
-            (Err(_), Some(runc)) => said(&mut self.command(Some(&runc), words)?).or(first),
-            _ => first,
-        }
-    }
-
-    fn command(&self, runtime: Option<&Path>, words: &[&str]) -> Result<Command> {
-        let mut command = guarded(&self.program)?;
-        // It makes empty configuration where the user has none.
-        command.env("XDG_CONFIG_HOME", self.home.path().join("d"));
-        if let Some(runtime) = runtime {
-            command.arg("--runtime").arg(runtime);
-        }
-        for (option, place) in [("--root", "a"), ("--runroot", "b"), ("--tmpdir", "c")] {
-            command.arg(option).arg(self.home.path().join(place));
-        }
-        command
-            .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
-            .args(["run", "--rm", "--network", "none"])
-            .args(["--cgroup-parent", &self.parent])
-            // Lower limits than its own, which not everybody may raise.
-            .args(["--ulimit", "nofile=1024:1024"])
-            .args(["--ulimit", "nproc=1024:1024"])
-            .arg("--rootfs")
-            .arg(&self.root)
-            .args(words);
-        Ok(command)
-    }
-
-    /// Removes its control groups, which only goes when nothing runs in them.
-    fn remove_groups(&self) -> io::Result<()> {
-        for hierarchy in cgroup::discover().unwrap_or_default() {
-            for above in [&hierarchy.own, &hierarchy.mount_point] {
-                remove_group(&above.join(&self.parent))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Removes a control group and those in it.
-fn remove_group(group: &Path) -> io::Result<()> {
-    let Ok(entries) = fs::read_dir(group) else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        if entry.file_type()?.is_dir() {
-            remove_group(&entry.path())?;
-        }
-    }
-    fs::remove_dir(group)
-}
-
-impl Drop for Podman {
-    fn drop(&mut self) {
-        // Its monitor stays a moment longer than podman itself.
-        let end = Instant::now() + PATIENCE;
-        while self.remove_groups().is_err() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(20));
-        }
     }
 }
 
@@ -202,7 +96,7 @@ impl Docker {
     }
 
     fn command(&self, words: &[&str]) -> Result<Command> {
-        let mut command = guarded(&self.program)?;
+        let mut command = guard::command(&self.program)?;
         command
             .args(["run", "--rm", "--network", "none", &self.image])
             .args(words);

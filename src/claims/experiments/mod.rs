@@ -8,7 +8,12 @@ mod engines;
 mod held_python;
 mod hello_world;
 mod host_view;
+mod one_process;
+mod podman;
+mod portability;
 mod predates_docker;
+mod python_root;
+mod runtimes;
 mod venv_isolates_packages;
 mod venv_needs_system_python;
 mod vm_700mb;
@@ -17,6 +22,8 @@ mod vm_size_speed;
 /// Every experiment.
 static REGISTRY: &[&dyn Experiment] = &[
     &hello_world::HelloWorld,
+    &one_process::OneProcess,
+    &portability::Portability,
     &predates_docker::PredatesDocker,
     &venv_isolates_packages::VenvIsolatesPackages,
     &venv_needs_system_python::VenvNeedsSystemPython,

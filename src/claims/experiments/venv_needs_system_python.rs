@@ -11,15 +11,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use isolab_engine::spec::{Settings, default_spec};
 use venv_sim::{Environment, Interpreter};
 
+use super::python_root::PythonRoot;
 use super::{contained, host_view};
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::Findings;
 use crate::claims::ledger::Claim;
 use crate::claims::ruling::{Effect, Gap, Ruling};
-use crate::program::{self, Program};
 
 pub(super) struct VenvNeedsSystemPython;
 
@@ -27,13 +26,16 @@ pub(super) struct VenvNeedsSystemPython;
 const STARTS: u32 = 3;
 /// What has to be said for a start to count.
 const SAID: &str = "it runs";
-const CODE: &str = "import json; print(json.loads('\"it runs\"'))";
+
+/// The program that says it.
+const SCRIPT: &str = include_str!("starts.py");
 
 const ENVIRONMENT: &str = "venv";
 const COPIED: &str = "venv --copies";
 const CONTAINER: &str = "container";
 const PLAIN: &str = "ran with nothing hidden";
 const HIDDEN: &str = "ran without the system's Python";
+const BORROWED: &str = "files of the system's Python mapped";
 
 impl Experiment for VenvNeedsSystemPython {
     fn id(&self) -> &'static str {
@@ -59,6 +61,8 @@ impl Experiment for VenvNeedsSystemPython {
             shown(&hidden[0]),
             shown(&hidden[1])
         ));
+        let script = context.scratch.join("starts.py");
+        fs::write(&script, SCRIPT).context("cannot write the program to start")?;
         let trial = Trial { context };
         trial.in_host_view(ENVIRONMENT, PLAIN, &environment.python, &[], &mut findings)?;
         context.doing(0.3)?;
@@ -89,7 +93,7 @@ impl Experiment for VenvNeedsSystemPython {
         let (control, controls) = of(PLAIN, ENVIRONMENT)?;
         let (without, starts) = of(HIDDEN, ENVIRONMENT)?;
         let (contained, containers) = of(HIDDEN, CONTAINER)?;
-        let borrowed = findings.amount("files of the system's Python mapped", CONTAINER)?;
+        let borrowed = findings.amount(BORROWED, CONTAINER)?;
         if borrowed > 0.0 {
             return Err(Gap::new("the container used the system's Python itself"));
         }
@@ -118,8 +122,7 @@ impl Experiment for VenvNeedsSystemPython {
                 findings.fact(&format!("started, {name}"), subject, 3.0, "c");
                 findings.fact(name, subject, ran, "c");
             }
-            let name = "files of the system's Python mapped";
-            findings.fact(name, CONTAINER, borrowed, "c");
+            findings.fact(BORROWED, CONTAINER, borrowed, "c");
             findings
         };
         crate::claims::experiment::Cases {
@@ -204,7 +207,9 @@ impl Trial<'_> {
         findings: &mut Findings,
     ) -> Result<()> {
         let python = python.to_str().context("a path is not UTF-8")?;
-        let words = [python, "-I", "-c", CODE];
+        let script = self.context.scratch.join("starts.py");
+        let script = script.to_str().context("a path is not UTF-8")?;
+        let words = [python, "-I", script];
         let place = self.context.scratch.join("view");
         let (mut ran, mut failure) = (0, None);
         for _ in 0..STARTS {
@@ -217,7 +222,7 @@ impl Trial<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let command = format!("{subject}/bin/python -I -c \"{CODE}\"");
+        let command = format!("{subject}/bin/python -I starts.py");
         findings.fact(
             &format!("started, {name}"),
             subject,
@@ -236,41 +241,25 @@ impl Trial<'_> {
         let systems = files_of(&base);
         let place = self.context.scratch.join("own");
         fs::create_dir_all(&place).context("cannot make the container's directory")?;
-        let root = place.join("rootfs");
-        let program = Program::make_python(base, &place)?;
-        program.lay_out_root(&root)?;
+        let root = PythonRoot::make(&place, base, "starts.py", SCRIPT)?;
         findings.step("copied the interpreter and what it loads into a container's own root");
-        let command = program.root_command();
-        let python = command.first().and_then(|word| word.to_str());
-        let python = python.context("a path is not UTF-8")?;
-        let settings = |words: &[&str]| Settings {
-            env: program::environment(),
-            ..Settings::new(&root, words.iter().copied())
-        };
         let mut ran = 0;
         for _ in 0..STARTS {
-            let spec = default_spec(&settings(&[python, "-I", "-c", CODE]));
-            let ended = contained::run(&place, spec, self.context.interrupt)?;
+            let ended = contained::run(&place, root.spec(&[]), self.context.interrupt)?;
             ran += u32::from(ended.status.success() && ended.stdout.trim_end() == SAID);
         }
-        let command = format!("{python} -I -c \"{CODE}\"");
+        let command = "container: python -I starts.py";
         let name = format!("started, {HIDDEN}");
-        findings.fact(&name, CONTAINER, f64::from(STARTS), &*command);
-        findings.fact(HIDDEN, CONTAINER, f64::from(ran), &*command);
+        findings.fact(&name, CONTAINER, f64::from(STARTS), command);
+        findings.fact(HIDDEN, CONTAINER, f64::from(ran), command);
 
-        let words = [python, "-I", "/workload.py", "hold"];
-        let mut held = contained::start(&place, default_spec(&settings(&words)))?;
+        let mut held = contained::start(&place, root.spec(&["hold"]))?;
         held.wait_for_output(self.context.interrupt)?;
         let mapped = mapped_files(held.pid())?;
         let borrowed = mapped.intersection(&systems).count() as f64;
         let command = "/proc/PID/maps, by device and inode";
         findings.fact("files mapped", CONTAINER, mapped.len() as f64, command);
-        findings.fact(
-            "files of the system's Python mapped",
-            CONTAINER,
-            borrowed,
-            command,
-        );
+        findings.fact(BORROWED, CONTAINER, borrowed, command);
         findings.step("held one and looked whether any file it has mapped is the system's");
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::claims::findings::{Findings, Missing, Number};
 use crate::claims::ledger::Claim;
 use crate::claims::ruling::{Effect, Gap, Ruling};
 use crate::compare;
+use crate::isolation::Isolation as _;
+use crate::isolation::guest::VirtualMachine;
 use crate::observation::{Metric, Observation, State, Subject, Workload};
 use crate::report;
 
@@ -30,10 +32,12 @@ impl Experiment for VmSizeSpeed {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Findings> {
+        // Times of an emulator settle nothing: one boot shows that it boots.
+        let emulated = VirtualMachine::find(context.scratch).is_ok_and(|machine| machine.is_slow());
         let settings = report::Settings {
             runs: context.settings.runs,
             seed: context.settings.seed,
-            quick: context.settings.quick,
+            quick: context.settings.quick || emulated,
             subjects: Subject::ALL.to_vec(),
             workloads: vec![Workload::Python],
         };

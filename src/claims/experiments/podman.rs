@@ -1,0 +1,196 @@
+//! Podman, which is no runtime but an engine: where it keeps its books while we
+//! use it, and how all that it leaves behind goes again.
+//!
+//! It returns before its monitor has ended, and an ordinary user's keeps a
+//! process alive for the next command. All of them inherit an environment that
+//! names our directory: by that they are found.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, fs, io, thread};
+
+use anyhow::{Context as _, Result};
+use isolab_oci::cgroup;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use tempfile::TempDir;
+
+use super::engines::said;
+use crate::environment::tools;
+use crate::guard;
+
+/// How long what it leaves running gets to end by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What the names of its directories begin with; our process id follows.
+const PREFIX: &str = "isolab-podman-";
+
+/// Podman with a storage of its own, so that the user's is not touched.
+pub(super) struct Podman {
+    program: PathBuf,
+    root: PathBuf,
+    // Podman refuses paths of more than 50 characters, so it is not in ours.
+    home: TempDir,
+    /// The control group that its containers' groups are made in.
+    parent: String,
+}
+
+impl Podman {
+    /// Podman that runs programs from the directory `root`.
+    pub(super) fn new(program: PathBuf, root: &Path) -> Result<Self> {
+        sweep();
+        let own = std::process::id();
+        let home = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{own}-"))
+            .tempdir_in(env::temp_dir())
+            .context("cannot make a directory for podman")?;
+        Ok(Self {
+            program,
+            root: root.to_owned(),
+            home,
+            parent: format!("isolab-claims-{own}"),
+        })
+    }
+
+    /// Runs `words` with its own choice of runtime, else with runc: crun, which
+    /// is often the choice, refuses hosts with both versions of control groups.
+    pub(super) fn run(&self, words: &[&str]) -> Result<String> {
+        let first = said(&mut self.command(None, words)?);
+        match (&first, tools::find("runc")) {
+            (Err(_), Some(runc)) => said(&mut self.command(Some(&runc), words)?).or(first),
+            _ => first,
+        }
+    }
+
+    fn command(&self, runtime: Option<&Path>, words: &[&str]) -> Result<Command> {
+        let mut command = guard::command(&self.program)?;
+        command.env(MARK, self.home.path());
+        if let Some(runtime) = runtime {
+            command.arg("--runtime").arg(runtime);
+        }
+        for (option, place) in [("--root", "a"), ("--runroot", "b"), ("--tmpdir", "c")] {
+            command.arg(option).arg(self.home.path().join(place));
+        }
+        command
+            .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
+            .args(["run", "--rm", "--network", "none"])
+            .args(["--cgroup-parent", &self.parent])
+            // Lower limits than its own, which not everybody may raise.
+            .args(["--ulimit", "nofile=1024:1024"])
+            .args(["--ulimit", "nproc=1024:1024"])
+            .arg("--rootfs")
+            .arg(&self.root)
+            .args(words);
+        Ok(command)
+    }
+
+    /// Removes its control groups, which only goes when nothing runs in them.
+    fn remove_groups(&self) -> io::Result<()> {
+        for hierarchy in cgroup::discover().unwrap_or_default() {
+            for above in [&hierarchy.own, &hierarchy.mount_point] {
+                remove_group(&above.join(&self.parent))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            end_all_of(self.home.path(), end);
+            // What ends just now may still write: only what is gone stays so.
+            let groups = self.remove_groups();
+            let _ = fs::remove_dir_all(self.home.path());
+            let gone = groups.is_ok() && !self.home.path().exists();
+            if gone || Instant::now() >= end {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The variable that names our directory to whatever podman starts. It also
+/// keeps podman from making empty configuration where the user has none.
+const MARK: &str = "XDG_CONFIG_HOME";
+
+/// Waits until what podman left running with the directory `home` has ended,
+/// and ends what would stay, or is still there at `end`.
+fn end_all_of(home: &Path, end: Instant) {
+    loop {
+        let running = processes_of(home);
+        // One word only: the process that holds an ordinary user's namespace for
+        // commands to come. All others are on their way out.
+        let stays = |pid: &i32| words_of(*pid) <= 1;
+        if running.iter().all(stays) || Instant::now() >= end {
+            for pid in running {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The processes whose environment or command line names `home`: its monitor
+/// is given another environment.
+///
+/// Source: `proc_pid_environ(5)`, `proc_pid_cmdline(5)`.
+fn processes_of(home: &Path) -> Vec<i32> {
+    let name = home.as_os_str().as_encoded_bytes();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let names_it = |pid: &i32| {
+        ["environ", "cmdline"].iter().any(|file| {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            text.windows(name.len()).any(|part| part == name)
+        })
+    };
+    let own = std::process::id().cast_signed();
+    pids.filter(|pid| *pid != own && names_it(pid)).collect()
+}
+
+/// How many words a process's command line has.
+fn words_of(pid: i32) -> usize {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .count()
+}
+
+/// Removes what commands that were killed left of podman's.
+fn sweep() {
+    for entry in fs::read_dir(env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let owner = owner.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let ours = entry
+            .metadata()
+            .is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
+        let dead = owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists());
+        if ours && dead {
+            end_all_of(&entry.path(), Instant::now());
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Removes a control group and those in it.
+fn remove_group(group: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(group) else {
+        return Ok(());
+    };
+    for entry in entries.flatten() {
+        if entry.file_type()?.is_dir() {
+            remove_group(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
+}
