@@ -19,6 +19,11 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::mounts;
 
+/// A path as JSON; what is no text in it is marked.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// What must be neither counted as ours nor touched.
 struct Fence {
     user: u32,

@@ -26,6 +26,7 @@ pub struct Outcome {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
     /// Where.
+    #[serde(serialize_with = "super::lossy")]
     pub path: PathBuf,
     /// Why.
     pub why: String,
@@ -200,6 +201,19 @@ mod tests {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
         assert!(remove(&place(ours.clone())).failed.is_empty());
         assert!(!ours.exists());
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_removed_and_can_be_told() {
+        use std::os::unix::ffi::OsStrExt;
+        let (_home, ours) = ours();
+        fs::create_dir(ours.join(std::ffi::OsStr::from_bytes(b"\xff"))).unwrap();
+        let told = serde_json::to_string(&survey(&place(ours.clone()))).unwrap();
+        assert!(told.contains('\u{FFFD}'), "{told}");
+        let path = ours.join(std::ffi::OsStr::from_bytes(b"\xff"));
+        let why = "a test".to_owned();
+        assert!(serde_json::to_string(&Left { path, why }).is_ok());
+        assert!(remove(&place(ours)).failed.is_empty());
     }
 
     #[test]

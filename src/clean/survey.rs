@@ -19,6 +19,7 @@ pub struct Holding {
     /// `cache`, `data` or `temporary`.
     pub kind: &'static str,
     /// Where.
+    #[serde(serialize_with = "super::lossy")]
     pub path: PathBuf,
     /// Allocated bytes of all of it, hard links counted once.
     pub bytes: u64,
@@ -119,7 +120,7 @@ fn meaning(name: &str) -> &'static str {
         "reports" => "reports that `compare` kept",
         "predictions.jsonl" => "your predictions",
         _ if name.starts_with("accel") => "whether KVM works here",
-        _ if name.contains("recording") => "recordings of the demo",
+        "demo" => "recordings of the demo",
         _ => "found out or made once, to be used again",
     }
 }

@@ -9,8 +9,6 @@ use crate::report::Report;
 use crate::report::quantity::{digits, human};
 use crate::report::text::{columns, shown, wrapped};
 
-/// From this width on there is room for how sure the answer was.
-const ROOMY: usize = 64;
 /// Attempts shown; all are in the JSON.
 const SHOWN: usize = 8;
 
@@ -87,6 +85,15 @@ impl Page {
         }
     }
 
+    /// A table's line as it is; absurd numbers make one that has to be folded.
+    fn row(&mut self, line: &str) {
+        if columns(line) > self.width {
+            return self.line(line);
+        }
+        self.out += line;
+        self.out.push('\n');
+    }
+
     fn experiment(&mut self, outcomes: &[Outcome], experiment: Experiment, workload: Workload) {
         let own: Vec<&Outcome> = outcomes
             .iter()
@@ -97,10 +104,15 @@ impl Page {
             .collect();
         self.out.push('\n');
         self.line(&format!("{} ({workload})", experiment.title()));
-        let roomy = self.width >= ROOMY;
-        let mut rows = vec![headings(roomy)];
-        rows.extend(own.iter().map(|outcome| row(outcome, roomy)));
-        self.table(&rows);
+        let rows = |roomy: bool| -> Vec<Vec<String>> {
+            let rows = own.iter().map(|outcome| row(outcome, roomy));
+            std::iter::once(headings(roomy)).chain(rows).collect()
+        };
+        let fits = |lines: &Vec<String>| lines.iter().all(|line| columns(line) <= self.width);
+        let lines = Some(table(&rows(true))).filter(fits);
+        for line in lines.unwrap_or_else(|| table(&rows(false))) {
+            self.row(&line);
+        }
         for outcome in &own {
             self.notes(outcome);
         }
@@ -111,27 +123,6 @@ impl Page {
                 "order: Kendall's tau {tau}, of {} {pairs} (+1 the measured order, −1 its reverse)",
                 rank.pairs
             ));
-        }
-    }
-
-    fn table(&mut self, rows: &[Vec<String>]) {
-        let count = rows.first().map_or(0, Vec::len);
-        let width = |i: usize| rows.iter().map(|row| columns(&row[i])).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..count).map(width).collect();
-        for row in rows {
-            let mut line = String::new();
-            for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let gap = " ".repeat(width - columns(cell));
-                // Words to the left, numbers to the right.
-                let words = i == 0 || i + 1 == count;
-                line += &if words {
-                    format!("{cell}{gap} ")
-                } else {
-                    format!("{gap}{cell} ")
-                };
-            }
-            self.out += line.trim_end();
-            self.out.push('\n');
         }
     }
 
@@ -201,8 +192,31 @@ impl Page {
                 vec![day.to_owned(), times(attempt.typical_factor), right]
             })
             .collect();
-        self.table(&rows);
+        for line in table(&rows) {
+            self.row(&line);
+        }
     }
+}
+
+/// Columns side by side: words to the left, numbers to the right.
+fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |i: usize| rows.iter().map(|row| columns(&row[i])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let mut line = String::new();
+        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let gap = " ".repeat(width - columns(cell));
+            let words = i == 0 || i + 1 == count;
+            line += &if words {
+                format!("{cell}{gap} ")
+            } else {
+                format!("{gap}{cell} ")
+            };
+        }
+        line.trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 fn headings(roomy: bool) -> Vec<String> {

@@ -32,7 +32,11 @@ pub struct ExplainArgs {
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let report = match &args.report {
         Some(file) => report::load(file)?,
-        None => reports::newest_or_remedy()?,
+        None => {
+            let newest = reports::newest_or_remedy()?;
+            eprintln!("of the newest report kept here, {}", newest.created);
+            newest
+        }
     };
     let explanation =
         explain(&report, args.number.trim()).map_err(|none| no_row(&args.number, none))?;

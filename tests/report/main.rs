@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod page;
 mod pictures;
+mod reveal;
 mod schema;
 mod synthetic;
 mod table;

@@ -9,7 +9,7 @@ use crate::statistics::Range;
 
 pub(super) fn append(out: &mut String, report: &Report, sections: &[Section<'_>], style: Style) {
     let rows: Vec<&Compared<'_>> = sections.iter().flat_map(|s| &s.rows).collect();
-    for note in legend(&rows) {
+    for note in legend(&rows).into_iter().chain(carried(report)) {
         wrapped(out, &note, 2, Ink::Plain, style);
     }
     if !rows.is_empty() {
@@ -59,6 +59,19 @@ fn legend(rows: &[&Compared<'_>]) -> Vec<String> {
         notes.push("`isolab explain NUMBER` tells what a row is made of".to_owned());
     }
     notes
+}
+
+/// What else the report holds, and which verb shows it.
+fn carried(report: &Report) -> Option<String> {
+    let count = report.predictions.len();
+    let predictions = if count == 1 {
+        "prediction"
+    } else {
+        "predictions"
+    };
+    (count > 0).then(|| {
+        format!("{count} {predictions} were made before it: `isolab reveal` sets them beside it")
+    })
 }
 
 fn missing(out: &mut String, report: &Report, style: Style) {
