@@ -8,7 +8,10 @@ use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
 
 use crate::class::{self, Class, Refused, Register};
+use crate::compare::Progress;
+use crate::interrupt::Interrupt;
 use crate::observation::Workload;
+use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::text::shown;
 use crate::report::{self, Target};
@@ -59,7 +62,14 @@ pub fn run(command: Command) -> Result<ExitCode> {
     for output in &args.output {
         output.check()?;
     }
-    let class = merge(&args)?;
+    // From here on Ctrl-C waits until a file is whole.
+    let interrupt = Interrupt::listen()?;
+    let class = merge(&args, &interrupt);
+    if let Some(status) = interrupt.exit_status() {
+        eprintln!("nothing was written");
+        return Ok(ExitCode::from(status));
+    }
+    let class = class?;
     for output in &args.output {
         output.replace(&content(&class, &output.extension())?)?;
         eprintln!("wrote {}", output.path().display());
@@ -72,7 +82,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn merge(args: &MergeArgs) -> Result<Class> {
+fn merge(args: &MergeArgs, interrupt: &Interrupt) -> Result<Class> {
     if args.files.len() > MOST {
         return Err(anyhow!(
             "cannot merge {} files: a class has at most {MOST}",
@@ -92,12 +102,18 @@ fn merge(args: &MergeArgs) -> Result<Class> {
     }
     let mut register = Register::new(args.workload.clone());
     let mut refused = Vec::new();
-    for path in &args.files {
+    let bar = Bar::new();
+    for (i, path) in args.files.iter().enumerate() {
+        if interrupt.raised() {
+            break;
+        }
         let file = path.to_string_lossy();
+        bar.show(i as f64 / args.files.len() as f64, "reading reports");
         if let Err(why) = enter(&mut register, path, names.get(file.as_ref()).copied()) {
             refused.push(why);
         }
     }
+    drop(bar);
     settle(&refused, args.skip_refused)?;
     register
         .close()

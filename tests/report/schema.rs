@@ -1,9 +1,12 @@
 //! The published schema and the code say the same.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use boon::{Compiler, SchemaIndex, Schemas};
+use isolab::class::{self, Register};
 use isolab::report::{json, to_json};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,17 +20,22 @@ struct Schema {
 
 impl Schema {
     fn published() -> &'static Self {
-        static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::compiled);
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of("urn:isolab:report:1"));
         &SCHEMA
     }
 
-    fn compiled() -> Self {
-        let text = include_str!("../../docs/report.schema.json");
+    /// The published schema of this name; they refer to each other.
+    fn of(url: &str) -> Self {
         let mut compiler = Compiler::new();
-        let url = "urn:isolab:report:1";
-        compiler
-            .add_resource(url, serde_json::from_str(text).unwrap())
-            .unwrap();
+        for text in [
+            include_str!("../../docs/report.schema.json"),
+            include_str!("../../docs/prediction.schema.json"),
+            include_str!("../../docs/class.schema.json"),
+        ] {
+            let schema: Value = serde_json::from_str(text).unwrap();
+            let name = schema["$id"].as_str().unwrap().to_owned();
+            compiler.add_resource(&name, schema).unwrap();
+        }
         let mut schemas = Schemas::new();
         let index = compiler.compile(url, &mut schemas).unwrap();
         Self { schemas, index }
@@ -112,6 +120,39 @@ fn schema_and_reader_refuse_the_same_mistakes() {
         assert!(schema.accepts(&bad).is_err(), "the schema accepts {at}");
         assert!(!loads(&bad), "the reader accepts {at}");
     }
+}
+
+#[test]
+fn a_class_is_of_its_schema() {
+    let mut register = Register::default();
+    for (file, report) in [
+        ("a", synthetic::predicted()),
+        ("b", synthetic::without_a_guest()),
+    ] {
+        register.enter(file, &report, Some(file)).unwrap();
+    }
+    let class = class::json(&register.close().unwrap());
+    let schema = Schema::of("urn:isolab:class:1");
+    schema.accepts(&class).unwrap();
+    let mut bad = class;
+    bad["machines"][0]["host"] = json!("me");
+    assert!(schema.accepts(&bad).is_err());
+}
+
+#[test]
+fn a_line_of_the_notebook_is_of_its_schema() {
+    let home = tempfile::tempdir().unwrap();
+    let predicted = Command::new(env!("CARGO_BIN_EXE_isolab"))
+        .args("predict startup/vm/python --value 2s --confidence 70 --reason guessed".split(' '))
+        .env("XDG_DATA_HOME", home.path())
+        .status()
+        .unwrap();
+    assert!(predicted.success());
+    let text = fs::read_to_string(home.path().join("isolab/predictions.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(&text).unwrap();
+    Schema::of("urn:isolab:prediction:1")
+        .accepts(&line)
+        .unwrap();
 }
 
 /// Files of before there were predictions.
