@@ -16,6 +16,20 @@ def modules():
                 yield path
 
 
+def replaced():
+    """Files of modules that put another in their own place, as Python 3.13's collections.abc does."""
+    for name, module in list(sys.modules.items()):
+        spec = getattr(module, "__spec__", None)
+        parent = sys.modules.get(name.rpartition(".")[0])
+        if spec is None or spec.name == name or not hasattr(parent, "__path__"):
+            continue
+        for finder in sys.meta_path:
+            found = finder.find_spec(name, parent.__path__)
+            for path in (getattr(found, "origin", None), getattr(found, "cached", None)):
+                if isinstance(path, str) and os.path.isfile(path):
+                    yield path
+
+
 def mapped():
     """Every file mapped into this process: the binary, the libraries, ld.so."""
     with open("/proc/self/maps") as maps:
@@ -64,7 +78,7 @@ def start_up_code():
 
 binary = os.path.realpath(sys.executable)
 libraries = {path for path in mapped() if ".so" in os.path.basename(path)}
-files = {binary, *libraries, *modules()}
+files = {binary, *libraries, *modules(), *replaced()}
 links = dict(names_of(libraries))
 for merged in ("/bin", "/lib", "/lib32", "/lib64", "/sbin"):
     if os.path.islink(merged):

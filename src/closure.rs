@@ -116,6 +116,32 @@ mod tests {
         assert_eq!(closure.start_up_code, ["a.pth"]);
     }
 
+    /// Python 3.13's `collections.abc` runs and then is another module.
+    #[test]
+    fn a_module_that_puts_another_in_its_place_is_among_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("package");
+        fs::create_dir(&package).unwrap();
+        fs::write(package.join("__init__.py"), "").unwrap();
+        let replaces = "import sys, json\nsys.modules[__name__] = json\n";
+        fs::write(package.join("gone.py"), replaces).unwrap();
+        let folder = dir.path();
+        let ask =
+            format!("import sys\nsys.path.append({folder:?})\nimport package.gone\n{QUESTION}");
+        let Ok(interpreter) = venv_sim::discover(None) else {
+            eprintln!("skipped: there is no interpreter");
+            return;
+        };
+        let output = Command::new(interpreter.executable)
+            .args(["-I", "-S", "-c", &ask])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let closure: Closure = serde_json::from_slice(&output.stdout).expect(&said);
+        let file = fs::canonicalize(package.join("gone.py")).unwrap();
+        assert!(closure.files.contains(&file), "{:?}", closure.files);
+    }
+
     #[test]
     fn a_program_that_is_no_interpreter_is_an_error_that_names_it() {
         let error = of(Path::new("/bin/false")).unwrap_err().to_string();
