@@ -348,6 +348,7 @@ fn every_verb_has_help_with_what_it_does() {
         "predict",
         "reveal",
         "doctor",
+        "claims",
         "venv",
         "vm",
         "system",

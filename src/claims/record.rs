@@ -15,7 +15,7 @@ use super::experiment::Settings;
 use super::findings::Findings;
 use super::ledger::Ledger;
 use super::ruling::Ruling;
-use super::{experiments, rule};
+use super::{experiments, rule, waiting};
 use crate::compare::privacy::Redactor;
 use crate::report::Environment;
 use crate::report::json::laid_out;
@@ -146,16 +146,18 @@ impl Record {
     pub fn judge_again(&mut self, ledger: &Ledger) -> Vec<String> {
         let mut changed = Vec::new();
         for settled in &mut self.claims {
-            let (Some(claim), Some(experiment)) =
-                (ledger.find(&settled.id), experiments::find(&settled.id))
-            else {
+            let Some(claim) = ledger.find(&settled.id) else {
                 continue;
             };
-            let ruling = rule(claim, experiment, &settled.findings);
+            let ruling = match experiments::find(&settled.id) {
+                Some(experiment) => rule(claim, experiment, &settled.findings),
+                None => waiting(claim),
+            };
             if ruling.verdict != settled.ruling.verdict {
                 changed.push(settled.id.clone());
             }
             settled.ruling = ruling;
+            settled.statement.clone_from(&claim.statement);
         }
         changed
     }

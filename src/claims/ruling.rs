@@ -153,6 +153,13 @@ impl Effect {
         })
     }
 
+    /// The same effect, said of one of several subjects.
+    #[must_use]
+    pub fn of(mut self, subject: &str) -> Self {
+        self.name = format!("{}, {subject}", self.name);
+        self
+    }
+
     /// Whether it is as large as was asked.
     #[must_use]
     pub fn met(&self) -> Met {

@@ -189,6 +189,26 @@ fn a_forged_verdict_is_found_out() {
     says(&warning, &["warning", "predates-docker", "does not follow"]);
 }
 
+/// Nor one on a claim that nothing here can settle.
+#[test]
+fn a_verdict_on_a_claim_that_waits_is_not_believed() {
+    let home = Home::new();
+    let arguments = ["claims", "run", "granular-update", "-o", "r.json"];
+    home.runs(&arguments);
+    let text = fs::read_to_string(home.path().join("r.json")).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    record["claims"][0]["ruling"]["verdict"] = "supported".into();
+    record["claims"][0]["statement"] = "Anything.".into();
+    fs::write(home.path().join("r.json"), record.to_string()).unwrap();
+    let output = home.runs(&["claims", "explain", "granular-update", "r.json"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    says(&text, &["waits for compose"]);
+    assert!(
+        !text.contains("supported") && !text.contains("Anything"),
+        "{text}"
+    );
+}
+
 #[test]
 fn another_threshold_gives_another_verdict() {
     let home = Home::new();

@@ -1,4 +1,5 @@
-//! Ctrl-C while claims run: what was settled is kept, and nothing else is left.
+//! Nothing is left when claims have run, and after Ctrl-C what was settled is
+//! kept.
 
 use std::fs;
 use std::process::Stdio;
@@ -53,4 +54,31 @@ fn what_was_settled_is_kept_and_nothing_is_left() {
     assert_eq!(record["unreached"][0], "hello-world");
     let left: Vec<_> = fs::read_dir(&scratch).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// An engine's storage lies outside our own directory, and its monitor outlives
+/// its command: neither is there when ours has ended.
+#[test]
+fn nothing_of_an_engine_is_left() {
+    let home = Home::new();
+    let temporary = home.path().join("t");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = home.isolab(&["claims", "run", "hello-world", "--runs", "2", "--json"]);
+    let output = command.env("TMPDIR", &temporary).output().unwrap();
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let facts = record["claims"][0]["findings"]["facts"].as_array().unwrap();
+    if !facts.iter().any(|fact| fact["subject"] == "podman") {
+        eprintln!(
+            "podman runs nothing here: {}",
+            record["claims"][0]["findings"]["missing"]
+        );
+    }
+    let left: Vec<_> = fs::read_dir(&temporary).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let name = temporary.to_str().unwrap();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        assert!(!line.contains(name), "still running: {line}");
+    }
 }

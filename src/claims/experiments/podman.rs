@@ -5,6 +5,7 @@
 //! process alive for the next command. All of them inherit an environment that
 //! names our directory: by that they are found.
 
+use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,6 +35,8 @@ pub(super) struct Podman {
     home: TempDir,
     /// The control group that its containers' groups are made in.
     parent: String,
+    /// The runtime to name, where its own choice does not work here.
+    runtime: OnceCell<PathBuf>,
 }
 
 impl Podman {
@@ -50,23 +53,25 @@ impl Podman {
             root: root.to_owned(),
             home,
             parent: format!("isolab-claims-{own}"),
+            runtime: OnceCell::new(),
         })
     }
 
     /// Runs `words` with its own choice of runtime, else with runc: crun, which
     /// is often the choice, refuses hosts with both versions of control groups.
     pub(super) fn run(&self, words: &[&str]) -> Result<String> {
-        let first = said(&mut self.command(None, words)?);
-        match (&first, tools::find("runc")) {
-            (Err(_), Some(runc)) => said(&mut self.command(Some(&runc), words)?).or(first),
-            _ => first,
+        let first = said(&mut self.command(words)?);
+        if let (Err(_), None, Some(runc)) = (&first, self.runtime.get(), tools::find("runc")) {
+            let _ = self.runtime.set(runc);
+            return said(&mut self.command(words)?).or(first);
         }
+        first
     }
 
-    fn command(&self, runtime: Option<&Path>, words: &[&str]) -> Result<Command> {
+    fn command(&self, words: &[&str]) -> Result<Command> {
         let mut command = guard::command(&self.program)?;
         command.env(MARK, self.home.path());
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = self.runtime.get() {
             command.arg("--runtime").arg(runtime);
         }
         for (option, place) in [("--root", "a"), ("--runroot", "b"), ("--tmpdir", "c")] {

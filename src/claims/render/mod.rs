@@ -10,7 +10,7 @@ mod verdicts;
 use std::env;
 
 use crate::report::table;
-use crate::report::text::wrapped;
+use crate::report::text::{columns, wrapped};
 use crate::statistics::Range;
 
 use super::findings::{Fact, Number, Outcome};
@@ -120,11 +120,30 @@ impl Paper {
         } else {
             LABEL
         };
-        // A no-break space survives wrapping as it stands, and is one column.
         let pad = "\u{a0}".repeat(indent.saturating_sub(2 + label.len()).max(1));
         let line = format!("\u{a0}\u{a0}{label}{pad}{said}");
+        self.spaced(ink, &line, indent);
+    }
+
+    /// A row of the table of verdicts; on narrow paper the number is left out.
+    fn row(&mut self, ink: Ink, id: &str, verdict: &str, number: &str) {
+        let number = if self.style.table.width < 60 {
+            ""
+        } else {
+            number
+        };
+        let padded = |text: &str, width: usize| {
+            let gap = width.saturating_sub(columns(text)).max(1);
+            format!("{}{}", text.replace(' ', "\u{a0}"), "\u{a0}".repeat(gap))
+        };
+        let row = format!("{}{}{number}", padded(id, 25), padded(verdict, 17));
+        self.spaced(ink, row.trim_end_matches('\u{a0}'), 2);
+    }
+
+    /// A line whose no-break spaces survive wrapping and then are spaces.
+    fn spaced(&mut self, ink: Ink, line: &str, indent: usize) {
         let start = self.text.len();
-        self.line(ink, &line, indent);
+        self.line(ink, line, indent);
         let made = self.text.split_off(start).replace('\u{a0}', " ");
         self.text.push_str(&made);
     }

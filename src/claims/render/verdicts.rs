@@ -83,11 +83,23 @@ fn verdict(paper: &mut Paper, ruling: &Ruling) {
     }
 }
 
-/// How many claims came out which way.
+/// All verdicts at a glance, and how many claims came out which way.
 fn summary(paper: &mut Paper, record: &Record) {
     if record.claims.len() < 2 {
         return;
     }
+    for claim in &record.claims {
+        let ruling = &claim.ruling;
+        let number = ruling.effects.first();
+        let number = number.map_or(String::new(), |effect| effect.unit.shown(effect.value));
+        paper.row(
+            Ink::of(ruling.verdict),
+            &claim.id,
+            ruling.verdict.words(),
+            &number,
+        );
+    }
+    paper.gap();
     let all = [
         Verdict::Supported,
         Verdict::SupportedBut,
@@ -103,5 +115,5 @@ fn summary(paper: &mut Paper, record: &Record) {
         (count > 0).then(|| format!("{count} {}", verdict.words()))
     });
     let counts: Vec<String> = counts.collect();
-    paper.line(Ink::Strong, &format!("verdicts: {}", counts.join(" · ")), 2);
+    paper.line(Ink::Strong, &format!("verdicts: {}", counts.join(", ")), 2);
 }
