@@ -12,7 +12,7 @@ use crate::notebook::predictions::{append, path};
 use crate::notebook::reports;
 use crate::observation::{Subject, Workload};
 use crate::prediction::{Experiment, Prediction, Question, amount};
-use crate::report::Settings;
+use crate::report::{Report, Settings};
 use crate::terminal::{self, Dialogue, tell};
 use crate::{hint, stdout};
 
@@ -98,22 +98,34 @@ pub fn before(settings: &Settings, interrupt: &Interrupt) -> Result<Interview> {
     Ok(interview)
 }
 
-/// The newest prediction for each of `questions` that no kept report is younger
-/// than.
+/// The newest prediction for each of `questions` that no kept report has answered
+/// yet.
 fn standing(questions: &[Question]) -> Result<Vec<Prediction>> {
     let notebook = super::reveal::read_notebook()?;
-    let last = match reports::newest() {
-        Ok(newest) => newest.map(|(_, report)| report.created),
-        // Which are still open then cannot be said: all are asked for again.
-        Err(_) => return Ok(Vec::new()),
-    };
-    let answered = |made: &&Prediction| last.as_ref().is_some_and(|last| made.was_made_by(last));
+    let (kept, _) = reports::all();
+    let answered = |made: &Prediction| kept.iter().any(|report| answers(report, made));
     let newest = |question: &Question| {
         let mut newest_first = notebook.made.iter().rev();
         let own = newest_first.find(|made| made.question == *question);
         own.filter(|made| !answered(made)).cloned()
     };
     Ok(questions.iter().filter_map(newest).collect())
+}
+
+/// Whether `report` carries `made`, or measured it in a run that began later. Of
+/// two in the same second nobody knows which was first.
+fn answers(report: &Report, made: &Prediction) -> bool {
+    if report
+        .predictions
+        .iter()
+        .any(|carried| carried.id == made.id)
+    {
+        return true;
+    }
+    let question = made.question;
+    let (metric, state) = (question.metric(), question.state());
+    let ran = report.ran(question.subject, question.workload, metric, state);
+    ran.is_some() && made.was_made_by(&report.created) && made.made != report.created
 }
 
 /// What to say where there is nobody to ask.

@@ -10,13 +10,13 @@ use crate::notebook::predictions::{self, Predictions};
 use crate::notebook::reports;
 use crate::report::table::Style;
 use crate::report::{self, Report};
-use crate::reveal::{self, Outcome};
+use crate::reveal::{self, Outcome, Seen};
 use crate::{hint, stdout, terminal};
 
 /// What `reveal` is asked to show.
 #[derive(Debug, Args)]
 pub struct RevealArgs {
-    /// A report that `compare -o FILE.json` wrote [default: the newest kept here]
+    /// A report that `compare -o FILE.json` wrote [default: the newest kept here that answers a prediction]
     report: Option<PathBuf>,
     /// Print it as JSON
     #[arg(long)]
@@ -28,11 +28,11 @@ pub struct RevealArgs {
 /// # Errors
 /// If there is no report, or nothing was predicted before it.
 pub fn run(args: &RevealArgs) -> Result<ExitCode> {
+    let notebook = read_notebook()?;
     let report = match &args.report {
         Some(file) => report::load(file)?,
-        None => reports::newest_or_remedy()?,
+        None => newest_with_answers(&notebook)?,
     };
-    let notebook = read_notebook()?;
     let outcomes = outcomes(&report, &notebook);
     if outcomes.is_empty() {
         return Err(hint::with(
@@ -83,6 +83,21 @@ pub fn read_notebook() -> Result<Predictions> {
         );
     }
     Ok(notebook)
+}
+
+/// The newest kept report that answers a prediction; where none does, the newest.
+fn newest_with_answers(notebook: &Predictions) -> Result<Report> {
+    let (mut kept, _) = reports::all();
+    let answers = |report: &Report| {
+        let outcomes = outcomes(report, notebook);
+        outcomes
+            .iter()
+            .any(|o| !matches!(o.seen, Seen::Missing { .. }))
+    };
+    match kept.iter().rposition(answers) {
+        Some(newest) => Ok(kept.swap_remove(newest)),
+        None => reports::newest_or_remedy(),
+    }
 }
 
 /// What came of what was predicted before `report`.

@@ -248,3 +248,32 @@ fn a_script_predicts_measures_and_reveals() {
     assert_eq!(revealed["attempts"].as_array().unwrap().len(), 1);
     assert_eq!(fs::read(&file).unwrap(), torn, "what is torn is kept");
 }
+
+/// Whoever predicts, and then runs something else in between.
+#[test]
+fn a_run_that_answers_nothing_uses_no_prediction_up() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |line: &str| isolab(home.path(), &line.split(' ').collect::<Vec<_>>());
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert!(run("predict startup/container/true --value 1ms --confidence 9 --reason x").0);
+    assert!(run("predict disk/container/true --value 1MB --confidence 9 --reason x").0);
+    assert!(run("predict memory/process/true --value 1MB --confidence 9 --reason x").0);
+    assert!(run("predict memory/container/true --value 1MB --confidence 9 --reason x").0);
+    pause();
+    let measure = "compare --quick --runs 2 --workload true --subjects";
+    assert!(run(&format!("{measure} process --no-predict")).0);
+    // Only the process's memory is answered, and has to be asked for again.
+    let (done, _, message) = run(&format!("{measure} container --predict"));
+    assert!(!done && message.contains("no terminal"), "{message}");
+    assert!(run("predict memory/process/true --value 1MB --confidence 9 --reason x").0);
+    assert!(run(&format!("{measure} container --predict")).0);
+    assert!(run("compare --quick --runs 2 --workload python --subjects process").0);
+    let (done, out, _) = run("reveal --json");
+    let revealed: Value = serde_json::from_str(&out).unwrap();
+    assert!(
+        done && revealed["outcomes"].as_array().unwrap().len() == 4,
+        "{out}"
+    );
+    // Another time the predictions are used up.
+    assert!(!run(&format!("{measure} container --predict")).0);
+}
