@@ -11,6 +11,7 @@
 
 mod arg;
 pub mod bpf;
+pub mod clock;
 pub mod clone;
 pub mod credential;
 pub mod descriptor;
