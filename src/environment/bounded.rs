@@ -38,6 +38,19 @@ pub enum Ended {
 /// # Errors
 /// As [`Command::spawn`]: above all, if there is no such program.
 pub fn run(command: &mut Command, bound: Duration) -> io::Result<Ended> {
+    run_unless(command, bound, &|| false)
+}
+
+/// As [`run`], but asks all the while whether to stop, and then ends the command
+/// as if its time were over.
+///
+/// # Errors
+/// As there.
+pub fn run_unless(
+    command: &mut Command,
+    bound: Duration,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Ended> {
     let deadline = Instant::now() + bound;
     let mut child = command
         .stdin(Stdio::null())
@@ -47,7 +60,7 @@ pub fn run(command: &mut Command, bound: Duration) -> io::Result<Ended> {
         .spawn()?;
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
-    let status = wait_until(&mut child, deadline)?;
+    let status = wait_until(&mut child, deadline, stop)?;
     // What it left in its group would otherwise hold the pipes open.
     let _ = killpg(group(&child), Signal::SIGKILL);
     let Some(status) = status else {
@@ -66,14 +79,18 @@ fn group(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
-/// Waits for the child's end or the deadline. Polling costs at most 2 ms of
+/// Waits for the child's end, the deadline or the word to stop. Polling costs at most 2 ms of
 /// lateness, which no caller here measures.
-fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+fn wait_until(
+    child: &mut Child,
+    deadline: Instant,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || stop() {
             return Ok(None);
         }
         thread::sleep(Duration::from_millis(2));
@@ -116,6 +133,15 @@ mod tests {
         let begun = Instant::now();
         let ended = shell("sleep 30 & sleep 30", Duration::from_millis(100));
         assert!(matches!(ended, Ended::TimedOut));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_command_that_is_no_longer_wanted_is_ended() {
+        let begun = Instant::now();
+        let mut sleep = Command::new("/bin/sleep");
+        let ended = run_unless(sleep.arg("30"), Duration::from_secs(30), &|| true);
+        assert!(matches!(ended.unwrap(), Ended::TimedOut));
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 

@@ -9,7 +9,6 @@ mod held_python;
 mod hello_world;
 mod host_view;
 mod one_process;
-mod podman;
 mod portability;
 mod predates_docker;
 mod python_root;

@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
-use super::engines::said;
+use super::said_unless;
 use crate::environment::tools;
 use crate::guard;
 
@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PREFIX: &str = "isolab-podman-";
 
 /// Podman with a storage of its own, so that the user's is not touched.
+#[derive(Debug)]
 pub(super) struct Podman {
     program: PathBuf,
     root: PathBuf,
@@ -52,20 +53,27 @@ impl Podman {
             program,
             root: root.to_owned(),
             home,
-            parent: format!("isolab-claims-{own}"),
+            parent: format!("isolab-lab-{own}"),
             runtime: OnceCell::new(),
         })
     }
 
     /// Runs `words` with its own choice of runtime, else with runc: crun, which
     /// is often the choice, refuses hosts with both versions of control groups.
-    pub(super) fn run(&self, words: &[&str]) -> Result<String> {
-        let first = said(&mut self.command(words)?);
-        if let (Err(_), None, Some(runc)) = (&first, self.runtime.get(), tools::find("runc")) {
+    pub(super) fn run(&self, words: &[&str], stop: &dyn Fn() -> bool) -> Result<String> {
+        let first = said_unless(&mut self.command(words)?, stop);
+        if let (Err(_), None, Some(runc)) = (&first, self.runtime.get(), tools::find("runc"))
+            && !stop()
+        {
             let _ = self.runtime.set(runc);
-            return said(&mut self.command(words)?).or(first);
+            return said_unless(&mut self.command(words)?, stop).or(first);
         }
         first
+    }
+
+    /// The directory that it runs programs from.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn command(&self, words: &[&str]) -> Result<Command> {
