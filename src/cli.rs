@@ -61,6 +61,8 @@ enum Command {
     System(crate::verbs::system::Command),
     /// Show the lesson on a projector, from a script
     Demo(crate::verbs::demo::Args),
+    /// What each place can see and touch of the host, found out from inside
+    Matrix(crate::verbs::matrix::Asked),
     /// Print a script that completes our commands in a shell
     Completions {
         /// The shell
@@ -80,6 +82,12 @@ enum Command {
     /// Run a command that ends when its parent does
     #[command(name = "__guard", hide = true)]
     Guard(crate::guard::Args),
+    /// Make attempts from inside a place (what `matrix` runs there)
+    #[command(name = "__inside", hide = true)]
+    Inside(crate::inside::Args),
+    /// Be on the host for others to reach for (what `matrix` starts there)
+    #[command(name = "__canary", hide = true)]
+    Canary(crate::inside::canary::Args),
 }
 
 /// What `compare` is asked to do.
@@ -178,6 +186,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Class(command) => crate::verbs::class::run(command),
         Command::System(command) => crate::verbs::system::run(command),
         Command::Demo(args) => crate::verbs::demo::run(&args, &Cli::command()),
+        Command::Matrix(asked) => crate::verbs::matrix::run(&asked),
         Command::Completions { shell } => {
             let script = completions::script(shell, &Cli::command());
             stdout::print(script)?;
@@ -190,6 +199,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Probe { stage } => Ok(doctor::probe(&stage)),
         Command::Guard(args) => crate::guard::run(&args),
+        Command::Inside(args) => crate::inside::run(&args),
+        Command::Canary(args) => crate::inside::canary::run(&args),
     }
 }
 

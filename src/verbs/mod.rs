@@ -5,6 +5,7 @@ pub mod claims;
 pub mod class;
 pub mod demo;
 pub mod explain;
+pub mod matrix;
 pub mod predict;
 pub mod reveal;
 pub mod system;
