@@ -44,13 +44,15 @@ impl Experiment {
         }
     }
 
-    /// The subjects that it asks about. An environment's process is a process,
-    /// and a process needs no disk of its own.
+    /// The subjects that it asks about. An environment's process is a process; a
+    /// process needs no disk of its own, and our guests boot one and the same
+    /// archive, of which no second is ever made.
     #[must_use]
-    pub fn subjects(self) -> [Subject; 3] {
+    pub fn subjects(self) -> &'static [Subject] {
         match self {
-            Self::Startup | Self::Disk => [Subject::Venv, Subject::Container, Subject::Vm],
-            Self::Memory => [Subject::Process, Subject::Container, Subject::Vm],
+            Self::Startup => &[Subject::Venv, Subject::Container, Subject::Vm],
+            Self::Disk => &[Subject::Venv, Subject::Container],
+            Self::Memory => &[Subject::Process, Subject::Container, Subject::Vm],
         }
     }
 }
@@ -76,12 +78,12 @@ impl Question {
         let Some(workload) = workloads.iter().copied().max() else {
             return Vec::new();
         };
-        let asked = experiment.subjects().into_iter();
+        let asked = experiment.subjects().iter();
         asked
             .filter(|subject| subjects.contains(subject))
             .map(|subject| Self {
                 experiment,
-                subject,
+                subject: *subject,
                 workload,
             })
             .filter(Self::makes_sense)
@@ -140,7 +142,7 @@ impl Question {
                     Subject::Process => ("One process", "process"),
                     Subject::Venv => ("One virtual environment", "virtual environment"),
                     Subject::Container => ("One container's root file system", "container"),
-                    Subject::Vm => ("One virtual machine's disk", "virtual machine"),
+                    Subject::Vm => ("One virtual machine's image", "virtual machine"),
                 };
                 format!(
                     "{one} is there already. How much disk does one more {kind} take, if it shares all that can be shared?"
@@ -221,8 +223,8 @@ mod tests {
     fn a_question_is_found_by_its_name() {
         assert_eq!(
             all().len(),
-            16,
-            "nine for Python, and no environment runs `true`"
+            14,
+            "eight for Python, and no environment runs `true`"
         );
         for question in all() {
             assert_eq!(question.to_string().parse(), Ok(question));

@@ -188,7 +188,11 @@ fn not_run(report: &Report, question: Question) -> Seen {
         .missing
         .iter()
         .find(|missing| (missing.subject, missing.workload) == (subject, workload));
-    let why = missing.map_or("this run did not measure it", |missing| &missing.why);
+    let usual = match report.settings.quick {
+        true => "this run did not measure it; `--quick` has no time for all of a slow guest",
+        false => "this run did not measure it",
+    };
+    let why = missing.map_or(usual, |missing| &missing.why);
     Seen::Missing {
         why: why.to_owned(),
     }

@@ -179,9 +179,9 @@ mod tests {
     /// Expected values and measured ones, each with an interval of ±`wide`.
     fn tau(expected: [f64; 3], measured: [f64; 3], wide: f64) -> Option<Rank> {
         let questions = [
-            "disk/venv/python",
-            "disk/container/python",
-            "disk/vm/python",
+            "memory/process/python",
+            "memory/container/python",
+            "memory/vm/python",
         ];
         let outcomes: Vec<Outcome> = questions
             .iter()
@@ -196,7 +196,7 @@ mod tests {
                 },
             })
             .collect();
-        rank(&outcomes, Experiment::Disk, Workload::Python)
+        rank(&outcomes, Experiment::Memory, Workload::Python)
     }
 
     #[test]

@@ -25,10 +25,6 @@ pub fn render(report: &Report, outcomes: &[Outcome], attempts: &[Attempt], width
     }
     page.confidence(outcomes);
     page.progress(attempts);
-    for warning in &report.warnings {
-        page.out.push('\n');
-        page.line(&format!("warning: {warning}"));
-    }
     page.out
 }
 
@@ -48,7 +44,9 @@ pub fn json(report: &Report, outcomes: &[Outcome], attempts: &[Attempt]) -> Valu
         .collect();
     json!({
         "schema": "isolab.reveal/1",
-        "report": { "created": report.created, "interrupted": report.interrupted },
+        "report": {
+            "created": report.created, "interrupted": report.interrupted, "warnings": report.warnings,
+        },
         "outcomes": outcomes.iter().map(outcome).collect::<Vec<_>>(),
         "rank_agreement": ranks,
         "attempts": attempts,

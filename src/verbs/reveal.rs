@@ -44,6 +44,9 @@ pub fn run(args: &RevealArgs) -> Result<ExitCode> {
         ));
     }
     stdout::print(shown(&report, &outcomes, &notebook, args.json))?;
+    for warning in report.warnings.iter().filter(|_| !args.json) {
+        terminal::tell(&format!("warning: {warning}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -179,7 +179,13 @@ fn a_refused_file_is_named_with_its_schema_and_nothing_is_written() {
         &good.replacen("\"samples\": [", "\"samples\": [-5, ", 1),
     );
     write("class.csv", "what was here before");
-    let files = ["good.json", "cut.json", "new.json", "forged.json"];
+    let files = [
+        "good.json",
+        "cut.json",
+        "new.json",
+        "forged.json",
+        "/dev/zero",
+    ];
     let output = isolab(dir.path(), &[&files[..], &["-o", "class.csv"]].concat());
     assert!(!output.status.success() && output.stdout.is_empty());
     let message = String::from_utf8(output.stderr).unwrap();
@@ -190,6 +196,7 @@ fn a_refused_file_is_named_with_its_schema_and_nothing_is_written() {
         "isolab.report/2",
         "forged.json",
         "negative",
+        "larger than",
         "--skip-refused",
     ] {
         assert!(message.contains(part), "no `{part}` in {message}");

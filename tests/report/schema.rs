@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use isolab::class::{self, Register};
+use isolab::observation::{Subject, Workload};
+use isolab::prediction::{Experiment, Question};
 use isolab::report::{json, to_json};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -161,6 +163,28 @@ fn a_report_without_predictions_does_not_mention_them() {
     let text = to_json(&synthetic::full());
     assert!(!text.contains("\"predictions\""));
     assert!(loads(&serde_json::from_str(&text).unwrap()));
+}
+
+#[test]
+fn the_schema_names_the_questions_that_there_are() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+    let named = &schema["$defs"]["prediction"]["properties"]["question"]["enum"];
+    let mut named: Vec<&str> = named
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|q| q.as_str().unwrap())
+        .collect();
+    let of = |experiment: Experiment| {
+        let each = move |workload| Question::of(experiment, &Subject::ALL, &[workload]);
+        Workload::ALL.into_iter().flat_map(each)
+    };
+    let asked = Experiment::ALL.into_iter().flat_map(of);
+    let mut asked: Vec<String> = asked.map(|question| question.to_string()).collect();
+    named.sort_unstable();
+    asked.sort_unstable();
+    assert_eq!(named, asked);
 }
 
 #[test]

@@ -64,14 +64,13 @@ fn legend(rows: &[&Compared<'_>]) -> Vec<String> {
 /// What else the report holds, and which verb shows it.
 fn carried(report: &Report) -> Option<String> {
     let count = report.predictions.len();
-    let predictions = if count == 1 {
-        "prediction"
+    let were = if count == 1 {
+        "prediction was"
     } else {
-        "predictions"
+        "predictions were"
     };
-    (count > 0).then(|| {
-        format!("{count} {predictions} were made before it: `isolab reveal` sets them beside it")
-    })
+    (count > 0)
+        .then(|| format!("{count} {were} made before it: `isolab reveal` sets them beside it"))
 }
 
 fn missing(out: &mut String, report: &Report, style: Style) {
