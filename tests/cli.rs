@@ -352,6 +352,7 @@ fn every_verb_has_help_with_what_it_does() {
         "venv",
         "vm",
         "system",
+        "demo",
         "completions",
         "man",
     ] {

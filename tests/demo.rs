@@ -129,6 +129,8 @@ fn our_scripts_take_the_time_that_their_names_promise() {
 #[test]
 fn with_recordings_alone_every_command_has_its_banner() {
     let room = Room::new();
+    let listed: Value = serde_json::from_str(&room.shows(&["demo", "--list", "--json"])).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), SCRIPTS.len());
     for (name, _) in SCRIPTS {
         let script = library::script(name, &Cli::command()).unwrap();
         let shown = room.shows(&["demo", name, "--recorded", "--fast"]);
@@ -229,6 +231,42 @@ fn a_step_that_takes_too_long_is_ended_and_recorded() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// An interpreter that hangs, and has started something in a session of its own.
+#[test]
+fn what_a_step_has_started_is_ended_wherever_it_hides() {
+    let room = Room::new();
+    let bin = room.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let fake = "#!/bin/sh\ntouch \"$ROOM/started\"\nsetsid sleep 600 &\nsleep 600\n";
+    fs::write(bin.join("python3"), fake).unwrap();
+    fs::set_permissions(bin.join("python3"), fs::Permissions::from_mode(0o755)).unwrap();
+    let create = SMALL.replace("claims\", \"list", "venv\", \"create");
+    room.script(&create.replace("bound = 60", "bound = 2"));
+    let mut command = room.isolab(&["demo", "script.toml", "--fast"]);
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let output = command
+        .env("PATH", path)
+        .env("ROOM", room.path())
+        .env_remove("PYENV_ROOT")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(room.path().join("started").exists(), "it was never started");
+    let mark = format!("ROOM={}", room.path().display());
+    let left: Vec<String> = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment
+                .split(|byte| *byte == 0)
+                .any(|word| word == mark.as_bytes())
+        })
+        .map(|entry| fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 fn entries(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
@@ -281,6 +319,8 @@ fn what_cannot_be_shown_is_refused_with_a_remedy() {
         message.contains("beat 99") && message.contains("hint: "),
         "{message}"
     );
+    let message = room.refuses(&["demo", "ten", "--json"]);
+    assert!(message.contains("--rehearse"), "{message}");
     let message = room.refuses(&["demo", "--check", "/dev/zero"]);
     assert!(message.contains("not a file"), "{message}");
     room.script("title = \"x\"\n[[beat]]\nheading = \"a\"\nseconds = 5\ncommand = [\"sh\", \"-c\", \"touch pwned\"]\nbound = 1\n");

@@ -11,12 +11,14 @@ macro_rules! recordings {
 /// File name and content of each.
 pub(super) const EMBEDDED: &[(&str, &str)] = recordings![
     "claims-run-hello-world.cast",
+    "claims-run-venv-needs-system-python.cast",
     "compare-quick-subjects-container-workload-true-json-o-container-json.cast",
     "compare-quick-subjects-process-workload-true-json-o-process-json.cast",
     "compare-quick-subjects-venv-container-vm-workload-python-json-o-four-json.cast",
     "compare-quick-subjects-venv-workload-python-json-o-venv-json.cast",
     "doctor-container.cast",
     "doctor.cast",
+    "explain-startup-container-true-after-idle-report-container-json.cast",
     "report-container-json.cast",
     "report-four-json.cast",
     "report-process-json.cast",

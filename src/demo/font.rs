@@ -4,7 +4,7 @@
 /// The rows of a letter, in squares.
 const ROWS: usize = 7;
 /// The squares of a space, with the gap behind it.
-const SPACE: usize = 3;
+const SPACE: usize = 4;
 
 /// How large the letters are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,10 +214,10 @@ mod tests {
                 }
             }
         }
-        // Two letters of five squares, the gap between them, and a space.
-        assert_eq!(block("HH HH", Size::Large, 25, 1).unwrap().len(), 4);
-        assert!(block("HH HH", Size::Large, 24, 1).is_none());
-        assert_eq!(block("HH HH", Size::Large, 24, 2).unwrap().len(), 8);
+        // Four letters of five squares, two gaps between them, and a space.
+        assert_eq!(block("HH HH", Size::Large, 26, 1).unwrap().len(), 4);
+        assert!(block("HH HH", Size::Large, 25, 1).is_none());
+        assert_eq!(block("HH HH", Size::Large, 25, 2).unwrap().len(), 8);
         assert!(block("HH", Size::Huge, 21, 1).is_none());
         assert!(block("日本", Size::Large, 90, 2).is_none());
         assert!(block("", Size::Large, 90, 2).is_none());

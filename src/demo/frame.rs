@@ -31,6 +31,13 @@ pub struct Canvas {
     pub palette: Palette,
 }
 
+impl Canvas {
+    /// Whether rows are dear.
+    fn is_low(self) -> bool {
+        self.rows < 18
+    }
+}
+
 /// The rows of the screen.
 #[must_use]
 pub fn compose(
@@ -139,7 +146,7 @@ fn footer(show: &Show<'_>, performance: Option<&Performance<'_>>, canvas: Canvas
         _ if show.help => "any key: back to the demo",
         (Phase::Title, _) => "space starts the clock",
         (Phase::End, _) => "q leaves, b goes back",
-        (Phase::Asking, _) => "digits and enter: an answer; space runs it",
+        (Phase::Asking, _) => "digits, enter; space runs it",
         (Phase::Running, Some(p)) if p.is_live() => "s skips, r shows the recording",
         (Phase::Running, Some(p)) if !p.is_over() => "space shows the rest at once",
         (Phase::Telling, _) if step.is_some_and(|step| step.prediction.is_some()) => "space asks",
@@ -192,7 +199,7 @@ fn figure(text: &str, largest: Size, canvas: Canvas) -> Vec<Line> {
     let sizes = [Size::Huge, Size::Large]
         .into_iter()
         .filter(|_| canvas.palette.unicode);
-    let roomy = |size: &Size| *size == Size::Large || (largest == Size::Huge && canvas.rows >= 20);
+    let roomy = |size: &Size| *size == Size::Large || (largest == Size::Huge && !canvas.is_low());
     let large = sizes
         .filter(roomy)
         .find_map(|size| block(text, size, columns, 1));
@@ -284,7 +291,7 @@ fn asking(show: &Show<'_>, canvas: Canvas) -> Vec<Line> {
     let Some(asked) = show.prediction() else {
         return rows;
     };
-    rows.extend(question(asked, canvas, 3));
+    rows.extend(question(asked, canvas));
     rows.push(Line::new());
     let typed = format!("{}_", show.typed);
     rows.extend(figure(&typed, Size::Large, canvas));
@@ -297,16 +304,15 @@ fn asking(show: &Show<'_>, canvas: Canvas) -> Vec<Line> {
     rows
 }
 
-fn question(asked: &Prediction, canvas: Canvas, most: usize) -> Vec<Line> {
-    let columns = canvas.columns.saturating_sub(2 * INDENT);
-    let large = canvas.rows >= 20 && canvas.palette.unicode;
-    let rows = large
-        .then(|| block(&asked.question, Size::Large, columns, most))
-        .flatten();
-    match rows {
-        Some(rows) => rows.iter().map(|row| indented(row, Ink::STRONG)).collect(),
-        None => paragraph(&asked.question, canvas, Ink::STRONG),
-    }
+/// The question, as large as leaves room for an answer of large digits.
+fn question(asked: &Prediction, canvas: Canvas) -> Vec<Line> {
+    /// The rows of everything else: bars, gaps, the digits, the answers.
+    const REST: usize = 10;
+    heading(
+        &asked.question,
+        canvas,
+        canvas.rows.saturating_sub(REST) / 4,
+    )
 }
 
 /// The command's output, under what it is and where it comes from.
@@ -317,9 +323,15 @@ fn running(
     room: usize,
     now: Instant,
 ) -> Vec<Line> {
-    let mut rows = prompt(&format!("$ {}", performance.step().typed()), canvas);
-    rows.extend(origin(performance, canvas, now));
-    rows.push(Line::new());
+    // Where rows are dear they go to the banner and to what the command says.
+    let mut rows = if canvas.is_low() {
+        origin(performance, canvas, now)
+    } else {
+        let mut rows = prompt(&format!("$ {}", performance.step().typed()), canvas);
+        rows.extend(origin(performance, canvas, now));
+        rows.push(Line::new());
+        rows
+    };
     if let Some(asked) = show.prediction() {
         rows.extend(predicted(show, asked, performance, canvas, now));
     }
@@ -381,13 +393,14 @@ fn origin(performance: &Performance<'_>, canvas: Canvas, now: Instant) -> Vec<Li
         )],
         Source::Recorded { banner, why } => {
             let mut rows = banner_rows(banner, canvas);
-            let why = format!("because {why}");
-            rows.extend(
-                wrapped(&why, canvas.columns.max(12) - INDENT, 0)
-                    .iter()
-                    .take(2)
-                    .map(|text| indented(text, Ink::default())),
+            let why = wrapped(
+                &format!("because {why}"),
+                canvas.columns.max(12) - INDENT,
+                0,
             );
+            let most = if canvas.is_low() { 1 } else { 2 };
+            let why = why.iter().take(most);
+            rows.extend(why.map(|text| indented(text, Ink::default())));
             rows
         }
         Source::Absent { why } => {
@@ -437,4 +450,152 @@ fn predicted(
         rows.push(indented(&text, Ink::STRONG));
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::demo::cast::tests::example;
+    use crate::demo::keys::Key;
+    use crate::demo::script::{Script, parse};
+    use crate::demo::show::Doing;
+    use crate::report::text::{acts, columns as wide};
+
+    const SCRIPT: &str = r#"title = "A demo of some length"
+[[beat]]
+heading = "Words"
+text = "One.\n\nTwo."
+seconds = 60
+notes = "Remember."
+[[beat]]
+heading = "A guess"
+seconds = 60
+command = ["compare", "--json"]
+bound = 9
+[beat.predict]
+question = "How long?"
+pointer = "/a"
+unit = "ms"
+"#;
+
+    fn script() -> Script {
+        let json = clap::Arg::new("json")
+            .long("json")
+            .action(clap::ArgAction::SetTrue);
+        let isolab =
+            clap::Command::new("isolab").subcommand(clap::Command::new("compare").arg(json));
+        parse(SCRIPT.as_bytes(), &isolab).unwrap()
+    }
+
+    fn canvas(columns: usize, rows: usize) -> Canvas {
+        let palette = Palette {
+            colours: true,
+            unicode: true,
+        };
+        Canvas {
+            columns,
+            rows,
+            palette,
+        }
+    }
+
+    /// The screen after `keys`, as text; its command is shown from a recording.
+    fn after(keys: &[Key], canvas: Canvas) -> Vec<String> {
+        let script = script();
+        let now = Instant::now();
+        let mut show = Show::new(&script, 0, now);
+        for key in keys {
+            show.press(*key, Doing::Over, now);
+        }
+        let step = show.beat().step.as_ref();
+        let cast = example(&["compare", "--json"], &[(1, "{\"a\": 4.5}")]);
+        let performance = step.filter(|_| show.phase == Phase::Running).map(|step| {
+            let mut shown = Performance::recorded(step, Some(cast), "it failed here", now);
+            shown.hurry();
+            shown
+        });
+        let rows = compose(&show, performance.as_ref(), canvas, now);
+        rows.iter().map(|row| canvas.palette.plain(row)).collect()
+    }
+
+    #[track_caller]
+    fn shows(keys: &[Key], columns: usize, rows: usize, all: &[&str]) {
+        let screen = after(keys, canvas(columns, rows)).join("\n");
+        for part in all {
+            assert!(screen.contains(part), "no `{part}` in:\n{screen}");
+        }
+    }
+
+    const ANSWERED: [Key; 6] = [
+        Key::Next,
+        Key::Next,
+        Key::Next,
+        Key::Digit('9'),
+        Key::Enter,
+        Key::Next,
+    ];
+
+    #[test]
+    fn a_beat_has_its_place_its_text_and_its_keys() {
+        shows(
+            &[Key::Next],
+            80,
+            24,
+            &[
+                "beat 1 of 2",
+                "0:00 of 2:00 · on time",
+                "One.",
+                "space goes on",
+            ],
+        );
+        shows(&[Key::Next, Key::Notes], 80, 24, &["Notes: Remember."]);
+        shows(
+            &[Key::Next, Key::Next],
+            80,
+            24,
+            &["$ isolab compare --json", "space asks"],
+        );
+        shows(&[Key::Quit], 80, 24, &["q again leaves"]);
+    }
+
+    #[test]
+    fn headings_are_large_where_there_is_room_and_plain_elsewhere() {
+        let large = after(&[Key::Next], canvas(80, 24)).join("\n");
+        assert!(large.contains('█') && !large.contains("Words"));
+        let mut plain = canvas(80, 24);
+        plain.palette.unicode = false;
+        let plain = after(&[Key::Next], plain).join("\n");
+        assert!(plain.is_ascii() && plain.contains("Words"), "{plain}");
+    }
+
+    #[test]
+    fn a_recording_says_so_on_every_screen() {
+        for (columns, rows) in [(120, 40), (80, 24), (40, 24), (40, 12)] {
+            shows(
+                &ANSWERED,
+                columns,
+                rows,
+                &["RECORDED on A CPU", "because it failed here"],
+            );
+        }
+        shows(&ANSWERED, 80, 24, &["9 ms   2.00 times too high"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_screen_of_any_size_is_filled_and_never_exceeded(
+            columns in 1..130usize, rows in 1..50usize, pressed in 0..8usize, help: bool,
+        ) {
+            let mut keys = ANSWERED[..pressed.min(6)].to_vec();
+            keys.extend(help.then_some(Key::Help));
+            let screen = after(&keys, canvas(columns, rows));
+            prop_assert_eq!(screen.len(), rows);
+            for row in screen {
+                prop_assert!(wide(&row) <= columns, "{}", row);
+                prop_assert!(!row.chars().any(acts));
+            }
+        }
+    }
 }

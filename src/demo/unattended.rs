@@ -18,9 +18,10 @@ use super::script::Step;
 use super::signals::Signals;
 use super::stage::Stage;
 
-/// The terminal that commands are given, and that recordings are made with.
+/// The terminal that commands are given, and that recordings are made with: a
+/// little narrower than the usual one, so that none of their lines is folded.
 pub const SIZE: Size = Size {
-    width: 80,
+    width: 76,
     height: 24,
 };
 

@@ -11,6 +11,7 @@ use crate::demo::screen::Screen;
 use crate::demo::stage::Stage;
 use crate::demo::unattended::Tempo;
 use crate::demo::{clock, player, rehearse, script::Script, unattended};
+use crate::report::text::shown;
 use crate::{hint, places, stdout};
 
 /// What `demo` is asked to do.
@@ -23,10 +24,10 @@ pub struct Args {
     #[arg(default_value = "ten")]
     script: String,
     /// Name the scripts that are part of this program
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["script", "check", "rehearse", "record"])]
     list: bool,
     /// Read a script and say what is wrong with it
-    #[arg(long, value_name = "FILE", exclusive = true)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["script", "rehearse", "record"])]
     check: Option<String>,
     /// Run every command beforehand, time and record it, and say which will be recorded
     #[arg(long, conflicts_with_all = ["record", "recorded", "unattended", "notes"])]
@@ -52,8 +53,8 @@ pub struct Args {
     /// Print the speaker's notes, each with its time
     #[arg(long, conflicts_with = "unattended")]
     notes: bool,
-    /// Print what a rehearsal or --record found out as JSON
-    #[arg(long)]
+    /// Print a list, a check or what a rehearsal found out as JSON
+    #[arg(long, conflicts_with = "notes")]
     json: bool,
 }
 
@@ -70,12 +71,16 @@ fn times(text: &str) -> Result<f64, String> {
 /// If the script cannot be accepted or the terminal cannot be set up.
 pub fn run(args: &Args, isolab: &clap::Command) -> Result<ExitCode> {
     if args.list {
-        return list(isolab);
+        return describe(SCRIPTS.iter().map(|(name, _)| *name), args.json, isolab);
     }
     if let Some(file) = &args.check {
-        let script = library::script(file, isolab)?;
-        stdout::print(summary(file, &script))?;
-        return Ok(ExitCode::SUCCESS);
+        return describe(std::iter::once(file.as_str()), args.json, isolab);
+    }
+    if args.json && args.record.is_none() && !args.rehearse {
+        return Err(hint::with(
+            "cannot show a demo as JSON",
+            "--json goes with --list, --check, --rehearse and --record",
+        ));
     }
     let script = library::script(&args.script, isolab)?;
     if args.notes {
@@ -112,20 +117,31 @@ pub fn run(args: &Args, isolab: &clap::Command) -> Result<ExitCode> {
     Ok(ExitCode::from(status))
 }
 
-fn list(isolab: &clap::Command) -> Result<ExitCode> {
+/// Reads each of the scripts called `names`, and says what it is.
+fn describe<'a>(
+    names: impl Iterator<Item = &'a str>,
+    as_json: bool,
+    isolab: &clap::Command,
+) -> Result<ExitCode> {
     let mut text = String::new();
-    for (name, _) in SCRIPTS {
-        text.push_str(&summary(name, &library::script(name, isolab)?));
+    let mut entries = Vec::new();
+    for name in names {
+        let script = library::script(name, isolab)?;
+        let planned = clock::minutes(script.planned());
+        let (beats, steps) = (script.beats.len(), script.steps().count());
+        let (name, title) = (shown(name), &script.title);
+        text += &format!("{name}: {title} ({planned} minutes, {beats} beats, {steps} commands)\n");
+        let planned_s = script.planned().as_secs();
+        entries.push(json!({
+            "script": name, "title": title, "planned_s": planned_s, "beats": beats, "commands": steps,
+        }));
     }
-    stdout::print(text)?;
+    stdout::print(if as_json {
+        format!("{:#}\n", json!(entries))
+    } else {
+        text
+    })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn summary(name: &str, script: &Script) -> String {
-    let planned = clock::minutes(script.planned());
-    let (beats, steps) = (script.beats.len(), script.steps().count());
-    let title = &script.title;
-    format!("{name}: {title} ({planned} minutes, {beats} beats, {steps} commands)\n")
 }
 
 fn notes(script: &Script) -> String {

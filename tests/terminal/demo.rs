@@ -113,10 +113,10 @@ fn the_room_answers_and_the_recording_reveals() {
     let home = home();
     let mut terminal = recorded(&home, 80);
     terminal.wait_for("space starts the clock");
-    terminal.press(" sss");
-    terminal.wait_for("beat 4 of");
+    terminal.press(" ssss");
+    terminal.wait_for("beat 5 of");
     terminal.press(" ");
-    terminal.wait_for("digits and enter");
+    terminal.wait_for("digits, enter");
     terminal.press("12\r250\r");
     terminal.wait_for("The room says: 12, 250 ms");
     terminal.press("  ");
