@@ -6,6 +6,9 @@
 //! file may be somebody else's (`--ledger`), and is read as hostile input:
 //! bounded, strict, each mistake told with its line.
 
+mod check;
+mod near;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,16 +19,10 @@ use toml::Spanned;
 
 use super::ruling::Gap;
 use super::unit::Unit;
-use crate::report::text::{acts, shown};
+use crate::report::text::shown;
 
 /// No ledger is larger, in bytes.
 pub const SIZE_LIMIT: u64 = 256_000;
-/// The longest text, in bytes.
-const TEXT: usize = 1_000;
-/// The longest id, in bytes.
-const ID: usize = 40;
-/// The greatest threshold.
-const GREATEST: f64 = 1e15;
 
 /// Every claim.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,7 +218,7 @@ impl Ledger {
         for claim in &document.claim {
             let at = claim.span().start;
             let claim = claim.get_ref();
-            check(claim).map_err(|why| content(at, why))?;
+            check::claim(claim).map_err(|why| content(at, why))?;
             if !seen.insert(&claim.id) {
                 return Err(content(at, format!("claim `{}` is there twice", claim.id)));
             }
@@ -247,14 +244,7 @@ impl Ledger {
     /// The ids most like `wrong`, for whoever mistyped one.
     #[must_use]
     pub fn near(&self, wrong: &str) -> Vec<&str> {
-        let mut near: Vec<(usize, &str)> = self
-            .claims
-            .iter()
-            .map(|claim| (distance(wrong, &claim.id), claim.id.as_str()))
-            .filter(|(far, id)| *far <= id.len() / 2 || id.contains(wrong))
-            .collect();
-        near.sort_unstable();
-        near.into_iter().take(3).map(|(_, id)| id).collect()
+        near::to(wrong, self.claims.iter().map(|claim| claim.id.as_str()))
     }
 }
 
@@ -262,94 +252,6 @@ impl Ledger {
 fn line_of(text: &[u8], at: usize) -> usize {
     let before = &text[..at.min(text.len())];
     1 + before.iter().filter(|byte| **byte == b'\n').count()
-}
-
-/// Whether a claim says all that it must, and nothing that acts.
-fn check(claim: &Claim) -> Result<(), String> {
-    let Claim {
-        id,
-        statement,
-        metric,
-        comparison,
-        workload,
-        needs,
-        chapter,
-        source,
-        docker: _,
-        waits_for,
-        thresholds,
-        timeline,
-    } = claim;
-    let in_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if id.is_empty() || id.len() > ID || !id.chars().all(in_id) {
-        return Err(format!(
-            "`id` is `{id}`, not 1 to {ID} small letters, digits and dashes"
-        ));
-    }
-    for (name, value) in [
-        ("statement", statement),
-        ("metric", metric),
-        ("comparison", comparison),
-        ("workload", workload),
-        ("chapter", chapter),
-        ("source", source),
-    ] {
-        text(id, name, value)?;
-    }
-    for (name, values) in [("needs", needs), ("waits-for", waits_for)] {
-        values.iter().try_for_each(|value| text(id, name, value))?;
-    }
-    let page = chapter.strip_suffix(".md").unwrap_or_default();
-    if page.is_empty() || !page.chars().all(in_id) {
-        return Err(format!("claim `{id}`: `chapter` names no page of the book"));
-    }
-    if thresholds.is_empty() && timeline.is_empty() {
-        return Err(format!(
-            "claim `{id}` has neither a threshold nor a timeline: nothing could settle it"
-        ));
-    }
-    for (name, threshold) in thresholds {
-        text(id, "threshold", name)?;
-        text(id, "effect", &threshold.effect)?;
-        text(id, "why", &threshold.why)?;
-        if !threshold.value.is_finite() || threshold.value.abs() > GREATEST {
-            return Err(format!(
-                "claim `{id}`: threshold `{name}` is no number that an effect could have"
-            ));
-        }
-    }
-    for event in timeline {
-        text(id, "name", &event.name)?;
-        text(id, "what", &event.what)?;
-        text(id, "citation", &event.citation)?;
-    }
-    Ok(())
-}
-
-fn text(id: &str, name: &str, value: &str) -> Result<(), String> {
-    let wrong = match value {
-        value if value.trim().is_empty() => "is empty",
-        value if value.len() > TEXT => "is too long",
-        value if value.contains(acts) => "holds a character that acts on a terminal",
-        _ => return Ok(()),
-    };
-    Err(format!("claim `{id}`: `{name}` {wrong}"))
-}
-
-/// How many letters have to be changed to make `one` of `other` (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().take(2 * ID).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -417,13 +319,5 @@ why = "y"
     fn what_is_not_text_is_told_with_its_line() {
         let error = Ledger::parse(b"a = 1\n\xff\n", Path::new("l.toml")).unwrap_err();
         assert!(error.to_string().contains("line 2"), "{error}");
-    }
-
-    #[test]
-    fn a_mistyped_id_is_answered_with_near_ones() {
-        let ledger = Ledger::own();
-        assert_eq!(ledger.near("helo-word"), ["hello-world"]);
-        assert!(ledger.near("venv").contains(&"venv-limited"));
-        assert!(ledger.near("xyzzy").is_empty());
     }
 }

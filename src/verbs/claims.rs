@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -184,26 +184,20 @@ fn ledger(common: &Common) -> Result<Ledger> {
     };
     Ledger::load(path).map_err(|error| {
         let hint = "compare it with `src/claims/claims.toml`, or leave `--ledger` out";
-        anyhow::Error::from(error).context_hint(hint)
+        hinted(&error.into(), hint)
     })
 }
 
 fn load(path: &std::path::Path) -> Result<Record> {
     Record::load(path).map_err(|error| {
         let hint = "`isolab claims run -o FILE.json` writes a record";
-        anyhow::Error::from(error).context_hint(hint)
+        hinted(&error.into(), hint)
     })
 }
 
-/// Puts a hint on an error, its chain in one line.
-trait ContextHint {
-    fn context_hint(self, hint: &str) -> anyhow::Error;
-}
-
-impl ContextHint for anyhow::Error {
-    fn context_hint(self, hint: &str) -> anyhow::Error {
-        hint::with(format!("{self:#}"), hint)
-    }
+/// An error with its chain in one line, and `hint` where the remedy belongs.
+fn hinted(error: &anyhow::Error, hint: &str) -> anyhow::Error {
+    hint::with(format!("{error:#}"), hint)
 }
 
 /// The claims named by `ids`, each once; all if none is named.
@@ -222,7 +216,7 @@ fn chosen<'a>(ledger: &'a Ledger, ids: &[String]) -> Result<Vec<&'a Claim>> {
 }
 
 fn find<'a>(ledger: &'a Ledger, id: &str) -> Result<&'a Claim> {
-    ledger.find(id).with_context(|| id.to_owned()).map_err(|_| {
+    ledger.find(id).ok_or_else(|| {
         let near = ledger.near(id);
         let hint = match near.as_slice() {
             [] => "`isolab claims list` shows every claim".to_owned(),

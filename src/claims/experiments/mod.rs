@@ -8,6 +8,7 @@ mod engines;
 mod held_python;
 mod hello_world;
 mod host_view;
+mod mapped;
 mod one_process;
 mod portability;
 mod predates_docker;

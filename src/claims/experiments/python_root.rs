@@ -27,6 +27,7 @@ impl PythonRoot {
         name: &str,
         script: &str,
     ) -> Result<Self> {
+        fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
         let path = place.join("rootfs");
         let program = Program::make_python(interpreter, place)?;
         program.lay_out_root(&path)?;

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use isolab_oci::Spec;
 use venv_sim::{Environment, Interpreter};
 
 use super::python_root::PythonRoot;
-use super::{contained, host_view};
+use super::{contained, host_view, mapped};
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::Findings;
 use crate::claims::ledger::Claim;
@@ -63,22 +63,33 @@ impl Experiment for VenvNeedsSystemPython {
         ));
         let script = context.scratch.join("starts.py");
         fs::write(&script, SCRIPT).context("cannot write the program to start")?;
-        let trial = Trial { context };
-        trial.in_host_view(ENVIRONMENT, PLAIN, &environment.python, &[], &mut findings)?;
-        context.doing(0.3)?;
-        trial.in_host_view(
-            ENVIRONMENT,
-            HIDDEN,
-            &environment.python,
-            &hidden,
-            &mut findings,
-        )?;
-        context.doing(0.5)?;
+        let trial = Trial {
+            context,
+            script,
+            systems: mapped::files_below([&base.executable, &base.stdlib]),
+        };
         // A copied interpreter is there, and its library is still the system's.
         let copied = made(context, "copied", &base, true)?;
-        trial.in_host_view(COPIED, HIDDEN, &copied.python, &hidden, &mut findings)?;
-        context.doing(0.7)?;
-        trial.in_own_root(base, &mut findings)?;
+        for (subject, name, python, hidden) in [
+            (ENVIRONMENT, PLAIN, &environment.python, &[][..]),
+            (ENVIRONMENT, HIDDEN, &environment.python, &hidden),
+            (COPIED, HIDDEN, &copied.python, &hidden),
+        ] {
+            context.doing(0.3)?;
+            let spec = |arguments: &[&str]| trial.in_host_view(python, hidden, arguments);
+            trial.count(subject, name, spec, &mut findings)?;
+        }
+        context.doing(0.6)?;
+        let root = PythonRoot::make(&context.scratch.join("own"), base, "starts.py", SCRIPT)?;
+        findings.step("copied the interpreter and what it loads into a container's own root");
+        let own = |arguments: &[&str]| Ok(root.spec(arguments));
+        trial.count(CONTAINER, HIDDEN, own, &mut findings)?;
+
+        context.doing(0.8)?;
+        let seen = |arguments: &[&str]| trial.in_host_view(&environment.python, &[], arguments);
+        trial.look(ENVIRONMENT, seen, &mut findings)?;
+        trial.look(CONTAINER, own, &mut findings)?;
+        findings.step("held one of each and looked which files it has mapped are the system's");
         Ok(findings)
     }
 
@@ -93,8 +104,12 @@ impl Experiment for VenvNeedsSystemPython {
         let (control, controls) = of(PLAIN, ENVIRONMENT)?;
         let (without, starts) = of(HIDDEN, ENVIRONMENT)?;
         let (contained, containers) = of(HIDDEN, CONTAINER)?;
-        let borrowed = findings.amount(BORROWED, CONTAINER)?;
-        if borrowed > 0.0 {
+        if findings.amount(BORROWED, ENVIRONMENT)? < 1.0 {
+            return Err(Gap::new(
+                "the way of looking does not see the system's Python",
+            ));
+        }
+        if findings.amount(BORROWED, CONTAINER)? > 0.0 {
             return Err(Gap::new("the container used the system's Python itself"));
         }
         let effects = vec![
@@ -122,6 +137,7 @@ impl Experiment for VenvNeedsSystemPython {
                 findings.fact(&format!("started, {name}"), subject, 3.0, "c");
                 findings.fact(name, subject, ran, "c");
             }
+            findings.fact(BORROWED, ENVIRONMENT, 3.0, "c");
             findings.fact(BORROWED, CONTAINER, borrowed, "c");
             findings
         };
@@ -194,27 +210,35 @@ fn follow(environment: &Environment, findings: &mut Findings) -> Result<()> {
 /// Starts, a few of each.
 struct Trial<'a> {
     context: &'a Context<'a>,
+    /// The program to start, on the host.
+    script: PathBuf,
+    /// The files of the system's Python.
+    systems: BTreeSet<mapped::Identity>,
 }
 
 impl Trial<'_> {
-    /// Starts `python` where all of the host is to be seen but `hidden`.
-    fn in_host_view(
+    /// A container that runs `python` where all of the host is to be seen but
+    /// `hidden`.
+    fn in_host_view(&self, python: &Path, hidden: &[PathBuf], arguments: &[&str]) -> Result<Spec> {
+        let words = [python, Path::new("-I"), &self.script].map(Path::to_str);
+        let words: Option<Vec<&str>> = words.into_iter().collect();
+        let words = words.context("a path is not UTF-8")?;
+        let root = self.context.scratch.join("view");
+        host_view::spec(&root, &[&words, arguments].concat(), hidden)
+    }
+
+    /// Counts the starts that say what they should.
+    fn count(
         &self,
         subject: &str,
         name: &str,
-        python: &Path,
-        hidden: &[PathBuf],
+        spec: impl Fn(&[&str]) -> Result<Spec>,
         findings: &mut Findings,
     ) -> Result<()> {
-        let python = python.to_str().context("a path is not UTF-8")?;
-        let script = self.context.scratch.join("starts.py");
-        let script = script.to_str().context("a path is not UTF-8")?;
-        let words = [python, "-I", script];
-        let place = self.context.scratch.join("view");
+        let place = self.context.scratch.join("run");
         let (mut ran, mut failure) = (0, None);
         for _ in 0..STARTS {
-            let spec = host_view::spec(&place.join("root"), &words, hidden)?;
-            match contained::run(&place, spec, self.context.interrupt) {
+            match contained::run(&place, spec(&[])?, self.context.interrupt) {
                 Ok(ended) if ended.status.success() && ended.stdout.trim_end() == SAID => ran += 1,
                 Ok(ended) => failure = Some(ended.told()),
                 // That there is nothing to execute is an answer.
@@ -222,13 +246,9 @@ impl Trial<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let command = format!("{subject}/bin/python -I starts.py");
-        findings.fact(
-            &format!("started, {name}"),
-            subject,
-            f64::from(STARTS),
-            &*command,
-        );
+        let command = format!("{subject}: python -I starts.py");
+        let started = format!("started, {name}");
+        findings.fact(&started, subject, f64::from(STARTS), &*command);
         findings.fact(name, subject, f64::from(ran), &*command);
         if let Some(failure) = failure {
             findings.fact("how it failed", subject, failure, &*command);
@@ -236,70 +256,25 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Starts a Python that is the container's own.
-    fn in_own_root(&self, base: Interpreter, findings: &mut Findings) -> Result<()> {
-        let systems = files_of(&base);
-        let place = self.context.scratch.join("own");
-        fs::create_dir_all(&place).context("cannot make the container's directory")?;
-        let root = PythonRoot::make(&place, base, "starts.py", SCRIPT)?;
-        findings.step("copied the interpreter and what it loads into a container's own root");
-        let mut ran = 0;
-        for _ in 0..STARTS {
-            let ended = contained::run(&place, root.spec(&[]), self.context.interrupt)?;
-            ran += u32::from(ended.status.success() && ended.stdout.trim_end() == SAID);
-        }
-        let command = "container: python -I starts.py";
-        let name = format!("started, {HIDDEN}");
-        findings.fact(&name, CONTAINER, f64::from(STARTS), command);
-        findings.fact(HIDDEN, CONTAINER, f64::from(ran), command);
-
-        let mut held = contained::start(&place, root.spec(&["hold"]))?;
+    /// Holds one and looks at the files that it has mapped.
+    fn look(
+        &self,
+        subject: &str,
+        spec: impl Fn(&[&str]) -> Result<Spec>,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        let place = self.context.scratch.join("run");
+        let mut held = contained::start(&place, spec(&["hold"])?)?;
         held.wait_for_output(self.context.interrupt)?;
-        let mapped = mapped_files(held.pid())?;
-        let borrowed = mapped.intersection(&systems).count() as f64;
+        let mapped = mapped::by(held.pid())?;
+        let borrowed = mapped.intersection(&self.systems).count() as f64;
         let command = "/proc/PID/maps, by device and inode";
-        findings.fact("files mapped", CONTAINER, mapped.len() as f64, command);
-        findings.fact(BORROWED, CONTAINER, borrowed, command);
-        findings.step("held one and looked whether any file it has mapped is the system's");
+        findings.fact("files mapped", subject, mapped.len() as f64, command);
+        findings.fact(BORROWED, subject, borrowed, command);
         Ok(())
     }
 }
 
 fn is_exec(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(isolab_oci::Error::Exec { .. }))
-}
-
-/// A file, whatever it is called: its device and inode.
-type Identity = (u64, u64);
-
-/// Everything below the standard library, and the program.
-fn files_of(python: &Interpreter) -> BTreeSet<Identity> {
-    let mut pending = vec![python.executable.clone(), python.stdlib.clone()];
-    let mut files = BTreeSet::new();
-    while let Some(path) = pending.pop() {
-        let Ok(metadata) = fs::metadata(&path) else {
-            continue;
-        };
-        if metadata.is_dir() {
-            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
-            let real = entries.filter(|e| e.file_type().is_ok_and(|kind| !kind.is_symlink()));
-            pending.extend(real.map(|entry| entry.path()));
-        } else {
-            files.insert((metadata.dev(), metadata.ino()));
-        }
-    }
-    files
-}
-
-/// The files that a process has mapped.
-///
-/// Source: `proc_pid_map_files(5)` needs a privilege, so each path of
-/// `proc_pid_maps(5)` is looked up through the process's own root.
-fn mapped_files(pid: i32) -> Result<BTreeSet<Identity>> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))
-        .with_context(|| format!("cannot read the maps of process {pid}"))?;
-    let root = PathBuf::from(format!("/proc/{pid}/root"));
-    let paths = maps.lines().filter_map(|line| line.split_once('/'));
-    let files = paths.filter_map(|(_, path)| fs::metadata(root.join(path)).ok());
-    Ok(files.map(|file| (file.dev(), file.ino())).collect())
 }
