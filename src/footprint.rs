@@ -90,6 +90,24 @@ pub fn available_bytes() -> Result<u64> {
     Ok(counted + pages_at_hand(&zones) * page_bytes())
 }
 
+/// What the kernel takes for itself and cannot give back, in bytes: stacks, page
+/// tables, its objects (namespaces, control groups, sockets), and what it keeps
+/// for each CPU.
+///
+/// Of a container this is the larger part, and no process is charged with it.
+/// What other programs allocate moves it far less than it moves `MemAvailable`.
+///
+/// # Errors
+/// If `/proc/meminfo` cannot be read.
+///
+/// Source: `proc_meminfo(5)`.
+pub fn kernel_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let fields = ["KernelStack:", "PageTables:", "SUnreclaim:", "Percpu:"];
+    let known = fields.iter().filter_map(|field| kibibytes(&text, field));
+    Ok(known.sum())
+}
+
 /// The free pages on the lists of every CPU and zone.
 fn pages_at_hand(zoneinfo: &str) -> u64 {
     let counts = zoneinfo
@@ -191,6 +209,7 @@ mod tests {
     fn this_process_has_a_set_size_and_belongs_to_its_own_tree() {
         let own = i32::try_from(std::process::id()).unwrap();
         assert!(proportional_set_bytes(own).unwrap() > 4096);
+        assert!(kernel_bytes().unwrap() > 1 << 20);
         assert_eq!(process_tree(own)[0], own);
     }
 }

@@ -197,6 +197,7 @@ impl Provisioned for ReadyGuest<'_> {
     fn start(&self) -> Result<Box<dyn Running>> {
         Ok(Box::new(BootingGuest {
             running: self.guest.start()?,
+            ram_bytes: self.guest.ram_bytes(),
         }))
     }
 
@@ -220,6 +221,7 @@ impl Provisioned for ReadyGuest<'_> {
 /// A guest that was started.
 struct BootingGuest {
     running: RunningGuest,
+    ram_bytes: u64,
 }
 
 impl Running for BootingGuest {
@@ -233,6 +235,10 @@ impl Running for BootingGuest {
 
     fn processes(&self) -> Vec<i32> {
         i32::try_from(self.running.pid()).into_iter().collect()
+    }
+
+    fn guest_ram_bytes(&self) -> Option<u64> {
+        Some(self.ram_bytes)
     }
 
     fn release(&mut self) -> Result<()> {

@@ -85,6 +85,11 @@ pub trait Running {
     /// The processes whose memory is the subject's.
     fn processes(&self) -> Vec<i32>;
 
+    /// How large the RAM of a guest is, in bytes: a mapping of its process.
+    fn guest_ram_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Tells the program to end.
     ///
     /// # Errors

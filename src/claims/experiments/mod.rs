@@ -3,6 +3,7 @@
 use super::experiment::Experiment;
 
 mod contained;
+mod density;
 mod distribution;
 mod engines;
 mod held_python;
@@ -14,9 +15,11 @@ mod portability;
 mod predates_docker;
 mod python_root;
 mod runtimes;
+mod several;
 mod venv_isolates_packages;
 mod venv_needs_system_python;
 mod vm_700mb;
+mod vm_own_resources;
 mod vm_size_speed;
 
 /// Every experiment.
@@ -28,6 +31,8 @@ static REGISTRY: &[&dyn Experiment] = &[
     &venv_isolates_packages::VenvIsolatesPackages,
     &venv_needs_system_python::VenvNeedsSystemPython,
     &vm_700mb::Vm700Mb,
+    &vm_own_resources::VmOwnResources,
+    &density::Density,
     &vm_size_speed::VmSizeSpeed,
 ];
 

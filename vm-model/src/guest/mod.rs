@@ -179,6 +179,12 @@ impl Guest {
         self.accel
     }
 
+    /// The size of its memory, in bytes.
+    #[must_use]
+    pub fn ram_bytes(&self) -> u64 {
+        u64::from(self.memory_mib) << 20
+    }
+
     /// The kernel that it boots.
     #[must_use]
     pub fn kernel(&self) -> &Kernel {

@@ -8,6 +8,7 @@
 //! Its answers are never mixed with measurements: the figures come from papers, specifications
 //! and repositories; what the caller adds about the workload is marked as given.
 
+pub mod density;
 mod figures;
 mod terms;
 
