@@ -1,6 +1,6 @@
 //! `isolab demo`: a lesson on a projector that cannot fail.
 //!
-//! A [script](script) is a list of timed beats. A beat's command is run live;
+//! A [`script`] is a list of timed beats. A beat's command is run live;
 //! where it cannot run or takes too long, a [recording](cast) of a real run of
 //! ours takes its place, under a banner that says where and when it was made.
 //!

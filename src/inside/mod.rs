@@ -4,7 +4,7 @@
 //! What a container keeps apart cannot be read off its configuration: it has to
 //! be tried from inside. So the lab sends its own program into each [`place`]
 //! with a list of [`attempts`](attempt::Attempt), and gets an
-//! [`Answer`](answer::Answer): for each attempt the system call and what the
+//! [`Answer`]: for each attempt the system call and what the
 //! kernel said. To have something to reach for, the lab first puts a
 //! [`canary`] on the host: a process, a file, a listener and a message queue
 //! that are there for nothing else.

@@ -2,8 +2,8 @@
 //! see and touch of the host, found out from inside each.
 //!
 //! Rows are [axes](Axis), columns are [places](PlaceName). Each place is asked
-//! once, with all the attempts of all rows; [`judge`] makes each cell of what came
-//! back, and nothing else.
+//! once, with all the attempts of all rows; [`judge`](mod@judge) makes each cell
+//! of what came back, and nothing else.
 
 pub mod axis;
 pub mod judge;
