@@ -30,6 +30,35 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Host,
+        Self::Look,
+        Self::Own,
+        Self::Nothing,
+        Self::Denied,
+        Self::NotTried,
+    ];
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Look => "look",
+            Self::Own => "own",
+            Self::Nothing => "nothing",
+            Self::Denied => "denied",
+            Self::NotTried => "not-tried",
+        }
+    }
+
+    /// The cell of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cell| cell.name() == name)
+    }
+
     /// The word in the table.
     #[must_use]
     pub fn word(self) -> &'static str {

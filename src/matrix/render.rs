@@ -115,16 +115,8 @@ fn coloured(line: &str) -> String {
 
 /// What the words mean that are in the table.
 fn legend(out: &mut String, matrix: &Matrix, style: Style) {
-    let cells = [
-        Cell::Host,
-        Cell::Look,
-        Cell::Own,
-        Cell::Nothing,
-        Cell::Denied,
-        Cell::NotTried,
-    ];
     let mut all = matrix.columns.iter().flat_map(|column| &column.cells);
-    let present: Vec<Cell> = cells
+    let present: Vec<Cell> = Cell::ALL
         .into_iter()
         .filter(|cell| all.clone().any(|row| row.cell == *cell))
         .collect();
@@ -241,14 +233,7 @@ mod tests {
 
     /// A matrix of every place and every word.
     fn matrix() -> Matrix {
-        let cells = [
-            Cell::Host,
-            Cell::Look,
-            Cell::Own,
-            Cell::Nothing,
-            Cell::Denied,
-            Cell::NotTried,
-        ];
+        let cells = Cell::ALL;
         let row = |(index, axis)| Row {
             axis,
             cell: cells[index % cells.len()],

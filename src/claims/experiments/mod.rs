@@ -3,6 +3,7 @@
 use super::experiment::Experiment;
 
 mod contained;
+mod containers_are_linux;
 mod density;
 mod distribution;
 mod engines;
@@ -17,23 +18,28 @@ mod python_root;
 mod runtimes;
 mod several;
 mod venv_isolates_packages;
+mod venv_limited;
 mod venv_needs_system_python;
 mod vm_700mb;
 mod vm_own_resources;
 mod vm_size_speed;
+mod vm_whole_system;
 
 /// Every experiment.
 static REGISTRY: &[&dyn Experiment] = &[
+    &containers_are_linux::ContainersAreLinux,
     &hello_world::HelloWorld,
     &one_process::OneProcess,
     &portability::Portability,
     &predates_docker::PredatesDocker,
     &venv_isolates_packages::VenvIsolatesPackages,
     &venv_needs_system_python::VenvNeedsSystemPython,
+    &venv_limited::VenvLimited,
     &vm_700mb::Vm700Mb,
     &vm_own_resources::VmOwnResources,
     &density::Density,
     &vm_size_speed::VmSizeSpeed,
+    &vm_whole_system::VmWholeSystem,
 ];
 
 /// The experiment that settles the claim `id`, if it is built.
