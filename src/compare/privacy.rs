@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
+use serde_json::Value;
+
 use crate::report::Report;
 use crate::report::text::shown;
 
@@ -48,6 +50,16 @@ impl Redactor {
     #[must_use]
     pub fn told(&self, text: &str) -> String {
         told(text, &self.homes)
+    }
+
+    /// The same for every text in `value`, but not for the names of its fields.
+    pub fn tell_all(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.told(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.tell_all(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.tell_all(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 }
 

@@ -46,6 +46,16 @@ pub(crate) fn json_in_order() -> Tested {
     Ok(())
 }
 
+pub(crate) fn json_names_no_home() -> Tested {
+    let home = tempfile::tempdir()?;
+    let mut doctor = doctor(&["--json"]);
+    doctor.env("HOME", home.path()).env_remove("XDG_CACHE_HOME");
+    let text = String::from_utf8(doctor.output()?.stdout)?;
+    assert!(text.contains("\"~/.cache/isolab"), "{text}");
+    assert!(!text.contains(home.path().to_str().unwrap()), "{text}");
+    Ok(())
+}
+
 pub(crate) fn focus() -> Tested {
     let found = json(&doctor(&["venv", "--json"]).output()?)?;
     assert!(finding(&found, "python").is_object());

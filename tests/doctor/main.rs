@@ -53,6 +53,10 @@ fn trials() -> Vec<Trial> {
             answers::plain_output,
         ),
         Trial::test("json_holds_every_stage_in_order", answers::json_in_order),
+        Trial::test(
+            "what_a_student_sends_names_no_user",
+            answers::json_names_no_home,
+        ),
         Trial::test("a_focus_examines_no_more_than_it_needs", answers::focus),
         Trial::test(
             "without_a_path_guests_are_missed_and_containers_run",
