@@ -32,7 +32,6 @@ impl Lab {
             .args(["--default-signal=INT", "setsid"])
             .arg(env!("CARGO_BIN_EXE_isolab"))
             .args(arguments)
-            .arg("--no-keep")
             .env("XDG_CACHE_HOME", self.home.path())
             .env("TMPDIR", self.home.path())
             .stdin(Stdio::null())
@@ -132,8 +131,33 @@ fn wait_until_clean(lab: &Lab, session: u32) -> Vec<String> {
     }
 }
 
-fn interrupt_after(lab: &Lab, pause: Duration, how: Signal) {
-    let child = lab.start(&["compare", "--quick", "--json"]);
+/// A command that holds guests and containers, and the schema of what it prints.
+type Victim = (&'static [&'static str], &'static str);
+
+const COMPARISON: Victim = (
+    &["compare", "--quick", "--json", "--no-keep"],
+    "isolab.report/1",
+);
+/// Many containers at once, then several guests.
+const HOLDERS: Victim = (
+    &[
+        "claims",
+        "run",
+        "density",
+        "vm-own-resources",
+        "--quick",
+        "--json",
+    ],
+    "isolab.claims/1",
+);
+/// A distribution unpacked in namespaces of its own.
+const BUILD: Victim = (
+    &["claims", "run", "vm-700mb", "--quick", "--json"],
+    "isolab.claims/1",
+);
+
+fn interrupt_after(lab: &Lab, (arguments, schema): Victim, pause: Duration, how: Signal) {
+    let child = lab.start(arguments);
     let session = child.id();
     thread::sleep(pause);
     signal(&child, how);
@@ -146,7 +170,8 @@ fn interrupt_after(lab: &Lab, pause: Duration, how: Signal) {
     );
     if how == Signal::SIGKILL {
         // The next command cleans up.
-        let next = lab.start(&["compare", "--quick", "--runs", "1", "--subjects", "process"]);
+        let few = ["--runs", "1", "--subjects", "process", "--no-keep"];
+        let next = lab.start(&[&["compare", "--quick"], &few[..]].concat());
         assert!(next.wait_with_output().unwrap().status.success());
     }
     let left = wait_until_clean(lab, session);
@@ -155,7 +180,7 @@ fn interrupt_after(lab: &Lab, pause: Duration, how: Signal) {
     if how == Signal::SIGINT && output.status.code().is_some() {
         assert!(matches!(output.status.code(), Some(0 | 130)), "{output:?}");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["schema"], "isolab.report/1");
+        assert_eq!(report["schema"], schema);
     }
 }
 
@@ -169,7 +194,29 @@ fn interrupt_many(times: u64, seed: u64) {
         } else {
             Signal::SIGINT
         };
-        interrupt_after(&lab, pause, how);
+        interrupt_after(&lab, COMPARISON, pause, how);
+    }
+}
+
+#[test]
+fn interrupted_claims_leave_no_holder() {
+    let lab = Lab::new();
+    for (pause, how) in [(2, Signal::SIGINT), (6, Signal::SIGKILL)] {
+        interrupt_after(&lab, HOLDERS, Duration::from_secs(pause), how);
+    }
+}
+
+/// The packages come from a mirror, so this is left to those who have one.
+#[test]
+#[ignore = "downloads packages"]
+fn an_interrupted_build_of_a_guest_leaves_nothing() {
+    let lab = Lab::new();
+    for (pause, how) in [
+        (8, Signal::SIGKILL),
+        (4, Signal::SIGINT),
+        (12, Signal::SIGKILL),
+    ] {
+        interrupt_after(&lab, BUILD, Duration::from_secs(pause), how);
     }
 }
 

@@ -128,12 +128,7 @@ fn images(store: &Store, context: &Context<'_>, findings: &mut Findings) -> Resu
         let image = if wanted {
             store.get(recipe, context.scratch, context.interrupt, &part)
         } else {
-            store.cached(recipe).ok_or_else(|| {
-                crate::hint::with(
-                    "`--quick` builds the minimal guest only",
-                    "isolab claims run vm-700mb",
-                )
-            })
+            store.cached(recipe).ok_or_else(left_out)
         };
         // Once more: an interrupt is no reason to say that there is no network.
         context.doing(from)?;
@@ -145,6 +140,17 @@ fn images(store: &Store, context: &Context<'_>, findings: &mut Findings) -> Resu
     // The guest that the verdict is about is the one whose absence is told first.
     findings.missing.reverse();
     Ok(images)
+}
+
+/// Why a guest is not built in a hurry: because it would take too long, unless it
+/// could not be built at all.
+fn left_out() -> anyhow::Error {
+    guest_image::check_tools().err().unwrap_or_else(|| {
+        crate::hint::with(
+            "`--quick` builds the minimal guest only",
+            "isolab claims run vm-700mb",
+        )
+    })
 }
 
 /// A quarter of the experiment's progress.

@@ -12,7 +12,7 @@ use anyhow::Result;
 use vm_model::model::density::extrapolated;
 
 use crate::claims::experiment::{Context, Experiment};
-use crate::claims::findings::{Findings, Number};
+use crate::claims::findings::{Findings, Missing, Number};
 use crate::claims::ledger::Claim;
 use crate::claims::ruling::{Effect, Gap, Met, Ruling, Verdict};
 use crate::claims::unit::Unit;
@@ -94,7 +94,12 @@ impl Experiment for Density {
         Ok(match guests(claim, findings, hundreds) {
             Ok(None) => ruling,
             Ok(Some(reservation)) => ruling.but(reservation),
-            Err(gap) => ruling.but(format!("guests were not tested ({gap})")),
+            Err(gap) => {
+                let is_it = |missing: &&Missing| missing.part == Subject::Vm.name();
+                let missing = findings.missing.iter().find(is_it);
+                let why = missing.map_or(gap.to_string(), |missing| missing.why.clone());
+                ruling.but(format!("guests are not settled here ({why})"))
+            }
         })
     }
 
@@ -304,6 +309,10 @@ mod tests {
         );
         let mut without = found(5000.0, 1.0, 300.0);
         without.numbers.retain(|number| number.subject != "vm");
-        assert!(judged(&without).said().contains("guests were not tested"));
+        let said = judged(&without).said();
+        assert!(said.contains("guests are not settled here"), "{said}");
+        without.lack("vm", &anyhow::anyhow!("no emulator"));
+        let said = judged(&without).said();
+        assert!(said.contains("(no emulator)"), "{said}");
     }
 }
