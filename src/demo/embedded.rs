@@ -19,6 +19,7 @@ pub(super) const EMBEDDED: &[(&str, &str)] = recordings![
     "doctor-container.cast",
     "doctor.cast",
     "explain-startup-container-true-after-idle-report-container-json.cast",
+    "matrix-places-process-venv-container-vm.cast",
     "report-container-json.cast",
     "report-four-json.cast",
     "report-process-json.cast",

@@ -291,10 +291,19 @@ fn asking(show: &Show<'_>, canvas: Canvas) -> Vec<Line> {
     let Some(asked) = show.prediction() else {
         return rows;
     };
-    rows.extend(question(asked, canvas));
+    rows.extend(heading(
+        &asked.question,
+        canvas,
+        canvas.rows.saturating_sub(7) / 4,
+    ));
     rows.push(Line::new());
     let typed = format!("{}_", show.typed);
-    rows.extend(figure(&typed, Size::Large, canvas));
+    // Beside bars, gaps and the answers, is there room for large digits?
+    if canvas.rows >= rows.len() + 8 {
+        rows.extend(figure(&typed, Size::Large, canvas));
+    } else {
+        rows.extend(paragraph(&format!("Answer: {typed}"), canvas, Ink::STRONG));
+    }
     rows.push(Line::new());
     if !show.answers.is_empty() {
         let answers: Vec<String> = show.answers.iter().map(ToString::to_string).collect();
@@ -302,17 +311,6 @@ fn asking(show: &Show<'_>, canvas: Canvas) -> Vec<Line> {
         rows.extend(paragraph(&text, canvas, Ink::STRONG));
     }
     rows
-}
-
-/// The question, as large as leaves room for an answer of large digits.
-fn question(asked: &Prediction, canvas: Canvas) -> Vec<Line> {
-    /// The rows of everything else: bars, gaps, the digits, the answers.
-    const REST: usize = 10;
-    heading(
-        &asked.question,
-        canvas,
-        canvas.rows.saturating_sub(REST) / 4,
-    )
 }
 
 /// The command's output, under what it is and where it comes from.
@@ -430,24 +428,34 @@ fn predicted(
     let mut rows = paragraph(&asked.question, canvas, Ink::STRONG);
     rows.push(Line::new());
     let Some(value) = performance.value() else {
-        if !performance.is_over() {
+        if performance.is_live() {
             let waited = format!("{} s", performance.elapsed(now).as_secs());
             rows.extend(figure(&waited, Size::Huge, canvas));
             rows.push(Line::new());
         }
         return rows;
     };
-    rows.extend(figure(&with_unit(value, &asked.unit), Size::Huge, canvas));
+    // Many answers need the room that the largest digits would take.
+    let few = show.answers.len() <= 3;
+    let largest = if few { Size::Huge } else { Size::Large };
+    rows.extend(figure(&with_unit(value, &asked.unit), largest, canvas));
     rows.push(Line::new());
     let mut answers = show.answers.clone();
     answers.sort_by(f64::total_cmp);
-    for answer in answers {
-        let text = format!(
-            "{:>12}   {}",
-            format!("{answer} {}", asked.unit),
-            verdict(answer, value)
+    let judged = answers
+        .iter()
+        .map(|answer| (format!("{answer} {}", asked.unit), verdict(*answer, value)));
+    if few {
+        rows.extend(
+            judged.map(|(answer, verdict)| {
+                indented(&format!("{answer:>12}   {verdict}"), Ink::STRONG)
+            }),
         );
-        rows.push(indented(&text, Ink::STRONG));
+    } else {
+        let all: Vec<String> = judged
+            .map(|(answer, verdict)| format!("{answer}: {verdict}"))
+            .collect();
+        rows.extend(paragraph(&all.join("; "), canvas, Ink::STRONG));
     }
     rows
 }
@@ -581,6 +589,17 @@ unit = "ms"
             );
         }
         shows(&ANSWERED, 80, 24, &["9 ms   2.00 times too high"]);
+        let mut many = ANSWERED[..3].to_vec();
+        for digit in ['1', '2', '3', '4', '5', '6', '7', '8', '9'] {
+            many.extend([Key::Digit(digit), Key::Enter]);
+        }
+        many.push(Key::Next);
+        shows(
+            &many,
+            80,
+            20,
+            &["1 ms: 4.50 times too low", "9 ms: 2.00 times too high"],
+        );
     }
 
     proptest! {

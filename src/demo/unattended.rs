@@ -21,7 +21,7 @@ use super::stage::Stage;
 /// The terminal that commands are given, and that recordings are made with: a
 /// little narrower than the usual one, so that none of their lines is folded.
 pub const SIZE: Size = Size {
-    width: 76,
+    width: 72,
     height: 24,
 };
 
