@@ -41,14 +41,6 @@ impl Tools {
     }
 }
 
-/// Whether everything that a build needs is installed.
-///
-/// # Errors
-/// If not, with how to get it.
-pub fn check_tools() -> Result<()> {
-    Tools::find().map(drop)
-}
-
 /// A program, or how to get it.
 pub(super) fn find(program: &str, package: &str) -> Result<PathBuf> {
     tools::find(program).ok_or_else(|| {

@@ -19,7 +19,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use boot::{Login, boot_to_login};
-pub use build::check_tools;
 pub use copies::{Copies, clone, of_container, of_guest};
 pub use origin::Origin;
 pub use recipe::Recipe;

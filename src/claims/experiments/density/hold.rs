@@ -271,10 +271,12 @@ fn note_check(
     findings.condition("moved", "by all else that runs on the host as well");
     findings.fact(STARTED, subject, count as f64, "isolab claims run density");
     findings.step(format!(
-        "held {count} other {} at once, {checks} times, to see whether the calculation holds for \
-         all but the first {}",
+        "held {count} other {} at once, {checks} times, to see whether the calculation holds{}",
         plan.several(),
-        plan.apart()
+        match plan.apart() {
+            1 => String::new(),
+            apart => format!(" for all but the first {apart}"),
+        }
     ));
 }
 

@@ -93,7 +93,8 @@ impl Experiment for VmOwnResources {
             Effect::counted(claim, "unshared", more / first)?,
         ];
         let because = format!(
-            "one more guest takes {} of RAM, one more container {}, with the same program",
+            "one more guest takes {} of RAM, one more container {} of its own pages, with the same \
+             program",
             Unit::Bytes.shown(more),
             Unit::Bytes.shown(median_of(findings, MORE, &container)?)
         );

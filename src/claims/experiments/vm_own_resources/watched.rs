@@ -18,6 +18,10 @@ use crate::statistics::slope;
 
 /// How many are held at once when memory is read.
 const HELD: [usize; 3] = [1, 2, 4];
+/// As many as give a dozen processes, environments and containers with Python.
+const PYTHON_ROUNDS: usize = 3;
+/// How long four are watched while they do nothing.
+const WINDOW: Duration = Duration::from_secs(1);
 /// What has just started is not idle yet.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -58,7 +62,8 @@ impl<'a> Watched<'a> {
     pub(super) fn rounds(&self, settings: Settings) -> usize {
         match self.kind.workload() {
             Workload::Python if settings.quick || self.kind.is_slow() => 1,
-            _ => rounds(settings),
+            Workload::Python => PYTHON_ROUNDS,
+            Workload::True => rounds(settings),
         }
     }
 
@@ -106,18 +111,17 @@ impl<'a> Watched<'a> {
         self.more.push((over(|one| one.ram), over(Memory::total)));
         self.tasks = holders.tasks().first().copied().unwrap_or_default();
         if self.decides() {
-            self.idle(&holders, context);
+            self.idle(&holders);
         }
         holders.end(context.interrupt)
     }
 
     /// Watches what is held while it does nothing.
-    fn idle(&mut self, holders: &Holders<'_>, context: &Context<'_>) {
-        let window = Duration::from_secs(if context.settings.quick { 1 } else { 2 });
+    fn idle(&mut self, holders: &Holders<'_>) {
         thread::sleep(SETTLE);
         let watch = || -> Result<f64> {
             let (began, before) = (Instant::now(), holders.processor_time()?);
-            thread::sleep(window);
+            thread::sleep(WINDOW);
             let used = holders.processor_time()?.saturating_sub(before);
             let seconds = began.elapsed().as_secs_f64() * holders.count() as f64;
             Ok(used.as_secs_f64() / seconds)
@@ -151,7 +155,10 @@ impl<'a> Watched<'a> {
                     let huge: u64 = self.each.iter().map(|one| one.ram_in_huge_pages).sum();
                     let all: u64 = self.each.iter().map(|one| one.ram).sum();
                     let share = 100.0 * huge as f64 / all.max(1) as f64;
-                    findings.condition("in huge pages", format!("{share:.0} %"));
+                    findings.condition(
+                        "in huge pages",
+                        format!("{share:.0} %, of which the first touch takes 2 MiB"),
+                    );
                 }
             }
         }
@@ -160,6 +167,10 @@ impl<'a> Watched<'a> {
         let more = self.more.iter().map(|more| more.1).collect();
         let each = if guest { REST } else { EACH };
         self.note(findings, each, Unit::Bytes, rest, emulated);
+        if !guest && !self.each.is_empty() {
+            let counted = "its own pages; what the kernel keeps for it is in `density`";
+            findings.condition("counted", counted);
+        }
         if self.decides() {
             let first = of(&self.first, Memory::total);
             self.note(findings, FIRST, Unit::Bytes, first, emulated);
