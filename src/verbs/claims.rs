@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::claims::experiment::{Experiment, Settings};
 use crate::claims::ledger::{Claim, Ledger};
-use crate::claims::render::{self, Style};
+use crate::claims::render::{self, Detail, Style};
 use crate::claims::{self, Record, experiments};
 use crate::interrupt::Interrupt;
 use crate::progress::Bar;
@@ -72,6 +72,9 @@ struct RunArgs {
     /// Be done soon
     #[arg(long)]
     quick: bool,
+    /// Show every fact too, with the command behind it
+    #[arg(short, long)]
+    verbose: bool,
     /// Also write the record to FILE.json
     #[arg(short, long = "output", value_name = "FILE.json")]
     output: Vec<PathBuf>,
@@ -147,7 +150,12 @@ fn show(record: &Record, args: &RunArgs, outputs: &[Output]) -> Result<()> {
     stdout::print(if args.common.json {
         json
     } else {
-        render::verdicts(record, Style::of_stdout())
+        let detail = if args.verbose {
+            Detail::Facts
+        } else {
+            Detail::Numbers
+        };
+        render::verdicts(record, detail, Style::of_stdout())
     })?;
     failure.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -1,7 +1,7 @@
 //! Claims on paper of any width, with and without colours and UTF-8.
 
 use isolab::claims::ledger::Ledger;
-use isolab::claims::render::{self, Style};
+use isolab::claims::render::{self, Detail, Style};
 use isolab::report::{table, text};
 use proptest::prelude::*;
 
@@ -60,6 +60,20 @@ proptest! {
         record in anything::record(), width in 40..100usize, unicode in any::<bool>()
     ) {
         let style = style(width, false, unicode);
-        check(&render::verdicts(&record, style), style);
+        for detail in [Detail::Numbers, Detail::Facts] {
+            check(&render::verdicts(&record, detail, style), style);
+        }
+    }
+
+    #[test]
+    fn every_fact_is_shown_to_whoever_asks_for_it(record in anything::record()) {
+        let style = style(80, false, true);
+        let facts: usize = record.claims.iter().map(|claim| claim.findings.facts.len()).sum();
+        let shown = |detail| {
+            let page = render::verdicts(&record, detail, style);
+            page.lines().filter(|line| line.starts_with("  fact  ")).count()
+        };
+        prop_assert_eq!(shown(Detail::Facts), facts);
+        prop_assert_eq!(shown(Detail::Numbers), 0);
     }
 }

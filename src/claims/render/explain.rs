@@ -2,7 +2,7 @@
 //! result where there is one.
 
 use super::list::{State, state};
-use super::verdicts::settled;
+use super::verdicts::{Detail, settled};
 use super::{Ink, Paper, Style};
 use crate::claims::experiments;
 use crate::claims::ledger::Claim;
@@ -65,7 +65,7 @@ pub fn explain(claim: &Claim, last: Option<&Settled>, style: Style) -> String {
     if let Some(last) = last {
         paper.gap();
         paper.line(Ink::Plain, "The last result:", 2);
-        settled(&mut paper, last);
+        settled(&mut paper, last, Detail::Facts);
     }
     paper.text
 }

@@ -21,7 +21,7 @@ use crate::statistics::summarize;
 
 pub use explain::explain;
 pub use list::list;
-pub use verdicts::verdicts;
+pub use verdicts::{Detail, verdicts};
 
 /// How much the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,16 +2,26 @@
 //! done.
 
 use super::{Ink, Paper, Style, effect, fact, number};
+use crate::claims::findings::Fact;
 use crate::claims::record::{Record, Settled};
 use crate::claims::ruling::{Ruling, Verdict};
 use crate::report::words;
 
+/// How much of what a verdict rests on is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The verdict, why, what was done, and the numbers.
+    Numbers,
+    /// Every fact too, with the command that showed it.
+    Facts,
+}
+
 /// The whole record as text.
 #[must_use]
-pub fn verdicts(record: &Record, style: Style) -> String {
+pub fn verdicts(record: &Record, detail: Detail, style: Style) -> String {
     let mut paper = Paper::new(style);
     for claim in &record.claims {
-        settled(&mut paper, claim);
+        settled(&mut paper, claim, detail);
         paper.gap();
     }
     if record.interrupted {
@@ -39,7 +49,7 @@ pub fn verdicts(record: &Record, style: Style) -> String {
 }
 
 /// One claim with its verdict.
-pub(super) fn settled(paper: &mut Paper, claim: &Settled) {
+pub(super) fn settled(paper: &mut Paper, claim: &Settled, detail: Detail) {
     paper.line(Ink::Strong, &claim.id, 2);
     paper.labelled(Ink::Plain, "claim", &claim.statement);
     verdict(paper, &claim.ruling);
@@ -49,17 +59,13 @@ pub(super) fn settled(paper: &mut Paper, claim: &Settled) {
     for one in &claim.findings.numbers {
         paper.labelled(Ink::Plain, "number", &number(one));
     }
-    // What one command showed stands together, and the command below it.
-    for together in claim
-        .findings
-        .facts
-        .chunk_by(|one, next| one.command == next.command)
-    {
-        for one in together {
-            paper.labelled(Ink::Plain, "fact", &fact(one));
-        }
-        if let Some(one) = together.first() {
-            paper.labelled(Ink::Faint, "by", &one.command);
+    match detail {
+        Detail::Facts => facts(paper, &claim.findings.facts),
+        Detail::Numbers if claim.findings.facts.is_empty() => {}
+        Detail::Numbers => {
+            let count = claim.findings.facts.len();
+            let said = format!("{count}, each with its command: add -v");
+            paper.labelled(Ink::Faint, "facts", &said);
         }
     }
     for missing in &claim.findings.missing {
@@ -67,6 +73,18 @@ pub(super) fn settled(paper: &mut Paper, claim: &Settled) {
         let remedy = remedy.map_or(String::new(), |remedy| format!(" (hint: {remedy})"));
         let said = format!("{}: {}{remedy}", missing.part, missing.why);
         paper.labelled(Ink::Faint, "missing", &said);
+    }
+}
+
+/// What one command showed stands together, and the command below it.
+fn facts(paper: &mut Paper, facts: &[Fact]) {
+    for together in facts.chunk_by(|one, next| one.command == next.command) {
+        for one in together {
+            paper.labelled(Ink::Plain, "fact", &fact(one));
+        }
+        if let Some(one) = together.first() {
+            paper.labelled(Ink::Faint, "by", &one.command);
+        }
     }
 }
 
