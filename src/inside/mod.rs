@@ -32,7 +32,7 @@ pub use canary::{Canary, Traces};
 pub use place::{Asked, Place, PlaceName, Site};
 
 /// The seconds after which the kernel ends an inquiry that hangs.
-const ALARM: u32 = 30;
+const ALARM: u32 = 60;
 
 /// What `__inside` is given.
 #[derive(Debug, clap::Args)]

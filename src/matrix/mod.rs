@@ -6,6 +6,7 @@
 //! of what came back, and nothing else.
 
 pub mod axis;
+pub mod cell;
 pub mod judge;
 pub mod render;
 
@@ -23,7 +24,8 @@ use crate::interrupt::Interrupt;
 use crate::scratch::Scratch;
 
 pub use axis::Axis;
-pub use judge::{Cell, Judged, Reference, judge};
+pub use cell::Cell;
+pub use judge::{Judged, Reference, judge};
 
 /// The name and version of what `--json` prints.
 pub const SCHEMA: &str = "isolab.matrix/1";

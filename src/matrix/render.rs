@@ -9,7 +9,7 @@ use tabled::settings::style::HorizontalLine;
 use tabled::settings::{Padding, Style as Borders};
 
 use super::axis::Axis;
-use super::judge::Cell;
+use super::cell::Cell;
 use super::{Column, Matrix, Row};
 use crate::inside::{PlaceName, Said};
 use crate::report::table::Style;

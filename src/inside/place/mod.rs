@@ -32,7 +32,7 @@ use crate::guard;
 use crate::interrupt::Interrupt;
 
 /// The longest that a place without an emulator may take.
-const BOUND: Duration = Duration::from_secs(45);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// A place by its name.
 #[derive(

@@ -20,7 +20,7 @@ use crate::environment::bounded::{self, Ended};
 /// Asked of the interpreter.
 const QUESTION: &str = include_str!("python.py");
 /// The longest that it may take: a guest under an emulator is slow.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(40);
 
 /// What the interpreter said.
 #[derive(Debug, Deserialize)]

@@ -267,11 +267,3 @@ fn each_axis_asks_for_all_that_its_judgement_needs() {
         assert_eq!(judge(axis, &answer, against).cell, Cell::Host, "{axis}");
     }
 }
-
-#[test]
-fn a_cells_name_is_that_in_json() {
-    for cell in Cell::ALL {
-        assert_eq!(serde_json::json!(cell), cell.name());
-        assert_eq!(Cell::parse(cell.name()), Some(cell));
-    }
-}
