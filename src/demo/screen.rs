@@ -12,7 +12,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use anyhow::{Context, Result};
 use nix::sys::termios::{
-    LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
+    InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
 };
 
 use super::ink::{Line, Palette};
@@ -122,6 +122,8 @@ fn set_up() -> io::Result<()> {
     // Keys come one by one and are not shown; Ctrl-C and Ctrl-Z stay signals.
     ours.local_flags
         .remove(LocalFlags::ICANON | LocalFlags::ECHO);
+    // A stray Ctrl-S must not freeze the screen.
+    ours.input_flags.remove(InputFlags::IXON);
     ours.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
     ours.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
     BEFORE
