@@ -103,6 +103,8 @@ impl Paper {
             ascii(line)
         };
         for line in wrapped(&line, self.style.table.width, indent) {
+            // Kept together until here, in our own lines and in what others wrote.
+            let line = line.replace('\u{a0}', " ");
             let code = ink.code();
             if self.style.table.colour && !code.is_empty() {
                 self.text.extend([code, &line, "\u{1b}[0m\n"]);
@@ -122,7 +124,7 @@ impl Paper {
         };
         let pad = "\u{a0}".repeat(indent.saturating_sub(2 + label.len()).max(1));
         let line = format!("\u{a0}\u{a0}{label}{pad}{said}");
-        self.spaced(ink, &line, indent);
+        self.line(ink, &line, indent);
     }
 
     /// A row of the table of verdicts; on narrow paper the number is left out.
@@ -137,15 +139,7 @@ impl Paper {
             format!("{}{}", text.replace(' ', "\u{a0}"), "\u{a0}".repeat(gap))
         };
         let row = format!("{}{}{number}", padded(id, 25), padded(verdict, 17));
-        self.spaced(ink, row.trim_end_matches('\u{a0}'), 2);
-    }
-
-    /// A line whose no-break spaces survive wrapping and then are spaces.
-    fn spaced(&mut self, ink: Ink, line: &str, indent: usize) {
-        let start = self.text.len();
-        self.line(ink, line, indent);
-        let made = self.text.split_off(start).replace('\u{a0}', " ");
-        self.text.push_str(&made);
+        self.line(ink, row.trim_end_matches('\u{a0}'), 2);
     }
 
     fn gap(&mut self) {
