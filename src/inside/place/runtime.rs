@@ -1,7 +1,7 @@
 //! The other OCI runtimes: runc and crun, each started with a bundle of ours and
 //! the configuration that they write themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -88,6 +88,10 @@ impl Place for Peer<'_> {
         let mut spec = Self::spec();
         if let Some(root) = &mut spec.root {
             root.path = self.site.root(&request)?.to_owned();
+        }
+        if let (Some(linux), 0) = (&mut spec.linux, effective_ids().0) {
+            // So that what is left after a kill is known as ours, and swept.
+            linux.cgroups_path = Some(Path::new("/").join(cgroup::owned_name()));
         }
         bundle::write(&self.directory, &spec)?;
         let id = format!("isolab-{}", std::process::id());

@@ -30,11 +30,18 @@ pub fn owned_name() -> String {
 /// Removes the groups whose owner no longer runs; returns how many.
 ///
 /// Looks in this process's own group of each hierarchy, where
-/// [`owned_name`] groups are made. Cheap enough for the start of a command.
+/// [`owned_name`] groups are made, and at its top, where other runtimes make
+/// them when given such a name. Cheap enough for the start of a command.
 #[must_use]
 pub fn sweep() -> usize {
     let hierarchies = discover().unwrap_or_default();
-    hierarchies.iter().map(|h| sweep_directory(&h.own)).sum()
+    let mut places: Vec<&Path> = hierarchies
+        .iter()
+        .flat_map(|h| [h.own.as_path(), h.mount_point.as_path()])
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().map(sweep_directory).sum()
 }
 
 fn sweep_directory(own: &Path) -> usize {
