@@ -146,13 +146,14 @@ pub(super) fn note_curve(
         }
     }
     let fit = Cost { low, likely, high };
-    note_modelled(findings, FIT, name, Unit::Count, fit, sources);
+    note_modelled(findings, FIT, name, Unit::Count, fit, sources.clone());
     for supply in &supplies {
         findings.condition(&supply.name, told(supply));
     }
     if rest.cost.high > 0.0 {
         let published = Unit::Bytes.shown(rest.cost.likely);
-        let said = format!("{published} of that memory: an emulator's QEMU says nothing of it");
+        let cited = sources.last().map_or("", |source| &source.citation);
+        let said = format!("{published} of that memory, for QEMU besides the RAM ({cited})");
         findings.condition("published, not measured", said);
     }
     findings.fact(BINDS, name, binds, "isolab claims run density");
