@@ -39,6 +39,13 @@ impl Home {
         command
     }
 
+    /// The shortest comparison that there is.
+    fn shortest(&self, further: &[&str]) -> Command {
+        let mut command = self.isolab(&["compare", "--quick", "--runs", "2"]);
+        command.args(["--workload", "true"]).args(further);
+        command
+    }
+
     fn fails(&self, arguments: &[&str]) -> String {
         let output = self.isolab(arguments).output().unwrap();
         assert!(!output.status.success(), "{arguments:?} succeeded");
@@ -137,18 +144,8 @@ fn a_damaged_report_is_refused_and_nothing_is_overwritten() {
 #[test]
 fn a_report_is_redrawn_as_it_was_drawn() {
     let home = Home::new();
-    let arguments = [
-        "compare",
-        "--quick",
-        "--runs",
-        "2",
-        "--workload",
-        "true",
-        "--subjects",
-    ];
-    let mut first = home.isolab(&arguments);
-    let first = first
-        .args(["process", "-o", "saved.json"])
+    let first = home
+        .shortest(&["--subjects", "process", "-o", "saved.json"])
         .output()
         .unwrap();
     assert!(first.status.success(), "{}", text(&first));
@@ -163,17 +160,7 @@ fn a_report_is_redrawn_as_it_was_drawn() {
 #[test]
 fn files_are_written_even_if_nothing_can_be_printed() {
     let home = Home::new();
-    let arguments = [
-        "compare",
-        "--quick",
-        "--runs",
-        "2",
-        "--workload",
-        "true",
-        "--subjects",
-    ];
-    let mut command = home.isolab(&arguments);
-    command.args(["process", "-o", "kept.json"]);
+    let mut command = home.shortest(&["--subjects", "process", "-o", "kept.json"]);
     command.stdout(
         fs::OpenOptions::new()
             .write(true)
@@ -208,24 +195,8 @@ fn an_output_that_was_private_or_a_link_stays_so() {
     fs::write(&target, "").unwrap();
     fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink("target.json", home.path().join("link.json")).unwrap();
-    let arguments = [
-        "compare",
-        "--quick",
-        "--runs",
-        "2",
-        "--workload",
-        "true",
-        "--subjects",
-    ];
-    let mut command = home.isolab(&arguments);
-    assert!(
-        command
-            .args(["process", "-o", "link.json"])
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
+    let mut command = home.shortest(&["--subjects", "process", "-o", "link.json"]);
+    assert!(command.output().unwrap().status.success());
     assert!(home.path().join("link.json").is_symlink());
     assert_eq!(
         fs::metadata(&target).unwrap().permissions().mode() & 0o777,
@@ -247,20 +218,8 @@ fn what_a_failing_guest_says_is_made_safe_and_the_report_is_written() {
         printf 'no\\033[2Jluck\\tat all\\n' >&2\nexit 1\n";
     fs::write(&fake, script).unwrap();
     fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
-    let arguments = [
-        "compare",
-        "--quick",
-        "--runs",
-        "2",
-        "--workload",
-        "true",
-        "-o",
-        "r.json",
-    ];
-    let mut command = home.isolab(&arguments);
-    command
-        .args(["--subjects", "vm"])
-        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    let mut command = home.shortest(&["--subjects", "vm", "-o", "r.json"]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let text = fs::read_to_string(home.path().join("r.json")).unwrap();
@@ -349,6 +308,7 @@ fn every_verb_has_help_with_what_it_does() {
         "reveal",
         "doctor",
         "claims",
+        "matrix",
         "venv",
         "vm",
         "system",

@@ -10,8 +10,7 @@ mod check;
 mod near;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use toml::Spanned;
 
 use super::ruling::Gap;
 use super::unit::Unit;
+use crate::report::input;
 use crate::report::text::shown;
 
 /// No ledger is larger, in bytes.
@@ -180,13 +180,10 @@ impl Ledger {
     /// # Errors
     /// If it cannot be read or is not a ledger; with line and reason.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let read = |source| Error::Read {
+        let text = input::read(path, SIZE_LIMIT).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
-        };
-        let mut text = Vec::new();
-        let mut file = File::open(path).map_err(read)?.take(SIZE_LIMIT + 1);
-        file.read_to_end(&mut text).map_err(read)?;
+        })?;
         Self::parse(&text, path)
     }
 

@@ -4,8 +4,7 @@
 //! A record that is read again is somebody else's text: bounded, strict, and
 //! its verdicts are not believed but computed again from its findings.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +16,9 @@ use super::ledger::Ledger;
 use super::ruling::Ruling;
 use super::{experiments, rule, waiting};
 use crate::compare::privacy::Redactor;
-use crate::report::Environment;
 use crate::report::json::laid_out;
 use crate::report::text::{acts, shown};
+use crate::report::{Environment, input};
 
 /// The schema that this version writes and reads.
 pub const SCHEMA: &str = "isolab.claims/1";
@@ -105,13 +104,10 @@ impl Record {
     /// # Errors
     /// If it cannot be read, or is no record that a run can have written.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let read = |source| Error::Read {
+        let text = input::read(path, SIZE_LIMIT).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
-        };
-        let mut text = Vec::new();
-        let mut file = File::open(path).map_err(read)?.take(SIZE_LIMIT + 1);
-        file.read_to_end(&mut text).map_err(read)?;
+        })?;
         Self::parse(&text, path)
     }
 

@@ -8,6 +8,7 @@
 pub mod comparison;
 mod error;
 pub mod explainers;
+pub mod input;
 pub mod json;
 pub mod output;
 pub mod page;

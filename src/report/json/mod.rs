@@ -9,8 +9,6 @@ mod layout;
 
 pub(crate) use layout::laid_out;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::de::IgnoredAny;
@@ -19,7 +17,7 @@ use serde_json::error::Category;
 
 use super::comparison::{self, Derived};
 use super::text::shown;
-use super::{Environment, Error, Missing, Report, SCHEMA, Settings};
+use super::{Environment, Error, Missing, Report, SCHEMA, Settings, input};
 use crate::observation::Observation;
 use crate::prediction::Prediction;
 
@@ -95,13 +93,10 @@ pub fn to_json(report: &Report) -> String {
 /// If the file cannot be read, is no report of this schema, or holds what no run
 /// can have produced; each with a [hint](Error::hint).
 pub fn load(path: &Path) -> Result<Report, Error> {
-    let read = |source| Error::Read {
+    let text = input::read(path, SIZE_LIMIT).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
-    };
-    let mut text = Vec::new();
-    let mut file = File::open(path).map_err(read)?.take(SIZE_LIMIT + 1);
-    file.read_to_end(&mut text).map_err(read)?;
+    })?;
     parse(&text, path)
 }
 
