@@ -187,7 +187,7 @@ impl Axis {
             Self::Users => &[BootId, NsUser, UidMap, BecomeUser],
             Self::Mounts => &[BootId, NsMnt, MakeMount, WriteRoot],
             Self::Files => &[ReadFile, OpenForWriting],
-            Self::Network => &[NsNet, Connect, Interfaces],
+            Self::Network => &[BootId, NsNet, Connect, Interfaces],
             Self::Ports => &[NsNet, Bind],
             Self::Hostname => &[BootId, NsUts, HostName, SetHostName],
             Self::Ipc => &[NsIpc, OpenQueue],

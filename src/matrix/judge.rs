@@ -97,6 +97,20 @@ impl Case<'_> {
         Some(inside == self.against.host.learnt(Attempt::BootId)?)
     }
 
+    /// Whether the namespace is the host's.
+    fn is_the_hosts(&self, namespace: Attempt) -> bool {
+        let inside = self.inside.learnt(namespace);
+        self.is_one_kernel() != Some(false)
+            && inside.is_some()
+            && inside == self.against.host.learnt(namespace)
+    }
+
+    /// Whether `attempt` went on the host: where it does not, that it goes nowhere
+    /// else is no sign.
+    fn host_did(&self, attempt: Attempt) -> bool {
+        self.against.host.learnt(attempt).is_some()
+    }
+
     fn unknown(&self, attempt: Attempt) -> Judged {
         let why = match self.inside.said(attempt) {
             Some(Said::NotTried(why)) => why.clone(),
@@ -129,6 +143,12 @@ impl Case<'_> {
             }
             // What cannot be found in a list that can be read is not in it.
             Some(Said::No(why)) if is_forbidden(why) => judged(Cell::Denied, why.clone()),
+            Some(Said::No(_)) if !self.host_did(Attempt::SeeProcess) => {
+                judged(Cell::NotTried, "the host has no process to look for")
+            }
+            Some(Said::No(_)) if self.is_the_hosts(Attempt::NsPid) => {
+                judged(Cell::Denied, "the host's processes are hidden from it")
+            }
             Some(Said::No(_)) => match self.inside.learnt(Attempt::CountProcesses) {
                 Some(count) => judged(
                     Cell::Own,
@@ -165,6 +185,9 @@ impl Case<'_> {
             Some(Said::Yes(text)) if text == self.against.secret => {
                 self.the_hosts(Attempt::OpenForWriting, "files", "write to them")
             }
+            Some(_) if !self.host_did(Attempt::ReadFile) => {
+                judged(Cell::NotTried, "the host could not read its own file")
+            }
             Some(Said::Yes(_)) => judged(Cell::Own, "there is another file by that name"),
             Some(Said::No(why)) if is_forbidden(why) => judged(Cell::Denied, why.clone()),
             Some(Said::No(why)) => {
@@ -181,6 +204,11 @@ impl Case<'_> {
                 "it reached a listener on the host's loopback address",
             ),
             Some(Said::NotTried(_)) | None => self.unknown(Attempt::Connect),
+            // It has the host's loopback address, or the host does not reach its own
+            // listener: that this did not either says nothing.
+            _ if self.is_the_hosts(Attempt::NsNet) || !self.host_did(Attempt::Connect) => {
+                self.unknown(Attempt::Connect)
+            }
             Some(Said::Yes(_) | Said::No(_)) => match self.inside.said(Attempt::Interfaces) {
                 Some(Said::Yes(names)) => judged(
                     Cell::Own,
@@ -197,6 +225,10 @@ impl Case<'_> {
             Some(Said::No(why)) if why == "EADDRINUSE" => {
                 judged(Cell::Host, "a port that the host has taken is taken")
             }
+            // As free on the host: then nobody has taken it.
+            Some(Said::Yes(_)) if self.against.host.refused(Attempt::Bind).is_none() => {
+                judged(Cell::NotTried, "the host has not taken the port")
+            }
             Some(Said::Yes(_)) => judged(Cell::Own, "a port that the host has taken is free"),
             Some(Said::No(why)) if is_forbidden(why) => judged(Cell::Denied, why.clone()),
             _ => self.unknown(Attempt::Bind),
@@ -207,12 +239,11 @@ impl Case<'_> {
         match self.inside.said(Attempt::OpenQueue) {
             Some(Said::Yes(_)) => judged(Cell::Host, "it opened a message queue of the host"),
             Some(Said::No(why)) if why == "ENOENT" => {
-                // A host that could not make one has none to be found.
-                match self.against.host.said(Attempt::OpenQueue) {
-                    Some(Said::No(host)) if host == "ENOENT" => {
-                        judged(Cell::NotTried, "the host has no message queue to reach for")
-                    }
-                    _ => judged(Cell::Own, "the host's message queue is not there"),
+                // A host that does not find it either has none to be found.
+                if self.host_did(Attempt::OpenQueue) {
+                    judged(Cell::Own, "the host's message queue is not there")
+                } else {
+                    judged(Cell::NotTried, "the host has no message queue to reach for")
                 }
             }
             Some(Said::No(why)) if is_forbidden(why) => judged(Cell::Denied, why.clone()),

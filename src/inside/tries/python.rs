@@ -45,9 +45,10 @@ impl Asked {
         let (question, file) = match self.0.get_or_init(|| ask(python)) {
             Err(why) => return tried(format!("{} -I -c …", python.display()), Err(&**why)),
             Ok(facts) => match attempt {
-                Attempt::PackageDirectory | Attempt::WritePackages => {
-                    ("sysconfig.get_path(\"purelib\")", Some(&facts.packages))
-                }
+                Attempt::PackageDirectory | Attempt::WritePackages => (
+                    "its directory of packages in sys.path",
+                    Some(&facts.packages),
+                ),
                 Attempt::InterpreterFile | Attempt::WriteInterpreter => {
                     ("os.path.realpath(sys.executable)", Some(&facts.interpreter))
                 }

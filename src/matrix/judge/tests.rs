@@ -142,23 +142,32 @@ fn under_another_kernel_equal_numbers_are_no_sign() {
 #[test]
 fn a_process_that_is_not_in_the_list_is_not_seen() {
     let absent = (Attempt::SeeProcess, no("it is not there"));
-    check(Axis::Processes, std::slice::from_ref(&absent), Cell::Own);
+    let apart = (Attempt::NsPid, yes("pid:[2]"));
+    check(Axis::Processes, &[absent.clone(), apart.clone()], Cell::Own);
     let unread = (Attempt::CountProcesses, no("ENOENT"));
-    check(Axis::Processes, &[absent, unread], Cell::NotTried);
+    check(
+        Axis::Processes,
+        &[absent.clone(), apart, unread],
+        Cell::NotTried,
+    );
+    // In the host's own namespace they are there, and hidden (`hidepid`).
+    check(Axis::Processes, &[absent], Cell::Denied);
     let forbidden = (Attempt::SeeProcess, no("EACCES"));
     check(Axis::Processes, &[forbidden], Cell::Denied);
 }
 
 #[test]
 fn only_the_secret_proves_that_a_file_or_a_listener_was_reached() {
+    let apart = (Attempt::NsNet, yes("net:[2]"));
     for (axis, attempt) in [
         (Axis::Files, Attempt::ReadFile),
         (Axis::Network, Attempt::Connect),
     ] {
-        check(axis, &[(attempt, yes("something else"))], Cell::Own);
-        check(axis, &[(attempt, no("ENOENT"))], Cell::Own);
+        let said = |said| [(attempt, said), apart.clone()];
+        check(axis, &said(yes("something else")), Cell::Own);
+        check(axis, &said(no("ENOENT")), Cell::Own);
         let not_tried = Said::NotTried("why".to_owned());
-        check(axis, &[(attempt, not_tried)], Cell::NotTried);
+        check(axis, &said(not_tried), Cell::NotTried);
     }
     check(
         Axis::Files,
@@ -166,10 +175,44 @@ fn only_the_secret_proves_that_a_file_or_a_listener_was_reached() {
         Cell::Denied,
     );
     let alone = [
+        apart,
         (Attempt::Connect, no("ENETUNREACH")),
         (Attempt::Interfaces, no("there are none")),
     ];
     check(Axis::Network, &alone, Cell::Nothing);
+}
+
+/// A listener that was too slow, in a network that is the host's.
+#[test]
+fn who_has_the_hosts_network_and_hears_nothing_has_none_of_its_own() {
+    let unheard = (Attempt::Connect, no("ETIMEDOUT"));
+    check(Axis::Network, &[unheard], Cell::NotTried);
+}
+
+/// What the host itself could not reach, nobody is kept from by a border.
+#[test]
+fn what_fails_on_the_host_as_well_is_no_sign() {
+    for (axis, attempt, said) in [
+        (Axis::Processes, Attempt::SeeProcess, no("it is not there")),
+        (Axis::Network, Attempt::Connect, no("ECONNREFUSED")),
+        (Axis::Ports, Attempt::Bind, yes("it was free")),
+        (Axis::Ipc, Attempt::OpenQueue, no("ENOENT")),
+        (Axis::Files, Attempt::ReadFile, no("ENOENT")),
+    ] {
+        let mut outcomes = vec![(attempt, said)];
+        let whole = host();
+        outcomes.extend(whole.outcomes().iter().map(|o| (o.attempt, o.said.clone())));
+        let host = answer(&outcomes);
+        for (namespace, name) in [(Attempt::NsPid, "pid"), (Attempt::NsNet, "net")] {
+            outcomes.insert(0, (namespace, yes(&format!("{name}:[2]"))));
+        }
+        let against = Reference {
+            host: &host,
+            secret: SECRET,
+        };
+        let judged = judge(axis, &answer(&outcomes), against);
+        assert_eq!(judged.cell, Cell::NotTried, "{axis}: {}", judged.because);
+    }
 }
 
 #[test]
