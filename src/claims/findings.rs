@@ -172,7 +172,7 @@ impl Findings {
         facts
             .find(|fact| fact.name == name && fact.subject == subject)
             .map(|fact| &fact.outcome)
-            .ok_or_else(|| Gap::new(format!("nobody tried `{name}` of {subject}")))
+            .ok_or_else(|| Gap::untried(format!("nobody tried `{name}` of {subject}")))
     }
 
     /// Whether the attempt came out true.
@@ -216,8 +216,8 @@ impl Findings {
     pub fn measured(&self, name: &str, subject: &str) -> Result<&[f64], Gap> {
         let mut numbers = self.numbers.iter();
         let found = numbers.find(|number| number.name == name && number.subject == subject);
-        let found =
-            found.ok_or_else(|| Gap::new(format!("the {name} of {subject} was not measured")))?;
+        let found = found
+            .ok_or_else(|| Gap::untried(format!("the {name} of {subject} was not measured")))?;
         found
             .evidence
             .measured()

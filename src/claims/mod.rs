@@ -121,7 +121,7 @@ fn settle(claim: &Claim, context: &Context<'_>) -> Settled {
 pub fn rule(claim: &Claim, experiment: &dyn Experiment, findings: &Findings) -> Ruling {
     let ruling = match experiment.verdict(claim, findings) {
         Ok(ruling) => ruling,
-        Err(gap) => match findings.missing.first() {
+        Err(gap) => match findings.missing.first().filter(|_| gap.is_untried()) {
             Some(missing) => Ruling {
                 remedy: missing.remedy.clone(),
                 ..Ruling::bare(Verdict::NotTestedHere, &missing.why)
@@ -147,5 +147,30 @@ fn waiting(claim: &Claim) -> Ruling {
             "this version has no experiment for it",
         ),
         parts => Ruling::bare(Verdict::WaitsFor, parts.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::ledger::Ledger;
+
+    /// What was tried and did not tell is not excused by something else that this
+    /// machine lacks.
+    #[test]
+    fn what_is_missing_is_no_reason_for_what_was_tried() {
+        let ledger = Ledger::own();
+        let claim = ledger.find("hello-world").unwrap();
+        let experiment = experiments::find(&claim.id).unwrap();
+        let mut findings = Findings::default();
+        findings.lack("docker", &anyhow::anyhow!("docker is not installed"));
+        let untried = rule(claim, experiment, &findings);
+        assert_eq!(untried.said(), "not tested here: docker is not installed");
+        for name in ["started", "greeted"] {
+            findings.fact(name, "container", 0.0, "c");
+        }
+        let tried = rule(claim, experiment, &findings);
+        assert_eq!(tried.verdict, Verdict::Inconclusive);
+        assert_eq!(tried.because, "container was not started");
     }
 }

@@ -99,14 +99,37 @@ pub enum Met {
 
 /// Something that a verdict needs and the findings do not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Gap(String);
+#[error("{what}")]
+pub struct Gap {
+    what: String,
+    /// Nothing was tried, rather than something that did not come out.
+    untried: bool,
+}
 
 impl Gap {
-    /// A gap that says `what` is not there.
+    /// What was tried does not tell, for the reason `what`.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self {
+            what: what.into(),
+            untried: false,
+        }
+    }
+
+    /// Nothing was tried: `what` is not there. The reason is among what the
+    /// findings miss, if anything is.
+    #[must_use]
+    pub fn untried(what: impl Into<String>) -> Self {
+        Self {
+            untried: true,
+            ..Self::new(what)
+        }
+    }
+
+    /// Whether nothing was tried.
+    #[must_use]
+    pub fn is_untried(&self) -> bool {
+        self.untried
     }
 }
 

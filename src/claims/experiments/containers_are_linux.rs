@@ -145,7 +145,13 @@ impl Experiment for ContainersAreLinux {
         {
             return Err(gap);
         }
-        let mut because = format!("each kind takes something away: {}", taking.join(" "));
+        let mut because = match taking.as_slice() {
+            [] => "no kind of namespace takes anything away".to_owned(),
+            taking => format!("something is taken away by: {}", taking.join(" ")),
+        };
+        if !idle.is_empty() {
+            because += &format!("; nothing by: {}", idle.join(" "));
+        }
         let mut reservations = Vec::new();
         for name in PlaceName::ALL {
             let Ok(kinds) = findings.text(APART, name.name()) else {
@@ -308,6 +314,10 @@ mod tests {
         assert_eq!(judged(&findings), Verdict::Supported);
         findings.facts[4].outcome = false.into();
         assert_eq!(judged(&findings), Verdict::Refuted);
+        let ledger = Ledger::own();
+        let claim = ledger.find("containers-are-linux").unwrap();
+        let because = rule(claim, &ContainersAreLinux, &findings).because;
+        assert!(because.contains("nothing by: uts ipc"), "{because}");
         findings.facts.remove(4);
         assert_eq!(judged(&findings), Verdict::Inconclusive);
     }

@@ -110,7 +110,7 @@ impl Experiment for Portability {
             })
             .collect();
         if others.is_empty() {
-            return Err(Gap::new("no other place ran it"));
+            return Err(Gap::untried("no other place ran it"));
         }
         let unchanged = findings.is("the same afterwards", "files")?;
         let same = others.iter().filter(|(_, same)| *same && unchanged).count();

@@ -18,7 +18,7 @@ use super::{contained, host_view, mapped};
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::Findings;
 use crate::claims::ledger::Claim;
-use crate::claims::ruling::{Effect, Gap, Ruling};
+use crate::claims::ruling::{Effect, Gap, Met, Ruling};
 
 pub(super) struct VenvNeedsSystemPython;
 
@@ -117,6 +117,14 @@ impl Experiment for VenvNeedsSystemPython {
             Effect::counted(claim, "control", control / controls)?,
             Effect::counted(claim, "container", contained / containers)?,
         ];
+        // The last two say whether the trial was one, and nothing of the claim.
+        if let Some(failed) = effects[1..].iter().find(|effect| effect.met() != Met::Yes) {
+            return Err(Gap::new(format!(
+                "a trial that has to go well did not: {}, {}",
+                failed.name,
+                failed.unit.shown(failed.value)
+            )));
+        }
         let because = format!(
             "with the system's Python hidden, the environment's started {without} times of {starts} \
              and the container's {contained} of {containers}; with nothing hidden, the \
@@ -277,4 +285,27 @@ impl Trial<'_> {
 
 fn is_exec(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(isolab_oci::Error::Exec { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::ledger::Ledger;
+    use crate::claims::rule;
+    use crate::claims::ruling::Verdict;
+
+    /// What never ran proves nothing by not running, for the claim or against it.
+    #[test]
+    fn a_control_that_fails_refutes_nothing() {
+        let ledger = Ledger::own();
+        let claim = ledger.find("venv-needs-system-python").unwrap();
+        for (name, subject) in [(PLAIN, ENVIRONMENT), (HIDDEN, CONTAINER)] {
+            let mut findings = VenvNeedsSystemPython.cases().supports;
+            let mut facts = findings.facts.iter_mut();
+            let control = facts.find(|fact| fact.name == name && fact.subject == subject);
+            control.unwrap().outcome = 2.0.into();
+            let ruling = rule(claim, &VenvNeedsSystemPython, &findings);
+            assert_eq!(ruling.verdict, Verdict::Inconclusive, "{name}, {subject}");
+        }
+    }
 }

@@ -198,7 +198,7 @@ fn modelled(findings: &Findings, name: &str, subject: Subject) -> Result<(f64, f
         Some(Evidence::Modelled {
             low, likely, high, ..
         }) => Ok((*low, *likely, *high)),
-        _ => Err(Gap::new(format!(
+        _ => Err(Gap::untried(format!(
             "`{name}` of {subject} was not calculated"
         ))),
     }
