@@ -53,7 +53,8 @@ impl Podman {
             program,
             root: root.to_owned(),
             home,
-            parent: format!("isolab-lab-{own}"),
+            // By this name it is swept if we are killed.
+            parent: cgroup::owned_name(),
             runtime: OnceCell::new(),
         })
     }
@@ -85,7 +86,11 @@ impl Podman {
         for (option, place) in [("--root", "a"), ("--runroot", "b"), ("--tmpdir", "c")] {
             command.arg(option).arg(self.home.path().join(place));
         }
+        // Nor in the runtime's own place, where a kill would leave its books.
+        let books = self.home.path().join("d");
         command
+            .arg("--runtime-flag")
+            .arg(format!("root={}", books.display()))
             .args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"])
             .args(["run", "--rm", "--network", "none"])
             .args(["--cgroup-parent", &self.parent])

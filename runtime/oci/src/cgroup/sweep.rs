@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::discover::discover;
 use super::placement::remove_directory;
+use crate::sys;
 
 const PREFIX: &str = "isolab-";
 
@@ -51,8 +52,29 @@ fn sweep_directory(own: &Path) -> usize {
     entries
         .flatten()
         .filter(|entry| entry.file_name().to_str().is_some_and(is_abandoned))
-        .filter(|entry| remove_directory(&entry.path()))
+        .filter(|entry| remove(&entry.path()))
         .count()
+}
+
+/// Removes a group with those below it, and ends what runs in them: a container
+/// of another runtime, killed between its making and its start, waits for ever.
+fn remove(group: &Path) -> bool {
+    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    for pid in processes
+        .lines()
+        .filter_map(|line| line.parse::<i32>().ok())
+    {
+        // 0 is whom this process cannot see; to signal that is to signal oneself.
+        if pid > 0 {
+            let _ = sys::process::kill(pid, libc::SIGKILL);
+        }
+    }
+    remove_directory(group)
 }
 
 /// Whether `name` is of ours and its owner is gone.

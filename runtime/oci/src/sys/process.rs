@@ -132,6 +132,15 @@ pub fn pidfd_send_signal(pidfd: RawFd, signal: i32) -> Result<()> {
     unsafe { syscall!(SYS_pidfd_send_signal, pidfd, signal, 0usize, 0u32) }.map(drop)
 }
 
+/// `int kill(pid_t pid, int sig)`, `kill(2)`: for a process that is no child.
+///
+/// # Errors
+/// `ESRCH`, `EPERM`; `EINVAL` for a bad signal.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_kill, pid, signal) }.map(drop)
+}
+
 /// `pid_t wait4(pid_t pid, int *status, int options, struct rusage *)`, `wait4(2)`.
 ///
 /// Returns the raw status, or `None` where `block` is false and it still runs.
