@@ -93,6 +93,11 @@ impl Engine {
     }
 }
 
+/// Removes what engines left where a command of ours was killed.
+pub fn sweep() {
+    podman::sweep();
+}
+
 /// What `command` answers, if it succeeds in time.
 ///
 /// # Errors

@@ -14,12 +14,13 @@ use std::{env, fs, io, thread};
 
 use anyhow::{Context as _, Result};
 use isolab_oci::cgroup;
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
 use super::said_unless;
-use crate::environment::tools;
+use crate::environment::{mounts, tools};
 use crate::guard;
 
 /// How long what it leaves running gets to end by itself.
@@ -180,7 +181,7 @@ fn words_of(pid: i32) -> usize {
 }
 
 /// Removes what commands that were killed left of podman's.
-fn sweep() {
+pub(super) fn sweep() {
     for entry in fs::read_dir(env::temp_dir())
         .into_iter()
         .flatten()
@@ -195,8 +196,23 @@ fn sweep() {
         let dead = owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists());
         if ours && dead {
             end_all_of(&entry.path(), Instant::now());
+            unmount_below(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
+    }
+}
+
+/// Detaches what is mounted below `home`: a container's shared memory, which an
+/// engine that is killed leaves, and by which the directory could not be removed.
+fn unmount_below(home: &Path) {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounted = mounts::parse(&table);
+    let below = mounted.iter().map(|mount| &mount.point);
+    let mut below: Vec<_> = below.filter(|point| point.starts_with(home)).collect();
+    // What lies deeper comes later in the table.
+    below.reverse();
+    for point in below {
+        let _ = umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
     }
 }
 
@@ -211,4 +227,25 @@ fn remove_group(group: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::mount::{MsFlags, mount};
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_command_left_mounted_is_swept() {
+        // No process has this id (`proc_sys_kernel(5)`, `pid_max`).
+        let home = env::temp_dir().join(format!("{PREFIX}4194305-{}", std::process::id()));
+        let point = home.join("a/shm");
+        fs::create_dir_all(&point).unwrap();
+        let none = None::<&str>;
+        if let Err(error) = mount(none, &point, Some("tmpfs"), MsFlags::empty(), none) {
+            eprintln!("without a mount, as none can be made here: {error}");
+        }
+        sweep();
+        assert!(!home.exists());
+    }
 }

@@ -83,6 +83,7 @@ fn clean(args: &CleanArgs) -> Result<ExitCode> {
     }
     let outcome = clean::remove(&places);
     let groups = isolab_oci::cgroup::sweep();
+    crate::engines::sweep();
     let freed = total(&held).saturating_sub(total(&clean::survey(&places)));
     stdout::print(if args.json {
         let done = json!({
