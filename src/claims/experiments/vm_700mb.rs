@@ -21,6 +21,9 @@ use crate::observation::Evidence;
 
 pub(super) struct Vm700Mb;
 
+/// How many clones the claim is about.
+const CLONES: usize = 3;
+
 impl Experiment for Vm700Mb {
     fn id(&self) -> &'static str {
         "vm-700mb"
@@ -56,6 +59,13 @@ impl Experiment for Vm700Mb {
         let one = sum(findings.measured("image", &typical)?);
         let full = findings.measured("full clone", &typical)?;
         let sharing = findings.measured("sharing clone", &typical)?;
+        if [full.len(), sharing.len()] != [CLONES; 2] {
+            return Err(Gap::new(format!(
+                "three clones are claimed, and {} full and {} sharing ones were made",
+                full.len(),
+                sharing.len()
+            )));
+        }
         let (three, three_sharing) = (sum(full), one + sum(sharing));
         let effects = vec![
             Effect::counted(claim, "one", one)?,
@@ -307,6 +317,18 @@ mod tests {
     fn judged(findings: &Findings) -> Ruling {
         let ledger = Ledger::own();
         rule(ledger.find("vm-700mb").unwrap(), &Vm700Mb, findings)
+    }
+
+    #[test]
+    fn fewer_clones_than_three_refute_nothing() {
+        let mut findings = Vm700Mb.cases().supports;
+        for number in &mut findings.numbers {
+            if number.name == "full clone" {
+                let samples = vec![9e8; 2];
+                number.evidence = Evidence::Measured { samples };
+            }
+        }
+        assert_eq!(judged(&findings).verdict, Verdict::Inconclusive);
     }
 
     #[test]
