@@ -71,10 +71,11 @@ impl Experiment for OneProcess {
         let most = most.map_or_else(|| of(CONTAINER), Ok)?;
         let effect = Effect::counted(claim, "processes", most)?;
         let ours = of(CONTAINER)?;
-        let because = format!(
-            "{most} ran at once in one container, {ours} in ours; that each has one is a custom, \
-             by which one can be replaced while the others run"
-        );
+        let mut because = format!("{most} ran at once in one container, {ours} in ours");
+        if most > 1.0 {
+            because += "; that each has one is a custom, by which one can be replaced while the \
+                        others run";
+        }
         Ok(Ruling::of(vec![effect], because))
     }
 
@@ -102,4 +103,21 @@ fn note(subject: &str, said: &str, findings: &mut Findings) -> Result<()> {
     findings.fact(AT_ONCE, subject, f64::from(counted.running), command);
     findings.fact(REAPED, subject, f64::from(counted.reaped), command);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::ledger::Ledger;
+
+    #[test]
+    fn what_is_a_limit_is_not_called_a_custom() {
+        let ledger = Ledger::own();
+        let claim = ledger.find("one-process").unwrap();
+        let because = |findings: &Findings| OneProcess.verdict(claim, findings).unwrap().because;
+        assert!(!because(&OneProcess.cases().supports).contains("custom"));
+        let mut several = Findings::default();
+        several.fact(AT_ONCE, CONTAINER, 5.0, "c");
+        assert!(because(&several).contains("custom"));
+    }
 }
