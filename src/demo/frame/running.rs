@@ -121,8 +121,9 @@ fn predicted(
     rows.push(Line::new());
     let Some(value) = performance.value() else {
         if performance.is_live() {
-            let waited = format!("{} s", performance.elapsed(now).as_secs());
-            rows.extend(figure(&waited, Size::Huge, canvas));
+            // No number, or the room takes the seconds for the answer.
+            let dots = 1 + performance.elapsed(now).as_secs() as usize % 3;
+            rows.extend(figure(&".".repeat(dots), Size::Huge, canvas));
             rows.push(Line::new());
         }
         return rows;
