@@ -61,6 +61,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
     let Command::Merge(args) = command;
     for output in &args.output {
         output.check()?;
+        spare(&args.files, output)?;
     }
     // From here on Ctrl-C waits until a file is whole.
     let interrupt = Interrupt::listen()?;
@@ -80,6 +81,26 @@ pub fn run(command: Command) -> Result<ExitCode> {
         terminal::fitting(class::render(&class, Style::of_stdout().width))
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses to write over a report that is read: what a student measured cannot be
+/// had again.
+fn spare(files: &[PathBuf], output: &Target) -> Result<()> {
+    let Ok(written) = output.path().canonicalize() else {
+        return Ok(());
+    };
+    let is_it = |file: &&PathBuf| file.canonicalize().is_ok_and(|read| read == written);
+    let Some(file) = files.iter().find(is_it) else {
+        return Ok(());
+    };
+    let file = file.to_string_lossy();
+    Err(hint::with(
+        format!(
+            "cannot write {}: it is one of the reports to merge",
+            shown(&file)
+        ),
+        "name another file, such as -o merged/class.json",
+    ))
 }
 
 fn merge(args: &MergeArgs, interrupt: &Interrupt) -> Result<Class> {

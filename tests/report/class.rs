@@ -265,3 +265,22 @@ proptest! {
         prop_assert!(roxmltree::Document::parse(&svg).is_ok());
     }
 }
+
+/// A glob that catches a report as the output, or the output of last week.
+#[test]
+fn no_report_that_is_merged_is_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = to_json(&synthetic::predicted());
+    fs::write(dir.path().join("a.json"), &report).unwrap();
+    std::os::unix::fs::symlink("a.json", dir.path().join("link.json")).unwrap();
+    for output in ["a.json", "./a.json", "link.json"] {
+        let merged = isolab(dir.path(), &["a.json", "-o", output]);
+        assert!(!merged.status.success(), "{output}");
+        let said = String::from_utf8(merged.stderr).unwrap();
+        assert!(said.contains("one of the reports"), "{said}");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("a.json")).unwrap(),
+            report
+        );
+    }
+}
