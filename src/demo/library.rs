@@ -2,7 +2,6 @@
 //! on every machine, and those that a rehearsal made in the room, which are
 //! preferred.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use clap::Command;
 use super::cast::{self, Cast};
 use super::embedded::EMBEDDED;
 use super::script::{self, Script};
-use crate::report::text::shown;
+use crate::report::{input, text::shown};
 use crate::{hint, places};
 
 /// The scripts inside the program: name and text.
@@ -103,7 +102,7 @@ pub fn read(path: &Path) -> Result<Cast> {
 
 /// A file's content, if there are not many more than `most` bytes of it.
 fn bounded(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    let file = input::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
