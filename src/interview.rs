@@ -9,7 +9,7 @@
 
 use anyhow::Result;
 
-use crate::notebook::predictions::append;
+use crate::notebook::predictions::{self, append};
 use crate::prediction::{LONGEST_REASON, Prediction, Question, amount};
 use crate::report::quantity::human;
 use crate::report::text::acts;
@@ -35,8 +35,11 @@ enum Told<T> {
 /// Asks `questions` of whoever sits at the terminal.
 ///
 /// # Errors
-/// If the terminal cannot be read or an answer cannot be written down.
+/// If answers cannot be written down, before any is asked for; or the terminal
+/// cannot be read.
 pub fn hold(questions: &[Question], dialogue: &mut Dialogue<'_>) -> Result<Interview> {
+    // Before the first question: an answer that cannot be kept is lost.
+    predictions::check()?;
     let mut interview = Interview::default();
     let introduction = "Before anything is measured: what do you expect? \
         Enter alone skips a question, Ctrl-D ends; what you answered is kept.";

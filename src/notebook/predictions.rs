@@ -79,13 +79,31 @@ pub fn path() -> Option<PathBuf> {
 /// If it cannot be written there.
 pub fn append(prediction: &Prediction) -> Result<PathBuf> {
     let path = places::make_data()?.join(NAME);
-    append_to(&path, prediction).map_err(|error| {
-        hint::with(
-            format!("cannot keep the prediction in {}: {error}", path.display()),
-            "make room or mend its permissions; predictions made before are untouched",
-        )
-    })?;
+    append_to(&path, prediction).map_err(|error| cannot_keep(&path, &error))?;
     Ok(path)
+}
+
+/// Makes sure that predictions can be kept, before anybody is asked for one.
+///
+/// # Errors
+/// If there is no place for them, or no more of them can be added.
+pub fn check() -> Result<()> {
+    let path = places::make_data()?.join(NAME);
+    let opened = super::open(OpenOptions::new().append(true).create(true), &path)
+        .and_then(|file| Ok(file.metadata()?.len()));
+    let error = match opened {
+        Ok(length) if length < SIZE_LIMIT => return Ok(()),
+        Ok(_) => too_large(),
+        Err(error) => error,
+    };
+    Err(cannot_keep(&path, &error))
+}
+
+fn cannot_keep(path: &Path, error: &io::Error) -> anyhow::Error {
+    hint::with(
+        format!("cannot keep the prediction in {}: {error}", path.display()),
+        "make room or mend its permissions; predictions made before are untouched",
+    )
 }
 
 /// Reads the user's notebook; one that was never begun is empty.

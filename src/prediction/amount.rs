@@ -147,10 +147,14 @@ fn is_of_number(before: &str, c: char, after: &str) -> bool {
 fn number_of(number: &str, unit: Unit) -> Result<f64, String> {
     let example = example(unit);
     if number.contains(',') {
-        let point = number.replace(',', ".");
+        let (point, whole) = (number.replace(',', "."), number.replace(',', ""));
+        // Nobody separates thousands after a nought: `0,5` is no `05`.
+        let or_whole = match number.trim_start_matches(['-', '+']).starts_with('0') {
+            true => String::new(),
+            false => format!(" or no separator ({whole})"),
+        };
         return Err(format!(
-            "a comma means different things in different countries: write a point ({point}) or no separator ({})",
-            number.replace(',', "")
+            "a comma means different things in different countries: write a point ({point}){or_whole}"
         ));
     }
     if number.starts_with('-') {
@@ -258,6 +262,8 @@ mod tests {
     fn what_could_mean_two_things_is_refused_with_what_to_write() {
         refused("5,2 ms", Unit::Seconds, "write a point (5.2)");
         refused("1,000 kB", Unit::Bytes, "no separator (1000)");
+        refused("0,5 s", Unit::Seconds, "write a point (0.5)");
+        assert!(!parse("0,5 s", Unit::Seconds).unwrap_err().contains("05"));
         refused("5", Unit::Seconds, "5 ms");
         refused("5 m", Unit::Seconds, "5 min or 5 ms");
         refused("30M", Unit::Bytes, "30 MB");

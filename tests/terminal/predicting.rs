@@ -277,3 +277,18 @@ fn a_run_that_answers_nothing_uses_no_prediction_up() {
     // Another time the predictions are used up.
     assert!(!run(&format!("{measure} container --predict")).0);
 }
+
+/// An answer that has nowhere to go would be lost, with the thought behind it.
+#[test]
+fn nobody_is_asked_where_no_answer_can_be_kept() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join(".local"), "no directory").unwrap();
+    let compare = ["compare", "--quick", "--predict", "--workload", "true"];
+    // What is read first fails first.
+    for (arguments, says) in [(&["predict"][..], "cannot keep"), (&compare, "cannot read")] {
+        let mut terminal = Terminal::isolab(80, home.path(), arguments);
+        let (status, shown) = terminal.wait_for_the_end();
+        assert!(!status.success() && shown.contains(says), "{shown}");
+        assert!(!shown.contains("what do you expect"), "{shown}");
+    }
+}
