@@ -57,6 +57,20 @@ fn without_a_terminal_nothing_goes_unless_told_so() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_called_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("tmp")).unwrap();
+    let cache = home.path().join(".cache");
+    std::os::unix::fs::symlink(&cache, &cache).unwrap();
+    let said = String::from_utf8(isolab(home.path(), &["system", "df"]).stdout).unwrap();
+    assert!(said.contains("it cannot be looked at"), "{said}");
+    assert!(!said.contains("keeps nothing"), "{said}");
+    fs::remove_file(cache).unwrap();
+    let said = String::from_utf8(isolab(home.path(), &["system", "df"]).stdout).unwrap();
+    assert!(said.contains("keeps nothing"), "{said}");
+}
+
+#[test]
 fn told_so_everything_of_ours_goes_and_nothing_else() {
     let home = home();
     let output = isolab(home.path(), &["system", "clean", "--yes", "--json"]);

@@ -14,6 +14,7 @@ pub use survey::{Holding, Part, survey};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,12 @@ use crate::environment::mounts;
 /// A path as JSON; what is no text in it is marked.
 fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// Whether an error says that something is not there, and not merely that this
+/// user may not know.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// What must be neither counted as ours nor touched.
@@ -54,7 +61,11 @@ impl Fence {
 
     /// As [`why_not`](Self::why_not), for the directory that everything else is in.
     fn why_not_root(&self, path: &Path) -> Option<&'static str> {
-        let metadata = std::fs::symlink_metadata(path).ok()?;
+        let metadata = match std::fs::symlink_metadata(path) {
+            Err(error) if is_absence(&error) => return None,
+            Err(_) => return Some("it cannot be looked at"),
+            Ok(metadata) => metadata,
+        };
         match self.why_not(path) {
             None if metadata.is_symlink() => Some("it is a link, and links are not followed"),
             None if !metadata.is_dir() => Some("it is no directory"),

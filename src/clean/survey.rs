@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Fence;
+use super::{Fence, is_absence};
 use crate::places::Place;
 
 /// The size of the blocks that `st_blocks` counts. Source: `stat(2)`.
@@ -41,14 +41,16 @@ pub struct Part {
     pub bytes: u64,
 }
 
-/// Looks at each of `places` that is there.
+/// Looks at each of `places` that is there, or of which that cannot be told.
 #[must_use]
 pub fn survey(places: &[Place]) -> Vec<Holding> {
     let fence = Fence::here();
     let mut seen = HashSet::new();
-    let there = places
-        .iter()
-        .filter(|place| fs::symlink_metadata(&place.path).is_ok());
+    let absent = |place: &&Place| {
+        let found = fs::symlink_metadata(&place.path);
+        found.is_err_and(|error| is_absence(&error))
+    };
+    let there = places.iter().filter(|place| !absent(place));
     there
         .map(|place| holding(place, &fence, &mut seen))
         .collect()

@@ -204,7 +204,7 @@ impl Explanation {
                 out += &format!("{lead}{part}\n");
             }
         };
-        line(&format!("{}  {}", self.number, self.name), "", 0);
+        line(&format!("row {}: {}", self.number, self.name), "", 0);
         line(
             &format!("{}: {}, {}", self.title, self.value, self.evidence),
             "",

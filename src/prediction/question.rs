@@ -121,42 +121,41 @@ impl Question {
     /// The question, in plain words and ASCII.
     #[must_use]
     pub fn words(self) -> String {
+        // What differs from one question to the next comes first.
         let program = match self.workload {
-            Workload::True => "A program of a kilobyte",
-            Workload::Python => "The Python interpreter with three modules",
+            Workload::True => "a program of one kilobyte",
+            Workload::Python => "the Python interpreter with three modules",
         };
         match self.experiment {
             Experiment::Startup => {
                 let how = match self.subject {
-                    Subject::Process => "as a bare process",
-                    Subject::Venv => "when it is started through a virtual environment",
-                    Subject::Container => "when it is started in a container",
-                    Subject::Vm => "when a virtual machine boots for it first",
+                    Subject::Process => "As another bare process",
+                    Subject::Venv => "Through a virtual environment",
+                    Subject::Container => "In a container",
+                    Subject::Vm => "With a virtual machine to boot first",
                 };
-                format!(
-                    "{program} is started and gets ready. How much longer does that take {how}?"
-                )
+                format!("{how}, how much later is {program} ready than as a bare process?")
             }
             Experiment::Disk => {
-                let (one, kind) = match self.subject {
-                    Subject::Process => ("One process", "process"),
-                    Subject::Venv => ("One virtual environment", "virtual environment"),
-                    Subject::Container => ("One container's root file system", "container"),
-                    Subject::Vm => ("One virtual machine's image", "virtual machine"),
+                let kind = match self.subject {
+                    Subject::Process => "process",
+                    Subject::Venv => "virtual environment",
+                    Subject::Container => "container",
+                    Subject::Vm => "virtual machine",
                 };
                 format!(
-                    "{one} is there already. How much disk does one more {kind} take, if it shares all that can be shared?"
+                    "One more {kind}, beside one that is there already: how much disk does it take, if it shares all that can be shared?"
                 )
             }
             Experiment::Memory => {
                 let kind = match self.subject {
                     Subject::Process => "bare process",
-                    Subject::Venv => "virtual environment's process",
+                    Subject::Venv => "virtual environment",
                     Subject::Container => "container",
                     Subject::Vm => "virtual machine",
                 };
                 format!(
-                    "{program} runs and waits, several times over. How much of the machine's memory does one more {kind} with it take?"
+                    "One more {kind} in which {program} waits, beside others like it: how much of the machine's memory does it take?"
                 )
             }
         }
