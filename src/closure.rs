@@ -95,6 +95,21 @@ mod tests {
         assert!(error.to_string().contains("no answer in 200ms"), "{error}");
     }
 
+    /// What the interpreter of this machine answers to `ask`; `None`, and why, if
+    /// there is none.
+    fn answer(ask: &str) -> Option<Closure> {
+        let Ok(interpreter) = venv_sim::discover(None) else {
+            eprintln!("skipped: there is no interpreter");
+            return None;
+        };
+        let output = Command::new(interpreter.executable)
+            .args(["-I", "-S", "-c", ask])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        Some(serde_json::from_slice(&output.stdout).expect(&said))
+    }
+
     #[test]
     fn a_start_up_file_in_two_folders_is_named_once() {
         // Twice the same folder on the path of the question itself.
@@ -103,16 +118,9 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("a.pth"), "import sys\n").unwrap();
         let ask = format!("import sys\nsys.path += [{folder:?}] * 2\n{QUESTION}");
-        let Ok(interpreter) = venv_sim::discover(None) else {
-            eprintln!("skipped: there is no interpreter");
+        let Some(closure) = answer(&ask) else {
             return;
         };
-        let output = Command::new(interpreter.executable)
-            .args(["-I", "-S", "-c", &ask])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let closure: Closure = serde_json::from_slice(&output.stdout).expect(&said);
         assert_eq!(closure.start_up_code, ["a.pth"]);
     }
 
@@ -128,16 +136,9 @@ mod tests {
         let folder = dir.path();
         let ask =
             format!("import sys\nsys.path.append({folder:?})\nimport package.gone\n{QUESTION}");
-        let Ok(interpreter) = venv_sim::discover(None) else {
-            eprintln!("skipped: there is no interpreter");
+        let Some(closure) = answer(&ask) else {
             return;
         };
-        let output = Command::new(interpreter.executable)
-            .args(["-I", "-S", "-c", &ask])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        let closure: Closure = serde_json::from_slice(&output.stdout).expect(&said);
         let file = fs::canonicalize(package.join("gone.py")).unwrap();
         assert!(closure.files.contains(&file), "{:?}", closure.files);
     }
