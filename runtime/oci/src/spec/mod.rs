@@ -7,6 +7,7 @@
 //! `config-linux.md`, version 1.2.
 
 mod example;
+mod hooks;
 mod linux;
 mod mount;
 mod process;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use hooks::{Hook, Hooks};
 pub use linux::{Device, DeviceType, IdMapping, Linux, Namespace, NamespaceType, TimeOffset};
 pub use mount::Mount;
 pub use process::{Capabilities, Process, Rlimit, User};
@@ -52,7 +54,7 @@ pub struct Spec {
     pub mounts: Vec<Mount>,
     /// Programs to run at points of the container's life.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hooks: Option<serde_json::Value>,
+    pub hooks: Option<Hooks>,
     /// The author's own notes.
     #[serde(
         default,

@@ -53,7 +53,10 @@ fn linux(spec: &mut Spec) -> &mut Linux {
 fn what_is_not_done_is_refused_by_name() {
     refused("process.terminal", |s| process(s).terminal = true);
     refused("hooks", |s| {
-        s.hooks = Some(serde_json::json!({"prestart": [{"path": "/x"}]}));
+        s.hooks = Some(Hooks {
+            prestart: vec![hook("/x", None)],
+            ..Hooks::default()
+        });
     });
     refused("process.apparmorProfile", |s| {
         process(s).apparmor_profile = Some("p".to_owned());
@@ -61,6 +64,43 @@ fn what_is_not_done_is_refused_by_name() {
     refused("linux.namespaces", |s| {
         linux(s).namespaces[0].path = Some("/proc/1/ns/pid".into());
     });
+}
+
+fn hook(path: &str, timeout: Option<i64>) -> Hook {
+    Hook {
+        path: path.into(),
+        timeout,
+        ..Hook::default()
+    }
+}
+
+#[test]
+fn a_hook_that_could_not_be_found_or_would_end_at_once_is_refused_by_its_place() {
+    let poststop = |hook| {
+        move |s: &mut Spec| {
+            let poststop = vec![self::hook("/good", Some(1)), hook];
+            s.hooks = Some(Hooks {
+                poststop,
+                ..Hooks::default()
+            });
+        }
+    };
+    refused("hooks.poststop[1].path", poststop(hook("bin/true", None)));
+    refused("hooks.poststop[1].path", poststop(hook("", None)));
+    refused("hooks.poststop[1].timeout", poststop(hook("/x", Some(0))));
+    refused("hooks.poststop[1].timeout", poststop(hook("/x", Some(-5))));
+}
+
+#[test]
+fn hooks_are_read_by_the_names_of_the_specification() {
+    let text = br#"{"ociVersion":"1.0.2","hooks":{"prestart":null,
+        "createRuntime":[{"path":"/a","args":["a","b"],"env":["K=v"],"timeout":5}],
+        "startContainer":[{"path":"/b"}]}}"#;
+    let hooks = Spec::from_slice(text).unwrap().hooks.unwrap();
+    assert_eq!(hooks.create_runtime[0].args, ["a", "b"]);
+    assert_eq!(hooks.create_runtime[0].timeout, Some(5));
+    assert_eq!(hooks.start_container, [hook("/b", None)]);
+    assert!(!hooks.is_empty() && hooks.prestart.is_empty());
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub fn check(spec: &Spec) -> Result<&Process> {
         ));
     }
     check_process(process)?;
+    check_hooks(spec)?;
     let linux = spec.linux();
     check_namespaces(spec, linux)?;
     refuse(spec, process, linux)?;
@@ -92,6 +93,24 @@ fn check_process(process: &Process) -> Result<()> {
     if let Some(twice) = kinds.windows(2).find(|pair| pair[0] == pair[1]) {
         let reason = format!("`{}` is given twice", twice[0]);
         return Err(invalid("process.rlimits", &reason, "keep one"));
+    }
+    Ok(())
+}
+
+fn check_hooks(spec: &Spec) -> Result<()> {
+    let points = spec.hooks.iter().flat_map(super::Hooks::by_point);
+    let each = points.flat_map(|(point, hooks)| hooks.iter().enumerate().map(move |h| (point, h)));
+    for (point, (index, hook)) in each {
+        let field = |name| format!("hooks.{point}[{index}].{name}");
+        if !hook.path.is_absolute() {
+            let reason = format!("`{}` is not absolute", hook.path.display());
+            return Err(invalid(&field("path"), &reason, "start it with `/`"));
+        }
+        if let Some(timeout) = hook.timeout.filter(|&seconds| seconds <= 0) {
+            let reason = format!("{timeout} is not positive");
+            let remedy = "give whole seconds from 1 on, or leave it out to wait for ever";
+            return Err(invalid(&field("timeout"), &reason, remedy));
+        }
     }
     Ok(())
 }
@@ -218,7 +237,12 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "CPU affinity",
             "use linux.resources.cpu.cpus",
         ),
-        (is(&spec.hooks), "hooks", "hooks", "remove them"),
+        (
+            spec.hooks.as_ref().is_some_and(|h| !h.is_empty()),
+            "hooks",
+            "hooks",
+            "remove them",
+        ),
         (
             set(&linux.mount_label),
             "linux.mountLabel",
