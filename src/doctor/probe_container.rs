@@ -25,16 +25,13 @@ pub(super) fn seccomp() -> Probed {
     prctl::set_no_new_privs().at(Step::NoNewPrivileges, "prctl(PR_SET_NO_NEW_PRIVS)")?;
     let filter = Filter::compile(&Seccomp {
         default_action: Action::Allow,
-        default_errno_ret: None,
-        architectures: Vec::new(),
-        flags: Vec::new(),
-        listener_path: None,
         syscalls: vec![Rule {
             names: vec!["mkdir".to_owned(), "mkdirat".to_owned()],
             action: Action::Errno,
             errno_ret: u32::try_from(Errno::EXDEV as i32).ok(),
             args: Vec::new(),
         }],
+        ..Seccomp::default()
     });
     let filter = filter.map_err(|error| Stop::without_errno(Step::Filter, with_causes(&error)))?;
     sys::seccomp::install(filter.program(), 0)

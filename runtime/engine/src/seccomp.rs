@@ -112,9 +112,8 @@ pub fn default_profile() -> Seccomp {
         default_action: Action::Errno,
         default_errno_ret: Some(libc::EPERM.cast_unsigned()),
         architectures: architectures.map(str::to_owned).to_vec(),
-        flags: Vec::new(),
-        listener_path: None,
         syscalls,
+        ..Seccomp::default()
     }
 }
 

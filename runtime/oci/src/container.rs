@@ -18,18 +18,9 @@ impl Bundle {
     /// Reads `directory/config.json`.
     ///
     /// # Errors
-    /// [`Error::Read`] where it cannot be read, [`Error::Malformed`] where it
-    /// is not a `config.json`.
+    /// Those of [`Spec::load`].
     pub fn load(directory: &Path) -> Result<Self> {
-        let path = directory.join("config.json");
-        let text = std::fs::read(&path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let spec = Spec::from_slice(&text).map_err(|source| Error::Malformed {
-            path: path.clone(),
-            source,
-        })?;
+        let spec = Spec::load(&directory.join("config.json"))?;
         Self::new(directory, spec)
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Resources, Seccomp, null_is_empty};
+use super::{Resources, Seccomp, empty_is_none, null_is_empty};
 
 /// The Linux part of a container (`config-linux.md`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,7 +36,11 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// The control group, absolute or relative to the runtime's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub cgroups_path: Option<PathBuf>,
     /// Namespaces to make or join; kinds not named are shared with the runtime.
     #[serde(
@@ -52,11 +56,22 @@ pub struct Linux {
         deserialize_with = "null_is_empty"
     )]
     pub devices: Vec<Device>,
+    /// Network devices of the host to move into the container, by name.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub net_devices: BTreeMap<String, NetDevice>,
     /// The system call filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
     /// How mounts spread to and from the root: `private`, `slave`, `shared`, `unbindable`, or with `r`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub rootfs_propagation: Option<String>,
     /// Paths that read as empty.
     #[serde(
@@ -73,14 +88,21 @@ pub struct Linux {
     )]
     pub readonly_paths: Vec<PathBuf>,
     /// An SELinux label for mounts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub mount_label: Option<String>,
     /// Intel's cache and bandwidth control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intel_rdt: Option<serde_json::Value>,
+    /// The NUMA nodes that memory comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<serde_json::Value>,
     /// The execution domain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub personality: Option<serde_json::Value>,
+    pub personality: Option<Personality>,
     /// Offsets of the clocks in a time namespace, by clock.
     #[serde(
         default,
@@ -110,7 +132,11 @@ pub struct Namespace {
     #[serde(rename = "type")]
     pub kind: NamespaceType,
     /// The namespace to join.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub path: Option<PathBuf>,
 }
 
@@ -205,4 +231,42 @@ pub struct TimeOffset {
     /// Nanoseconds.
     #[serde(default)]
     pub nanosecs: u32,
+}
+
+/// What kernel the process believes it runs on (`personality(2)`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Personality {
+    /// The domain.
+    pub domain: Domain,
+    /// Flags; the specification defines none.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub flags: Vec<String>,
+}
+
+/// Execution domains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Domain {
+    /// The machine's own.
+    #[default]
+    #[serde(rename = "LINUX")]
+    Linux,
+    /// `uname(2)` names the 32-bit machine.
+    #[serde(rename = "LINUX32")]
+    Linux32,
+}
+
+/// A network device inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetDevice {
+    /// Its name there; that of the host where absent.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
+    pub name: Option<String>,
 }

@@ -4,14 +4,17 @@
 //! known and asked for but not done here is refused by name ([`validate`]).
 //!
 //! Source: <https://github.com/opencontainers/runtime-spec>, `config.md` and
-//! `config-linux.md`, version 1.2.
+//! `config-linux.md`, version 1.3.
 
 mod example;
 mod hooks;
 mod linux;
 mod mount;
+mod place;
 mod process;
+mod read;
 mod resources;
+mod schedule;
 mod seccomp;
 pub mod validate;
 
@@ -21,10 +24,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use hooks::{Hook, Hooks};
-pub use linux::{Device, DeviceType, IdMapping, Linux, Namespace, NamespaceType, TimeOffset};
+pub use linux::{
+    Device, DeviceType, Domain, IdMapping, Linux, Namespace, NamespaceType, NetDevice, Personality,
+    TimeOffset,
+};
 pub use mount::Mount;
-pub use process::{Capabilities, Process, Rlimit, User};
+pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use resources::{BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Resources};
+pub use schedule::{CpuAffinity, IoClass, IoPriority, Policy, Scheduler, SchedulerFlag};
 pub use seccomp::{Action, Arg, Comparison, Rule, Seccomp};
 
 /// A container as its author describes it: the content of `config.json`.
@@ -40,10 +47,18 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
     /// The host name inside (needs a UTS namespace).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub hostname: Option<String>,
     /// The NIS domain name inside (needs a UTS namespace).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub domainname: Option<String>,
     /// File systems to mount, in this order.
     #[serde(
@@ -100,6 +115,16 @@ where
     T: Default + Deserialize<'de>,
 {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Go's encoder writes an empty text where a program left one out.
+pub(crate) fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: AsRef<std::ffi::OsStr> + Deserialize<'de>,
+{
+    let text = Option::<T>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.as_ref().is_empty()))
 }
 
 #[cfg(test)]

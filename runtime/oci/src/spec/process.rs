@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::null_is_empty;
+use super::{CpuAffinity, IoPriority, Scheduler, empty_is_none, null_is_empty};
 
 /// The program that a container runs (`config.md`, "Process").
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Process {
     /// Whether standard streams are a terminal.
     #[serde(default)]
     pub terminal: bool,
+    /// The terminal's size in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console_size: Option<ConsoleSize>,
     /// Whose rights it has.
     #[serde(default)]
     pub user: User,
@@ -42,23 +45,41 @@ pub struct Process {
     #[serde(default)]
     pub no_new_privileges: bool,
     /// An AppArmor profile's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub apparmor_profile: Option<String>,
     /// An SELinux label.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
     pub selinux_label: Option<String>,
     /// How willingly the kernel kills it when memory runs out, −1000 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
     /// The CPU scheduler's attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduler: Option<serde_json::Value>,
+    pub scheduler: Option<Scheduler>,
     /// The I/O scheduler's class and priority.
     #[serde(rename = "ioPriority", skip_serializing_if = "Option::is_none")]
-    pub io_priority: Option<serde_json::Value>,
-    /// The CPUs to start on.
+    pub io_priority: Option<IoPriority>,
+    /// The CPUs of a process started by `exec`; the container's own has those
+    /// of `linux.resources.cpu.cpus`.
     #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
-    pub exec_cpu_affinity: Option<serde_json::Value>,
+    pub exec_cpu_affinity: Option<CpuAffinity>,
+}
+
+/// A terminal's size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleSize {
+    /// Rows.
+    pub height: u16,
+    /// Columns.
+    pub width: u16,
 }
 
 /// Ids inside the container.

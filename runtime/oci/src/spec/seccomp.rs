@@ -1,11 +1,13 @@
 //! `linux.seccomp`: the system call filter as data.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use super::null_is_empty;
+use super::{empty_is_none, null_is_empty};
 
 /// A filter (`config-linux.md`, "Seccomp").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
     /// What happens to a call that no rule names.
@@ -28,8 +30,15 @@ pub struct Seccomp {
     )]
     pub flags: Vec<String>,
     /// A socket to hand a listener to.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "empty_is_none"
+    )]
+    pub listener_path: Option<PathBuf>,
+    /// What the listener is told besides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub listener_path: Option<String>,
+    pub listener_metadata: Option<String>,
     /// The rules.
     #[serde(
         default,
@@ -75,9 +84,10 @@ pub struct Arg {
 }
 
 /// What a filter answers (`seccomp(2)`, "Return values").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Ends the thread.
+    #[default]
     #[serde(rename = "SCMP_ACT_KILL", alias = "SCMP_ACT_KILL_THREAD")]
     Kill,
     /// Ends the process.

@@ -1,6 +1,8 @@
 //! What a `config.json` must and must not say, checked before anything is done.
 
-use std::path::Path;
+mod hooks;
+mod linux;
+mod process;
 
 use super::{Linux, NamespaceType, Process, Spec};
 use crate::error::{Error, Result};
@@ -14,12 +16,13 @@ use crate::error::{Error, Result};
 pub fn check(spec: &Spec) -> Result<&Process> {
     version(&spec.oci_version)?;
     let Some(process) = &spec.process else {
-        return Err(invalid("process", "it is missing", "say what to run"));
+        let reason = "process property must not be empty";
+        return Err(invalid("process", reason, "say what to run"));
     };
     let Some(root) = &spec.root else {
         return Err(invalid(
             "root",
-            "it is missing",
+            "root must be specified",
             "name the root file system's directory",
         ));
     };
@@ -30,9 +33,11 @@ pub fn check(spec: &Spec) -> Result<&Process> {
             "name the root file system's directory",
         ));
     }
-    check_process(process)?;
-    check_hooks(spec)?;
+    process::check(process)?;
+    hooks::check(spec)?;
     let linux = spec.linux();
+    names(spec)?;
+    linux::check(linux)?;
     check_namespaces(spec, linux)?;
     refuse(spec, process, linux)?;
     for (index, mount) in spec.mounts.iter().enumerate() {
@@ -47,70 +52,37 @@ pub fn check(spec: &Spec) -> Result<&Process> {
     Ok(process)
 }
 
+/// `major.minor`, and what may follow.
 fn version(version: &str) -> Result<()> {
-    if version.starts_with("1.") {
+    let mut parts = version.split(['.', '-', '+']);
+    let number = |part: Option<&str>| part.is_some_and(|p| p.parse::<u32>().is_ok());
+    if parts.next() == Some("1") && number(parts.next()) {
         return Ok(());
     }
     Err(invalid(
         "ociVersion",
-        &format!("`{version}` is not 1.x"),
-        "write \"1.0.2\"",
+        &format!("unknown version specified: `{}` is not 1.x", shown(version)),
+        "write \"1.0.2\", or up to \"1.3.0\"",
     ))
 }
 
-fn check_process(process: &Process) -> Result<()> {
-    if process.args.first().is_none_or(String::is_empty) {
-        return Err(invalid(
-            "process.args",
-            "it is empty",
-            "name the program to run",
-        ));
-    }
-    if !process.cwd.has_root() {
-        let reason = format!("`{}` is not absolute", process.cwd.display());
-        return Err(invalid("process.cwd", &reason, "start it with `/`"));
-    }
-    if let Some(bad) = process
-        .env
-        .iter()
-        .find(|e| e.find('=').is_none_or(|at| at == 0))
-    {
-        let reason = format!("`{bad}` is not of the form KEY=value");
-        return Err(invalid("process.env", &reason, "write KEY=value"));
-    }
-    if process
-        .oom_score_adj
-        .is_some_and(|score| !(-1000..=1000).contains(&score))
-    {
-        return Err(invalid(
-            "process.oomScoreAdj",
-            "it is out of range",
-            "-1000 to 1000",
-        ));
-    }
-    let mut kinds: Vec<_> = process.rlimits.iter().map(|l| &l.kind).collect();
-    kinds.sort_unstable();
-    if let Some(twice) = kinds.windows(2).find(|pair| pair[0] == pair[1]) {
-        let reason = format!("`{}` is given twice", twice[0]);
-        return Err(invalid("process.rlimits", &reason, "keep one"));
-    }
-    Ok(())
-}
-
-fn check_hooks(spec: &Spec) -> Result<()> {
-    let points = spec.hooks.iter().flat_map(super::Hooks::by_point);
-    let each = points.flat_map(|(point, hooks)| hooks.iter().enumerate().map(move |h| (point, h)));
-    for (point, (index, hook)) in each {
-        let field = |name| format!("hooks.{point}[{index}].{name}");
-        if !hook.path.is_absolute() {
-            let reason = format!("`{}` is not absolute", hook.path.display());
-            return Err(invalid(&field("path"), &reason, "start it with `/`"));
+/// The kernel's names are at most 64 bytes long (`uts_namespaces(7)`).
+fn names(spec: &Spec) -> Result<()> {
+    let names = [
+        ("hostname", &spec.hostname),
+        ("domainname", &spec.domainname),
+    ];
+    for (field, name) in names {
+        if let Some(name) = name
+            && name.len() > 64
+        {
+            let reason = format!("`{}` has {} bytes", shown(name), name.len());
+            return Err(invalid(field, &reason, "at most 64"));
         }
-        if let Some(timeout) = hook.timeout.filter(|&seconds| seconds <= 0) {
-            let reason = format!("{timeout} is not positive");
-            let remedy = "give whole seconds from 1 on, or leave it out to wait for ever";
-            return Err(invalid(&field("timeout"), &reason, remedy));
-        }
+    }
+    if spec.annotations.contains_key("") {
+        let remedy = "name it, or remove it";
+        return Err(invalid("annotations", "a key is empty", remedy));
     }
     Ok(())
 }
@@ -120,13 +92,20 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
     let has = |kind| linux.namespaces.iter().any(|n| n.kind == kind);
     for (index, namespace) in linux.namespaces.iter().enumerate() {
         let kind = namespace.kind.name();
+        if let Some(path) = &namespace.path
+            && !path.is_absolute()
+        {
+            let reason = format!("`{}` is not absolute", path.display());
+            let field = format!("{field}[{index}].path");
+            return Err(invalid(&field, &reason, "as in /proc/PID/ns/net"));
+        }
         if linux.namespaces[..index]
             .iter()
             .any(|n| n.kind == namespace.kind)
         {
             return Err(invalid(
                 field,
-                &format!("`{kind}` is given twice"),
+                &format!("duplicated ns: `{kind}` is given twice"),
                 "keep one",
             ));
         }
@@ -153,14 +132,14 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
     if spec.hostname.is_some() && !has(NamespaceType::Uts) {
         return Err(invalid(
             "hostname",
-            "without a uts namespace it is the host's",
+            "unable to set hostname without a private UTS namespace",
             "add {\"type\": \"uts\"}",
         ));
     }
     if spec.domainname.is_some() && !has(NamespaceType::Uts) {
         return Err(invalid(
             "domainname",
-            "without a uts namespace it is the host's",
+            "unable to set domainname without a private UTS namespace",
             "add {\"type\": \"uts\"}",
         ));
     }
@@ -220,22 +199,16 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "remove it",
         ),
         (
-            is(&process.scheduler),
+            process.scheduler.is_some(),
             "process.scheduler",
             "scheduler attributes",
             "remove it",
         ),
         (
-            is(&process.io_priority),
+            process.io_priority.is_some(),
             "process.ioPriority",
             "I/O priorities",
             "remove it",
-        ),
-        (
-            is(&process.exec_cpu_affinity),
-            "process.execCPUAffinity",
-            "CPU affinity",
-            "use linux.resources.cpu.cpus",
         ),
         (
             spec.hooks.as_ref().is_some_and(|h| !h.is_empty()),
@@ -256,7 +229,19 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "remove it",
         ),
         (
-            is(&linux.personality),
+            is(&linux.memory_policy),
+            "linux.memoryPolicy",
+            "NUMA memory policies",
+            "remove it, or use linux.resources.cpu.mems",
+        ),
+        (
+            !linux.net_devices.is_empty(),
+            "linux.netDevices",
+            "moving network devices",
+            "move them with `ip link set DEVICE netns PID` from a createRuntime hook",
+        ),
+        (
+            linux.personality.is_some(),
             "linux.personality",
             "execution domains",
             "remove it",
@@ -295,22 +280,27 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
 /// Checks a container's id: it names directories.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an id that is empty or not made of letters, digits, `_`, `+`, `-`, `.`.
+/// [`Error::Invalid`] for an id that is empty, longer than 1024 bytes, `.` or
+/// `..`, or not made of letters, digits, `_`, `+`, `-`, `.`.
 pub fn check_id(id: &str) -> Result<()> {
     let good = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
-    if !id.is_empty()
-        && id.len() <= 1024
-        && id.chars().all(good)
-        && !Path::new(id).ends_with("..")
-        && id != "."
-    {
+    if (1..=1024).contains(&id.len()) && id.chars().all(good) && id != "." && id != ".." {
         return Ok(());
     }
     Err(invalid(
         "the container's id",
-        &format!("`{id}` is no valid id"),
-        "use letters, digits, `_`, `+`, `-` and `.` only",
+        &format!("invalid container ID format: `{}`", shown(id)),
+        "use 1 to 1024 letters, digits, `_`, `+`, `-` and `.`, and not `.` or `..` alone",
     ))
+}
+
+/// A value as an error may show it: on one line, of bounded length.
+pub(super) fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 fn invalid(field: &str, reason: &str, remedy: &str) -> Error {

@@ -175,10 +175,6 @@ fn limits() {
 fn no_mkdir() -> Seccomp {
     Seccomp {
         default_action: Action::Allow,
-        default_errno_ret: None,
-        architectures: Vec::new(),
-        flags: Vec::new(),
-        listener_path: None,
         syscalls: vec![Rule {
             names: vec![
                 "mkdir".to_owned(),
@@ -189,6 +185,7 @@ fn no_mkdir() -> Seccomp {
             errno_ret: Some(42), // ENOMSG: nothing else answers so
             args: Vec::new(),
         }],
+        ..Seccomp::default()
     }
 }
 

@@ -41,11 +41,8 @@ const NATIVE: u32 = 0xC000_00B7;
 fn policy(syscalls: Vec<Rule>) -> Seccomp {
     Seccomp {
         default_action: Action::Errno,
-        default_errno_ret: None,
-        architectures: Vec::new(),
-        flags: Vec::new(),
-        listener_path: None,
         syscalls,
+        ..Seccomp::default()
     }
 }
 
