@@ -10,12 +10,17 @@
 //! Source: `cgroups(7)`.
 
 mod devices;
+mod directory;
 mod discover;
+mod freezer;
+mod groups;
 mod limits;
 mod placement;
+mod processes;
 mod sweep;
 
 pub use discover::{Hierarchy, Version, discover};
-pub(crate) use placement::{Created, Placement};
-
+pub(crate) use groups::Created;
+pub use groups::{Groups, Joining};
+pub(crate) use placement::Placement;
 pub use sweep::{owned_name, sweep};

@@ -4,15 +4,15 @@ use std::ffi::CString;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use super::directory::{self, c_path, confine, inherit_cpuset, is_refusal};
 use super::discover::{Hierarchy, Version};
+use super::groups::{Created, Groups, Member};
 use super::{devices, limits};
 use crate::error::{Error, Result};
 use crate::spec::Resources;
-use crate::sys::{self, Errno};
+use crate::sys;
 
 /// One directory in one hierarchy.
 #[derive(Debug)]
@@ -33,30 +33,6 @@ pub(crate) struct Placement {
     resources: Resources,
 }
 
-/// The directories that were made; dropping it removes them.
-#[derive(Debug, Default)]
-pub(crate) struct Created(Vec<PathBuf>);
-
-impl Created {
-    /// The directories.
-    pub(crate) fn directories(&self) -> &[PathBuf] {
-        &self.0
-    }
-
-    /// Removes them. A group stays busy for a moment after its last process was reaped.
-    pub(crate) fn remove(&mut self) {
-        for directory in self.0.drain(..).rev() {
-            remove_directory(&directory);
-        }
-    }
-}
-
-impl Drop for Created {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 impl Placement {
     /// Plans a group at `path`: from the root of each hierarchy where it is
     /// absolute, else from this process's own group. Touches nothing.
@@ -65,12 +41,15 @@ impl Placement {
         path: &Path,
         resources: Option<&Resources>,
     ) -> Result<Self> {
+        let below = confine(path);
         let mut groups = Vec::with_capacity(hierarchies.len());
         for hierarchy in hierarchies.into_iter().take(64) {
-            let directory = match path.strip_prefix("/") {
-                Ok(below) => hierarchy.mount_point.join(below),
-                Err(_) => hierarchy.own.join(path),
+            let start = if path.is_absolute() {
+                &hierarchy.mount_point
+            } else {
+                &hierarchy.own
             };
+            let directory = start.join(&below);
             let tasks = c_path(&directory.join("tasks"))?;
             groups.push(Group {
                 hierarchy,
@@ -101,8 +80,12 @@ impl Placement {
             if group.hierarchy.version != version {
                 continue;
             }
-            match make(&group.directory, &mut created.0) {
-                Ok(()) => ready |= 1 << index,
+            match directory::make(&group.directory, &mut created.0.parents) {
+                Ok(()) => {
+                    ready |= 1 << index;
+                    let member = Member::new(&group.hierarchy, &group.directory);
+                    created.0.groups.push(member);
+                }
                 Err(error) if is_refusal(&error) => continue,
                 Err(source) => {
                     return Err(Error::Write {
@@ -117,6 +100,20 @@ impl Placement {
         }
         self.limit(version, ready, warnings);
         Ok(ready)
+    }
+
+    /// What [`create`](Self::create) will make: for who writes down beforehand
+    /// what to remove if this process is killed meanwhile. There may be others'
+    /// processes in them: nothing but [`Groups::remove`] is to be asked of it.
+    #[allow(dead_code)]
+    pub(crate) fn planned(&self) -> Groups {
+        let groups = self.groups.iter();
+        Groups {
+            groups: groups
+                .map(|group| Member::new(&group.hierarchy, &group.directory))
+                .collect(),
+            parents: Vec::new(),
+        }
     }
 
     fn limit(&self, version: Version, ready: u64, warnings: &mut Vec<String>) {
@@ -223,75 +220,6 @@ impl Placement {
     }
 }
 
-/// `rmdir(2)` until the kernel has let go, at most about 0.1 s.
-pub(super) fn remove_directory(directory: &Path) -> bool {
-    let Ok(path) = c_path(directory) else {
-        return false;
-    };
-    for attempt in 0..12 {
-        match sys::file::rmdir(libc::AT_FDCWD, &path) {
-            Err(Errno(libc::EBUSY)) => {
-                std::thread::sleep(Duration::from_micros(50 << attempt.min(9)));
-            }
-            result => return result.is_ok(),
-        }
-    }
-    false
-}
-
-/// Makes `directory` and what is missing above it; each is noted in `created`.
-///
-/// A directory left by a dead container of the same name is taken over; one
-/// with processes in it is somebody's.
-fn make(directory: &Path, created: &mut Vec<PathBuf>) -> io::Result<()> {
-    match fs::create_dir(directory) {
-        Ok(()) => {
-            created.push(directory.to_owned());
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = directory.parent().ok_or(error)?;
-            make(parent, created)?;
-            if parent.join("cpuset.cpus").exists() {
-                inherit_cpuset(parent);
-            }
-            fs::create_dir(directory)?;
-            created.push(directory.to_owned());
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let processes = fs::read_to_string(directory.join("cgroup.procs"))?;
-            if !processes.is_empty() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "it exists and holds processes: a container of this id is running",
-                ));
-            }
-            created.push(directory.to_owned());
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether this host simply does not let us: read-only, not delegated, not there.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EACCES | libc::EPERM | libc::EROFS | libc::ENOENT | libc::ENOSPC | libc::ENODEV)
-    )
-}
-
-/// A new version 1 cpuset is empty, and an empty one cannot be joined.
-fn inherit_cpuset(directory: &Path) {
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        let parent = directory.parent().map(|p| p.join(file)).map(fs::read);
-        if let Some(Ok(value)) = parent {
-            let _ = fs::write(directory.join(file), value);
-        }
-    }
-}
-
 /// Asks for `controller` in every group from the root of the tree down to
 /// above `directory`; where that is refused, the limit's own write will say so.
 fn enable(mount_point: &Path, directory: &Path, controller: &str) {
@@ -303,12 +231,4 @@ fn enable(mount_point: &Path, directory: &Path, controller: &str) {
         let _ = fs::write(at.join("cgroup.subtree_control"), format!("+{controller}"));
         at.push(component);
     }
-}
-
-fn c_path(path: &Path) -> Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::Invalid {
-        field: "linux.cgroupsPath".to_owned(),
-        reason: "it contains a zero byte".to_owned(),
-        remedy: "remove it".to_owned(),
-    })
 }

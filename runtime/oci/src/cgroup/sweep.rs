@@ -7,9 +7,11 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
+use super::directory::remove_tree;
 use super::discover::discover;
-use super::placement::remove_directory;
+use super::processes;
 use crate::sys;
 
 const PREFIX: &str = "isolab-";
@@ -59,22 +61,10 @@ fn sweep_directory(own: &Path) -> usize {
 /// Removes a group with those below it, and ends what runs in them: a container
 /// of another runtime, killed between its making and its start, waits for ever.
 fn remove(group: &Path) -> bool {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&entry.path());
-        }
+    for pid in processes::below(group) {
+        let _ = sys::process::kill(pid, libc::SIGKILL);
     }
-    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    for pid in processes
-        .lines()
-        .filter_map(|line| line.parse::<i32>().ok())
-    {
-        // 0 is whom this process cannot see; to signal that is to signal oneself.
-        if pid > 0 {
-            let _ = sys::process::kill(pid, libc::SIGKILL);
-        }
-    }
-    remove_directory(group)
+    remove_tree(group, Instant::now() + Duration::from_millis(100))
 }
 
 /// Whether `name` is of ours and its owner is gone.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use crate::cgroup::Created;
+use crate::cgroup::{Created, Groups};
 use crate::error::{Error, Result};
 use crate::sys;
 use crate::sys::clone::Child;
@@ -78,10 +78,10 @@ impl Running {
         &self.warnings
     }
 
-    /// The directories of its own control groups, one a hierarchy.
+    /// Its own control groups.
     #[must_use]
-    pub fn cgroup_directories(&self) -> &[std::path::PathBuf] {
-        self.cgroups.directories()
+    pub fn cgroups(&self) -> &Groups {
+        self.cgroups.groups()
     }
 
     /// Waits until it ends, and removes its control groups.
@@ -146,6 +146,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.ended.is_none() {
             let _ = self.kill(libc::SIGKILL);
+            // A process that version 1 has frozen dies when it is thawed.
+            if self.cgroups.groups().is_frozen() {
+                let _ = self.cgroups.groups().thaw();
+            }
             let _ = self.poll(true);
         }
     }

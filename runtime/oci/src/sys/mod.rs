@@ -22,6 +22,7 @@ pub mod interface;
 pub mod keyring;
 pub mod mount;
 pub mod namespace;
+pub mod notify;
 pub mod process;
 mod raw;
 pub mod resource;

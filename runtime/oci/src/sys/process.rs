@@ -123,6 +123,16 @@ pub fn pidfd_of_self() -> Result<Descriptor> {
     unsafe { syscall!(SYS_pidfd_open, pid, 0u32) }.map(Descriptor::new)
 }
 
+/// `int pidfd_open(pid_t pid, unsigned flags)`, `pidfd_open(2)`: holds on to a
+/// process, so that its id cannot come to mean another one.
+///
+/// # Errors
+/// `ESRCH` where there is none; `EMFILE`.
+pub fn pidfd_open(pid: i32) -> Result<Descriptor> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_pidfd_open, pid, 0u32) }.map(Descriptor::new)
+}
+
 /// `int pidfd_send_signal(int pidfd, int sig, siginfo_t *, unsigned)`, `pidfd_send_signal(2)`.
 ///
 /// # Errors

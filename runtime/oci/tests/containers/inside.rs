@@ -266,10 +266,7 @@ fn pids_limit() {
         ..Resources::default()
     });
     let running = place.try_start(&spec, &options()).unwrap();
-    let mut files = running
-        .cgroup_directories()
-        .iter()
-        .map(|d| d.join("pids.max"));
+    let mut files = running.cgroups().directories().map(|d| d.join("pids.max"));
     match files.find(|file| file.exists()) {
         Some(file) => assert_eq!(std::fs::read_to_string(file).unwrap(), "17\n"),
         None => assert!(

@@ -5,6 +5,7 @@
 //! name; none passes silently.
 
 mod attacks;
+mod cgroups;
 mod command;
 mod inside;
 mod lifecycle;
@@ -25,6 +26,7 @@ fn main() {
         process::CLAIMS,
         inside::CLAIMS,
         attacks::CLAIMS,
+        cgroups::CLAIMS,
         lifecycle::CLAIMS,
         command::CLAIMS,
         peers::CLAIMS,

@@ -1,0 +1,214 @@
+//! The groups of a container that exists, as data: what one command keeps in
+//! the container's state and another finds there.
+
+use std::ffi::CString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::directory::{c_path, remove_parents, remove_tree};
+use super::discover::{Hierarchy, Version};
+use crate::error::{Error, Result};
+
+/// A container's groups, one a hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    pub(super) groups: Vec<Member>,
+    /// Directories above them that were made for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parents: Vec<PathBuf>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Member {
+    pub(super) version: Version,
+    pub(super) controllers: Vec<String>,
+    pub(super) mount_point: PathBuf,
+    pub(super) directory: PathBuf,
+}
+
+impl Member {
+    pub(super) fn new(hierarchy: &Hierarchy, directory: &Path) -> Self {
+        Self {
+            version: hierarchy.version,
+            controllers: hierarchy.controllers.clone(),
+            mount_point: hierarchy.mount_point.clone(),
+            directory: directory.to_owned(),
+        }
+    }
+}
+
+/// The groups that a start has made so far; dropping it removes them.
+#[derive(Debug, Default)]
+pub(crate) struct Created(pub(super) Groups);
+
+impl Created {
+    /// What was made.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.0
+    }
+
+    /// Lets them stay: who loads the container's state will remove them.
+    #[allow(dead_code)]
+    pub(crate) fn keep(&mut self) -> Groups {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Removes them. A group stays busy for a moment after its last process was reaped.
+    pub(crate) fn remove(&mut self) {
+        // One that still holds a process is its container's affair.
+        let _ = std::mem::take(&mut self.0).remove();
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// How a process joins: version 1 by writing `0` to each of `tasks` from a
+/// child with one thread, version 2 by being cloned into `unified`.
+#[derive(Clone, Debug, Default)]
+pub struct Joining {
+    /// The `tasks` file of each version 1 group.
+    pub tasks: Vec<CString>,
+    /// The version 2 group.
+    pub unified: Option<PathBuf>,
+}
+
+impl Groups {
+    /// Whether the container has no group of its own: nothing here let us make one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Whether one of them is still there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.groups.iter().any(|group| group.directory.is_dir())
+    }
+
+    /// Their directories.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.groups.iter().map(|group| group.directory.as_path())
+    }
+
+    /// Removes them with all that the container made below them, and waits for
+    /// the kernel to let go of processes that were just killed.
+    ///
+    /// # Errors
+    /// [`Error::Write`] naming the group that still holds a process.
+    pub fn remove(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut kept = None;
+        for group in self.groups.iter().rev() {
+            if group.directory == group.mount_point {
+                continue; // everybody's
+            }
+            if !remove_tree(&group.directory, deadline) {
+                kept = Some(&group.directory);
+            }
+        }
+        if let Some(directory) = kept {
+            let source = std::io::Error::from_raw_os_error(libc::EBUSY);
+            return Err(Error::Write {
+                path: directory.clone(),
+                source,
+            });
+        }
+        remove_parents(&self.parents);
+        Ok(())
+    }
+
+    /// How another process joins the container whose init is `init`.
+    ///
+    /// A version 2 group that hands controllers to groups below it takes no
+    /// process itself; where the container has done that (as systemd does),
+    /// the newcomer goes where its init is.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path with a zero byte.
+    pub fn joining(&self, init: i32) -> Result<Joining> {
+        let mut joining = Joining::default();
+        for group in &self.groups {
+            match group.version {
+                Version::V1 => joining.tasks.push(c_path(&group.directory.join("tasks"))?),
+                Version::V2 => joining.unified = Some(group.open_to_processes(init)),
+            }
+        }
+        Ok(joining)
+    }
+
+    /// The version 1 group that has `controller`.
+    pub(super) fn with(&self, controller: &str) -> Option<&Member> {
+        let has = |group: &&Member| group.controllers.iter().any(|c| c == controller);
+        self.groups.iter().find(has)
+    }
+
+    /// The version 2 group.
+    pub(super) fn unified(&self) -> Option<&Member> {
+        self.groups.iter().find(|g| g.version == Version::V2)
+    }
+}
+
+impl Member {
+    fn open_to_processes(&self, init: i32) -> PathBuf {
+        let hands_down = fs::read(self.directory.join("cgroup.subtree_control"));
+        if hands_down.is_ok_and(|controllers| controllers.trim_ascii().is_empty()) {
+            return self.directory.clone();
+        }
+        let membership = fs::read_to_string(format!("/proc/{init}/cgroup")).unwrap_or_default();
+        let place = membership
+            .lines()
+            .find_map(|line| line.strip_prefix("0::/"));
+        place
+            .map(|place| self.mount_point.join(place))
+            .filter(|place| place.starts_with(&self.directory))
+            .unwrap_or_else(|| self.directory.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_command_writes_another_reads() {
+        let groups = Groups {
+            groups: vec![Member {
+                version: Version::V1,
+                controllers: vec!["pids".to_owned()],
+                mount_point: "/cg/pids".into(),
+                directory: "/cg/pids/c".into(),
+            }],
+            parents: vec!["/cg/pids/above".into()],
+        };
+        let text = serde_json::to_string(&groups).unwrap();
+        assert_eq!(serde_json::from_str::<Groups>(&text).unwrap(), groups);
+        assert!(text.contains(r#""version":"v1""#), "{text}");
+    }
+
+    #[test]
+    fn a_newcomer_goes_where_init_is_when_the_group_hands_controllers_down() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("c");
+        fs::create_dir(&directory).unwrap();
+        let member = Member {
+            version: Version::V2,
+            controllers: Vec::new(),
+            mount_point: root.path().to_owned(),
+            directory: directory.clone(),
+        };
+        fs::write(directory.join("cgroup.subtree_control"), "\n").unwrap();
+        assert_eq!(member.open_to_processes(1), directory);
+        // The init is not below this group: it stays the best answer.
+        fs::write(directory.join("cgroup.subtree_control"), "memory\n").unwrap();
+        assert_eq!(member.open_to_processes(0), directory);
+    }
+}
