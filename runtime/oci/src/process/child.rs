@@ -155,7 +155,7 @@ fn perform(step: &Step, shared: &Shared<'_>, root: &mut Option<Descriptor>) -> s
             signal::set_mask(SignalSet::EMPTY);
             descriptor::close_on_exec_from(3)
         }
-        Step::Seccomp(filter) => filter.install(),
+        Step::Seccomp(filter) => filter.install().map(drop),
     }
 }
 
