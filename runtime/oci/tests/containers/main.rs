@@ -5,6 +5,8 @@
 //! name; none passes silently.
 
 mod attacks;
+#[path = "../support/busybox.rs"]
+mod busybox;
 mod cgroups;
 mod command;
 mod inside;

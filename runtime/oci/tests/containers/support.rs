@@ -4,13 +4,14 @@ use std::error::Error as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use isolab_oci::spec::{Linux, Process};
 use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Bundle, Cgroup, Container, ExitStatus, Options, Running, Spec, Stdio};
+
+use crate::busybox;
 
 /// Nothing is needed.
 pub(crate) fn nothing() -> Result<(), String> {
@@ -21,7 +22,7 @@ pub(crate) fn nothing() -> Result<(), String> {
 pub(crate) fn containers() -> Result<(), String> {
     static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
     let probe = || {
-        busybox().ok_or("there is no static busybox (Debian: busybox-static)")?;
+        busybox::find().ok_or(busybox::MISSING)?;
         let place = Place::new();
         place
             .try_start(&place.spec("true"), &options())
@@ -44,28 +45,6 @@ pub(crate) fn root() -> Result<(), String> {
     }
 }
 
-/// A busybox that needs no library of the host.
-fn busybox() -> Option<PathBuf> {
-    let found = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static"];
-    found
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| fs::read(path).is_ok_and(|elf| is_static(&elf)))
-}
-
-/// Whether a 64-bit ELF file names no interpreter (`elf(5)`, `PT_INTERP`).
-fn is_static(elf: &[u8]) -> bool {
-    let number = |at: usize, size: usize| {
-        let bytes = elf.get(at..at + size)?;
-        Some(bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b)))
-    };
-    let headers = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
-    let Some((start, size, count)) = headers() else {
-        return false;
-    };
-    (0..count).all(|index| number(start + index * size, 4).is_some_and(|kind| kind != 3))
-}
-
 /// A bundle directory, removed at the end.
 pub(crate) struct Place(tempfile::TempDir);
 
@@ -81,18 +60,7 @@ impl Place {
         );
         let readable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(place.path(), readable).unwrap();
-        for directory in ["bin", "proc", "dev", "sys", "etc", "tmp"] {
-            fs::create_dir_all(place.root().join(directory)).unwrap();
-        }
-        if let Some(busybox) = busybox() {
-            fs::copy(busybox, place.root().join("bin/busybox")).unwrap();
-            for applet in [
-                "sh", "cat", "ls", "id", "sleep", "true", "grep", "readlink", "hostname", "mkdir",
-                "stat", "touch", "kill", "ulimit", "head", "wc", "sort", "basename", "tr", "mount",
-            ] {
-                symlink("busybox", place.root().join("bin").join(applet)).unwrap();
-            }
-        }
+        busybox::install(&place.root());
         place
     }
 

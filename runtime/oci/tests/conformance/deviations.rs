@@ -1,0 +1,254 @@
+//! Where a peer is known to differ from the specification, with what it does
+//! instead: its trials expect to fail, and are shown as ignored with the reason.
+//!
+//! The peers are those of Debian 12: runc 1.1.5 was written to version 1.0.2 of
+//! the specification, crun 1.8.1 to 1.0.0 with parts of 1.1.
+
+use crate::subject::{Runtime, Subject};
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+struct Deviation {
+    runtime: Runtime,
+    who: Who,
+    claim: &'static str,
+    /// What it does instead.
+    why: &'static str,
+    /// Whether it depends on who is faster.
+    race: bool,
+}
+
+/// As whom a peer deviates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Both,
+    Root,
+    User,
+}
+
+const fn runc(claim: &'static str, why: &'static str) -> Deviation {
+    Deviation {
+        runtime: Runtime::Runc,
+        who: Who::Both,
+        claim,
+        why,
+        race: false,
+    }
+}
+
+const fn crun(claim: &'static str, why: &'static str) -> Deviation {
+    Deviation {
+        runtime: Runtime::Crun,
+        ..runc(claim, why)
+    }
+}
+
+const fn race(deviation: Deviation) -> Deviation {
+    Deviation {
+        race: true,
+        ..deviation
+    }
+}
+
+const fn only(who: Who, deviation: Deviation) -> Deviation {
+    Deviation { who, ..deviation }
+}
+
+const NO_SCHEDULER: &str =
+    "`scheduler` came with 1.1 of the specification; it is unknown to it, and ignored";
+const NO_IO_PRIORITY: &str =
+    "`ioPriority` came with 1.1 of the specification; it is unknown to it, and ignored";
+const DELETES_CREATED: &str = "it kills a created container and deletes it";
+const FORKED_START: &str =
+    "its start returns before the startContainer hooks have run, and never hears that one failed";
+const EMPTY_KEY: &str = "it takes an empty key for a key";
+
+const NO_TIME: &str =
+    "as root, its child dies in a new time namespace (`write to sync socket: Broken pipe`)";
+const NO_POSTSTOP: &str = "where create fails it calls no poststop hooks";
+
+const TABLE: &[Deviation] = &[
+    runc("a_created_container_cannot_be_deleted", DELETES_CREATED),
+    runc(
+        "a_version_that_is_none_is_refused",
+        "it does not look at `ociVersion`",
+    ),
+    runc(
+        "a_domainname_is_that_of_the_container",
+        "`domainname` came with 1.1 of the specification; it is unknown to it, and ignored",
+    ),
+    runc("a_scheduler_is_that_of_the_configuration", NO_SCHEDULER),
+    runc("a_real_time_scheduler_has_its_priority", NO_SCHEDULER),
+    runc("a_scheduler_that_is_none_is_refused", NO_SCHEDULER),
+    runc(
+        "an_io_priority_is_that_of_the_configuration",
+        NO_IO_PRIORITY,
+    ),
+    runc(
+        "hooks_are_called_at_their_time_and_in_order",
+        "its poststart hooks run at create (opencontainers/runc#5186)",
+    ),
+    runc(
+        "poststart_hooks_follow_the_program",
+        "its poststart hooks run at create (opencontainers/runc#5186)",
+    ),
+    runc(
+        "hooks_read_the_state_from_their_standard_input",
+        "its poststart hooks run at create, and read `created`",
+    ),
+    runc(
+        "a_failing_poststart_hook_stops_the_container",
+        "its poststart hooks run at create, and end that",
+    ),
+    runc("a_failing_start_container_hook_ends_start", FORKED_START),
+    runc(
+        "a_failing_poststop_hook_only_warns",
+        "it calls no hook after one that failed (opencontainers/runc#1765)",
+    ),
+    runc("an_annotation_without_a_key_is_refused", EMPTY_KEY),
+    runc(
+        "the_option_defaults_changes_nothing",
+        "it hands `defaults` to the file system, which may refuse it, as tmpfs does",
+    ),
+    runc(
+        "an_idmapped_mount_shows_other_owners",
+        "mappings of mounts came with 1.1 of the specification; they are unknown to it, and ignored",
+    ),
+    runc(
+        "an_idmapped_mount_without_mappings_is_refused",
+        "`idmap` came with 1.2 of the specification; for a bind mount it is ignored",
+    ),
+    runc(
+        "mappings_of_users_and_groups_come_together",
+        "mappings of mounts came with 1.1 of the specification; they are unknown to it, and ignored",
+    ),
+    runc("a_time_namespace_is_new", "it knows no time namespaces"),
+    runc("clocks_have_their_offsets", "it knows no time namespaces"),
+    runc(
+        "a_clock_that_has_no_offset_is_refused",
+        "it knows no time namespaces",
+    ),
+    runc(
+        "a_user_namespace_with_a_path_is_joined",
+        "it demands mappings for a user namespace that has them already",
+    ),
+    crun("a_created_container_cannot_be_deleted", DELETES_CREATED),
+    crun(
+        "an_invalid_id_is_refused",
+        "it takes an id that begins with a slash",
+    ),
+    crun(
+        "every_version_of_the_first_major_one_is_accepted",
+        "it refuses 1.2.0, which is newer than what it knows",
+    ),
+    crun(
+        "a_value_of_the_wrong_type_is_refused",
+        "its parser takes a property of another type for one that is not there",
+    ),
+    crun(
+        "a_value_that_is_not_in_the_list_is_refused",
+        "it takes any word for a propagation",
+    ),
+    crun(
+        "a_working_directory_that_is_not_absolute_is_refused",
+        "it enters a relative directory, from the root",
+    ),
+    crun(
+        "a_process_without_arguments_is_refused",
+        "it creates a container without `args`, and its start does not hear that nothing was executed",
+    ),
+    crun(
+        "a_capability_that_cannot_be_granted_is_warned_of",
+        "it leaves it out without a word",
+    ),
+    crun("a_scheduler_is_that_of_the_configuration", NO_SCHEDULER),
+    crun("a_real_time_scheduler_has_its_priority", NO_SCHEDULER),
+    crun("a_scheduler_that_is_none_is_refused", NO_SCHEDULER),
+    crun(
+        "an_io_priority_is_that_of_the_configuration",
+        NO_IO_PRIORITY,
+    ),
+    race(crun(
+        "hooks_are_called_at_their_time_and_in_order",
+        "its poststart hooks run beside the startContainer hooks",
+    )),
+    race(crun(
+        "poststart_hooks_follow_the_program",
+        "its start does not wait until the program is executed",
+    )),
+    crun(
+        "hooks_read_the_state_from_their_standard_input",
+        "hooks of create read `created`, not `creating`",
+    ),
+    race(crun(
+        "a_hook_without_arguments_is_called_by_its_path",
+        "it takes a hook that does not read its input for one that failed",
+    )),
+    crun(
+        "a_hook_need_not_read_its_input",
+        "it takes a hook that does not read its input for one that failed",
+    ),
+    crun(
+        "a_hook_whose_timeout_is_not_positive_is_refused",
+        "it takes 0 for no timeout",
+    ),
+    crun("a_failing_prestart_hook_ends_create", NO_POSTSTOP),
+    crun("a_failing_create_runtime_hook_ends_create", NO_POSTSTOP),
+    crun("a_failing_create_container_hook_ends_create", NO_POSTSTOP),
+    crun("a_failing_start_container_hook_ends_start", FORKED_START),
+    crun(
+        "a_failing_poststart_hook_stops_the_container",
+        "it warns, as the specification had it until 1.2",
+    ),
+    crun("an_annotation_without_a_key_is_refused", EMPTY_KEY),
+    crun(
+        "annotations_that_are_no_strings_are_refused",
+        "its parser takes annotations of another type for none",
+    ),
+    crun(
+        "an_idmapped_mount_without_mappings_is_refused",
+        "`ridmap` is unknown to it; for a bind mount it is ignored",
+    ),
+    crun(
+        "options_undo_what_stands_before_them",
+        "options that take back are ignored",
+    ),
+    crun(
+        "options_of_the_file_system_are_set",
+        "it hands `iversion` to the file system, which refuses it",
+    ),
+    only(
+        Who::Root,
+        crun(
+            "a_mount_has_its_propagation",
+            "a bind mount is not shared, whatever its options say",
+        ),
+    ),
+    only(Who::Root, crun("a_time_namespace_is_new", NO_TIME)),
+    only(Who::Root, crun("clocks_have_their_offsets", NO_TIME)),
+    only(
+        Who::Root,
+        crun("a_clock_that_has_no_offset_is_refused", NO_TIME),
+    ),
+    crun(
+        "a_namespace_that_is_listed_twice_is_refused",
+        "it takes the entries for one",
+    ),
+];
+
+/// Why `subject` is known to fail the claim, and whether it may pass by chance.
+pub(crate) fn of(subject: Subject, claim: &str) -> Option<(&'static str, bool)> {
+    let who = if subject.rootless {
+        Who::User
+    } else {
+        Who::Root
+    };
+    TABLE
+        .iter()
+        .find(|row| {
+            row.runtime == subject.runtime
+                && (row.who == Who::Both || row.who == who)
+                && row.claim == claim
+        })
+        .map(|row| (row.why, row.race))
+}
