@@ -107,7 +107,9 @@ pub fn default_spec(settings: &Settings) -> Spec {
             ]
             .map(|kind| Namespace { kind, path: None })
             .to_vec(),
-            seccomp: Some(seccomp::default_profile()),
+            seccomp: Some(seccomp::profile(
+                &capabilities(settings.privileges).bounding,
+            )),
             masked_paths: Spec::default_masked_paths(),
             readonly_paths: Spec::default_readonly_paths(),
             ..Linux::default()

@@ -122,7 +122,7 @@ impl Named {
         let number = architecture.number(row);
         let twin = number
             .filter(|_| self.x32 && architecture == Architecture::X86_64)
-            .map(|number| on_x32(row.0, number) | X32_BIT);
+            .map(|number| on_x32(number) | X32_BIT);
         number.into_iter().chain(twin)
     }
 }

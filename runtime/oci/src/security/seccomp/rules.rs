@@ -6,10 +6,8 @@
 //! those with; of two without, the first; of those with, exact values before
 //! ranges, and narrow ranges before wide ones.
 
-use std::collections::BTreeMap;
-
 use super::architecture::{Architecture, Named, X32_BIT};
-use super::table::{self, IPC_CALLS, SOCKET_CALLS};
+use super::table::{self, Row};
 use super::{KILL_THREAD, answer, refused};
 use crate::error::Result;
 use crate::spec::{Action, Arg, Comparison, Rule, Seccomp};
@@ -30,191 +28,205 @@ impl Outcome {
     }
 }
 
-/// One architecture's part of a policy.
-struct Part<'a> {
+/// A policy whose names have been looked up, once for all architectures.
+pub(super) struct Rules<'a> {
     policy: &'a Seccomp,
-    named: &'a Named,
-    architecture: Architecture,
     default: u32,
-    at: BTreeMap<u32, Outcome>,
+    /// Each rule that says something, with its answer.
+    rules: Vec<(&'a Rule, u32)>,
+    /// Each call that one of them names, and which.
+    calls: Vec<(&'static Row, u32)>,
+    /// Calls named by rules with the default's answer.
+    quiet: Vec<&'static Row>,
 }
 
-/// Half-open ranges that cover every number, each with its outcome.
-pub(super) fn ranges(
-    policy: &Seccomp,
-    named: &Named,
-    architecture: Architecture,
-) -> Result<Vec<(u32, Outcome)>> {
-    let mut part = Part {
-        policy,
-        named,
-        architecture,
-        default: answer("default", policy.default_action, policy.default_errno_ret)?,
-        at: BTreeMap::new(),
-    };
-    for (index, rule) in policy.syscalls.iter().enumerate() {
-        part.add(index, rule)?;
+impl<'a> Rules<'a> {
+    pub(super) fn new(policy: &'a Seccomp) -> Result<Self> {
+        let default = answer("default", policy.default_action, policy.default_errno_ret)?;
+        let mut all = Self {
+            policy,
+            default,
+            rules: Vec::with_capacity(policy.syscalls.len()),
+            calls: Vec::with_capacity(512),
+            quiet: Vec::new(),
+        };
+        for (index, rule) in policy.syscalls.iter().enumerate() {
+            let field = format!("syscalls[{index}]");
+            check(&field, rule)?;
+            let answer = answer(&field, rule.action, rule.errno_ret)?;
+            let rows = rule.names.iter().filter_map(|name| table::find(name));
+            if answer == default {
+                all.quiet.extend(rows);
+            } else {
+                let at = all.rules.len() as u32;
+                all.calls.extend(rows.map(|row| (row, at)));
+                all.rules.push((rule, answer));
+            }
+        }
+        Ok(all)
     }
-    part.settle()?;
-    Ok(part.cover())
-}
 
-impl Part<'_> {
-    fn add(&mut self, index: usize, rule: &Rule) -> Result<()> {
-        let field = format!("syscalls[{index}]");
-        check(&field, rule)?;
-        let answer = answer(&field, rule.action, rule.errno_ret)?;
-        if answer == self.default {
-            return Ok(());
+    /// Half-open ranges that cover every number, each with its outcome.
+    pub(super) fn ranges(
+        &self,
+        named: &Named,
+        architecture: Architecture,
+    ) -> Result<Vec<(u32, Outcome)>> {
+        // Number and rule; the call that carries it, on 32-bit x86.
+        let mut hits: Vec<(u32, u32, u32)> = Vec::with_capacity(2 * self.calls.len());
+        for &(row, rule) in &self.calls {
+            let numbers = named.numbers(architecture, row);
+            hits.extend(numbers.map(|number| (number, rule, NOT_CARRIED)));
+            if architecture == Architecture::X86 {
+                hits.extend(self.carried(row.0, rule));
+            }
         }
-        for name in &rule.names {
-            if let Some(row) = table::find(name) {
-                for number in self.named.numbers(self.architecture, row) {
-                    self.put(number, &rule.args, answer);
+        hits.sort_unstable();
+        let background = self.background(named, architecture);
+        let mut behind = background.iter().copied().peekable();
+        let mut ground = self.default;
+        let mut all: Vec<(u32, Outcome)> = Vec::with_capacity(hits.len());
+        // Every number below this one is covered.
+        let mut next = 0u32;
+        let mut fill = |all: &mut Vec<_>, next: u32, end: u32| {
+            let mut next = next;
+            while let Some(&(first, answer)) = behind.peek() {
+                if first > next {
+                    if first >= end {
+                        break;
+                    }
+                    put(all, next, Outcome::plain(ground));
+                    next = first;
                 }
+                ground = answer;
+                behind.next();
             }
-            if self.architecture == Architecture::X86 {
-                self.add_carried(name, rule, answer);
+            if next < end {
+                put(all, next, Outcome::plain(ground));
             }
+        };
+        for group in hits.chunk_by(|a, b| a.0 == b.0) {
+            let number = group[0].0;
+            fill(&mut all, next, number);
+            put(&mut all, number, self.outcome(group)?);
+            next = number + 1; // no call has the last number
         }
-        Ok(())
+        fill(&mut all, next, u32::MAX);
+        // -1 is what a tracer leaves of a call that it has skipped.
+        put(&mut all, u32::MAX, Outcome::plain(self.default));
+        Ok(all)
+    }
+
+    /// What happens at the numbers that no rule names, by the first of each range.
+    fn background(&self, named: &Named, architecture: Architecture) -> Vec<(u32, u32)> {
+        // A call younger than the policy: programs know what to do without
+        // one that does not exist, and not without one that is forbidden.
+        let lenient = matches!(
+            self.policy.default_action,
+            Action::Allow | Action::Log | Action::Trace
+        );
+        let no_such_call = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
+        let rows = self.calls.iter().map(|call| call.0);
+        let rows = rows.chain(self.quiet.iter().copied());
+        let numbers = rows.flat_map(|row| named.numbers(architecture, row));
+        let split = if architecture == Architecture::X86_64 {
+            X32_BIT
+        } else {
+            u32::MAX
+        };
+        let (mut last, mut last_x32) = (None, None);
+        for number in numbers {
+            let last = if number < split {
+                &mut last
+            } else {
+                &mut last_x32
+            };
+            *last = (*last).max(Some(number));
+        }
+        let young = |last: Option<u32>| {
+            let last = last.filter(|_| !lenient);
+            last.map(|last| (last + 1, no_such_call))
+        };
+        let mut all = vec![(0, self.default)];
+        all.extend(young(last));
+        if named.x32 && architecture == Architecture::X86_64 {
+            all.push((X32_BIT, self.default));
+            all.extend(young(last_x32));
+        } else if architecture == Architecture::X86_64 {
+            all.push((X32_BIT, KILL_THREAD));
+        }
+        all
     }
 
     /// 32-bit x86 has two ways to each call of sockets and of System V IPC: a
     /// number of its own, and `socketcall(2)` or `ipc(2)` with the call's
     /// number as first argument. A rule for one way holds for both.
-    fn add_carried(&mut self, name: &str, rule: &Rule, answer: u32) {
-        let socket = SOCKET_CALLS.iter().position(|&call| call == name);
-        let socket = socket.map(|position| ("socketcall", position as u32 + 1));
-        let ipc = IPC_CALLS.iter().find(|call| call.0 == name);
-        let Some((carrier, call)) = socket.or(ipc.map(|call| ("ipc", call.1))) else {
-            return;
-        };
+    fn carried(&self, name: &str, rule: u32) -> Option<(u32, u32, u32)> {
+        let (carrier, call) = table::carrier(name)?;
         // The arguments lie in memory there, where a filter cannot look: what
         // conditions forbid is forbidden whole, what they allow is not allowed.
+        let (of, _) = self.rules[rule as usize];
         let lenient = matches!(
-            rule.action,
+            of.action,
             Action::Allow | Action::Log | Action::Trace | Action::Notify
         );
-        if lenient && !rule.args.is_empty() {
-            return;
+        if lenient && !of.args.is_empty() {
+            return None;
         }
-        let is_call = Arg {
-            index: 0,
-            value: u64::from(call),
-            value_two: 0,
-            op: Comparison::Equal,
-        };
-        if let Some(number) = table::find(carrier).and_then(|row| self.architecture.number(row)) {
-            self.put(number, &[is_call], answer);
-        }
+        let number = Architecture::X86.number(table::find(carrier)?)?;
+        Some((number, rule, call))
     }
 
-    fn put(&mut self, number: u32, args: &[Arg], answer: u32) {
-        let default = self.default;
-        let outcome = self
-            .at
-            .entry(number)
-            .or_insert_with(|| Outcome::plain(default));
-        if args.is_empty() {
-            if outcome.otherwise == default {
-                outcome.otherwise = answer;
-            }
-        } else if repeats(args) {
-            // As runc reads it: conditions on one argument are alternatives.
-            let each = args.iter().map(|arg| (vec![arg.clone()], answer));
-            outcome.conditional.extend(each);
-        } else {
-            let mut args = args.to_vec();
-            args.sort_by_key(|arg| arg.index);
-            outcome.conditional.push((args, answer));
-        }
-    }
-
-    /// Puts conditions in their order, and refuses those that contradict.
-    fn settle(&mut self) -> Result<()> {
-        for outcome in self.at.values_mut() {
-            if outcome.otherwise != self.default {
-                outcome.conditional.clear();
-            }
-            let all = &mut outcome.conditional;
-            all.sort_by_key(|(args, _)| rank(args));
-            for (index, (args, answer)) in all.iter().enumerate() {
-                if all[..index]
-                    .iter()
-                    .any(|(a, other)| a == args && other != answer)
-                {
-                    return Err(refused(
-                        "syscalls",
-                        "two rules have the same call and the same conditions, and different actions",
-                        "keep one of them",
-                    ));
-                }
-            }
-            all.dedup();
-        }
-        Ok(())
-    }
-
-    /// What happens at the numbers that no rule names, by the first of each range.
-    fn background(&self) -> Vec<(u32, u32)> {
-        let mut all = vec![(0, self.default)];
-        let x86_64 = self.architecture == Architecture::X86_64;
-        // A call younger than the policy: programs know what to do without
-        // one that does not exist, and not without one that is forbidden.
-        let lenient =
-            [Action::Allow, Action::Log, Action::Trace].contains(&self.policy.default_action);
-        let no_such_call = 0x0005_0000 | libc::ENOSYS.cast_unsigned();
-        let young = |numbers: std::ops::Range<u32>| {
-            let named = |name: &String| table::find(name);
-            let rows = self
-                .policy
-                .syscalls
-                .iter()
-                .flat_map(|r| &r.names)
-                .filter_map(named);
-            let all_numbers = rows.flat_map(|row| self.named.numbers(self.architecture, row));
-            let last = all_numbers.filter(|number| numbers.contains(number)).max();
-            last.filter(|_| !lenient && self.default != no_such_call)
-                .map(|last| (last + 1, no_such_call))
-        };
-        if x86_64 {
-            all.extend(young(0..X32_BIT));
-            if self.named.x32 {
-                all.push((X32_BIT, self.default));
-                all.extend(young(X32_BIT..u32::MAX));
+    /// What the rules that name one number make of it, in their order.
+    fn outcome(&self, hits: &[(u32, u32, u32)]) -> Result<Outcome> {
+        let mut outcome = Outcome::plain(self.default);
+        for &(_, rule, carried) in hits {
+            let (rule, answer) = self.rules[rule as usize];
+            if carried != NOT_CARRIED {
+                let is_call = Arg {
+                    index: 0,
+                    value: u64::from(carried),
+                    value_two: 0,
+                    op: Comparison::Equal,
+                };
+                outcome.conditional.push((vec![is_call], answer));
+            } else if rule.args.is_empty() {
+                // It beats those with conditions, and those that come later.
+                return Ok(Outcome::plain(answer));
+            } else if repeats(&rule.args) {
+                // As runc reads it: conditions on one argument are alternatives.
+                let each = rule.args.iter().map(|arg| (vec![arg.clone()], answer));
+                outcome.conditional.extend(each);
             } else {
-                all.push((X32_BIT, KILL_THREAD));
+                let mut args = rule.args.clone();
+                args.sort_by_key(|arg| arg.index);
+                outcome.conditional.push((args, answer));
             }
-        } else {
-            all.extend(young(0..u32::MAX));
         }
-        // -1 is what a tracer leaves of a call that it has skipped.
-        all.push((u32::MAX, self.default));
-        all
+        let all = &mut outcome.conditional;
+        all.sort_by_key(|(args, _)| rank(args));
+        for (index, (args, answer)) in all.iter().enumerate() {
+            let contradicts = |(a, other): &(Vec<Arg>, u32)| a == args && other != answer;
+            if all[..index].iter().any(contradicts) {
+                return Err(refused(
+                    "syscalls",
+                    "two rules have the same call and the same conditions, and different actions",
+                    "keep one of them",
+                ));
+            }
+        }
+        all.dedup();
+        Ok(outcome)
     }
+}
 
-    fn cover(&self) -> Vec<(u32, Outcome)> {
-        let background = self.background();
-        let behind = |number: u32| {
-            let place = background.partition_point(|&(first, _)| first <= number);
-            background[place - 1].1
-        };
-        let mut starts: Vec<u32> = background.iter().map(|&(first, _)| first).collect();
-        starts.extend(self.at.keys().flat_map(|&n| [n, n.saturating_add(1)]));
-        starts.sort_unstable();
-        starts.dedup();
-        let mut all: Vec<(u32, Outcome)> = Vec::with_capacity(starts.len());
-        for start in starts {
-            let outcome = match self.at.get(&start) {
-                Some(outcome) => outcome.clone(),
-                None => Outcome::plain(behind(start)),
-            };
-            if all.last().is_none_or(|(_, last)| *last != outcome) {
-                all.push((start, outcome));
-            }
-        }
-        all
+/// The third part of a hit that is the call itself.
+const NOT_CARRIED: u32 = 0;
+
+/// Appends a range, or lets the last one go on where it has the same outcome.
+fn put(all: &mut Vec<(u32, Outcome)>, start: u32, outcome: Outcome) {
+    if all.last().is_none_or(|(_, last)| *last != outcome) {
+        all.push((start, outcome));
     }
 }
 
@@ -222,11 +234,8 @@ impl Part<'_> {
 fn check(field: &str, rule: &Rule) -> Result<()> {
     if rule.names.is_empty() {
         let field = format!("{field}.names");
-        return Err(refused(
-            &field,
-            "it names no call",
-            "name one, or remove the rule",
-        ));
+        let remedy = "name one, or remove the rule";
+        return Err(refused(&field, "it names no call", remedy));
     }
     if let Some(at) = rule.args.iter().position(|arg| arg.index > 5) {
         let field = format!("{field}.args[{at}].index");

@@ -19,11 +19,17 @@ pub(super) fn find(name: &str) -> Option<&'static Row> {
     found.ok().map(|index| &TABLE[index])
 }
 
-/// The number on x32 of a call that x86_64 has at `number`: the same, but for
-/// those whose arguments have another size there.
-pub(super) fn on_x32(name: &str, number: u32) -> u32 {
-    let found = X32.binary_search_by_key(&name, |call| call.0);
+/// The number on x32 of what x86_64 has at `number`: the same, but for calls
+/// whose arguments have another size there.
+pub(super) fn on_x32(number: u32) -> u32 {
+    let found = X32.binary_search_by_key(&number, |pair| pair.0);
     found.map_or(number, |index| X32[index].1)
+}
+
+/// The call that carries `name` on 32-bit x86, and with which first argument.
+pub(super) fn carrier(name: &str) -> Option<(&'static str, u32)> {
+    let found = CARRIED.binary_search_by_key(&name, |call| call.0);
+    found.ok().map(|index| (CARRIED[index].1, CARRIED[index].2))
 }
 
 const fn at(number: u32) -> Option<u32> {
@@ -520,58 +526,49 @@ pub(super) static TABLE: [Row; 483] = [
     ("writev", at(20), at(146), at(66), at(146)),
 ];
 
-/// Sorted by name.
+/// Numbers of x86_64 that are others on x32; sorted.
 #[rustfmt::skip]
-static X32: [(&str, u32); 36] = [
-    ("execve", 520),
-    ("execveat", 545),
-    ("get_robust_list", 531),
-    ("getsockopt", 542),
-    ("io_setup", 543),
-    ("io_submit", 544),
-    ("ioctl", 514),
-    ("kexec_load", 528),
-    ("move_pages", 533),
-    ("mq_notify", 527),
-    ("preadv", 534),
-    ("preadv2", 546),
-    ("process_vm_readv", 539),
-    ("process_vm_writev", 540),
-    ("ptrace", 521),
-    ("pwritev", 535),
-    ("pwritev2", 547),
-    ("readv", 515),
-    ("recvfrom", 517),
-    ("recvmmsg", 537),
-    ("recvmsg", 519),
-    ("rt_sigaction", 512),
-    ("rt_sigpending", 522),
-    ("rt_sigqueueinfo", 524),
-    ("rt_sigreturn", 513),
-    ("rt_sigtimedwait", 523),
-    ("rt_tgsigqueueinfo", 536),
-    ("sendmmsg", 538),
-    ("sendmsg", 518),
-    ("set_robust_list", 530),
-    ("setsockopt", 541),
-    ("sigaltstack", 525),
-    ("timer_create", 526),
-    ("vmsplice", 532),
-    ("waitid", 529),
-    ("writev", 516),
+pub(super) static X32: [(u32, u32); 36] = [
+    (13, 512), (15, 513), (16, 514), (19, 515), (20, 516), (45, 517), (46, 518), (47, 519), (54,
+    541), (55, 542), (59, 520), (101, 521), (127, 522), (128, 523), (129, 524), (131, 525), (206,
+    543), (209, 544), (222, 526), (244, 527), (246, 528), (247, 529), (273, 530), (274, 531), (278,
+    532), (279, 533), (295, 534), (296, 535), (297, 536), (299, 537), (307, 538), (310, 539), (311,
+    540), (322, 545), (327, 546), (328, 547),
 ];
 
-/// What `socketcall(2)` of 32-bit x86 carries, by its first argument from 1 on.
+/// What `socketcall(2)` and `ipc(2)` carry (`linux/net.h`, `linux/ipc.h`); sorted by name.
 #[rustfmt::skip]
-pub(super) const SOCKET_CALLS: [&str; 20] = [
-    "socket", "bind", "connect", "listen", "accept", "getsockname", "getpeername", "socketpair",
-    "send", "recv", "sendto", "recvfrom", "shutdown", "setsockopt", "getsockopt", "sendmsg",
-    "recvmsg", "accept4", "recvmmsg", "sendmmsg",
-];
-
-/// What `ipc(2)` of 32-bit x86 carries, with its first argument.
-#[rustfmt::skip]
-pub(super) const IPC_CALLS: [(&str, u32); 12] = [
-    ("semop", 1), ("semget", 2), ("semctl", 3), ("semtimedop", 4), ("msgsnd", 11), ("msgrcv", 12),
-    ("msgget", 13), ("msgctl", 14), ("shmat", 21), ("shmdt", 22), ("shmget", 23), ("shmctl", 24),
+pub(super) static CARRIED: [(&str, &str, u32); 32] = [
+    ("accept", "socketcall", 5),
+    ("accept4", "socketcall", 18),
+    ("bind", "socketcall", 2),
+    ("connect", "socketcall", 3),
+    ("getpeername", "socketcall", 7),
+    ("getsockname", "socketcall", 6),
+    ("getsockopt", "socketcall", 15),
+    ("listen", "socketcall", 4),
+    ("msgctl", "ipc", 14),
+    ("msgget", "ipc", 13),
+    ("msgrcv", "ipc", 12),
+    ("msgsnd", "ipc", 11),
+    ("recv", "socketcall", 10),
+    ("recvfrom", "socketcall", 12),
+    ("recvmmsg", "socketcall", 19),
+    ("recvmsg", "socketcall", 17),
+    ("semctl", "ipc", 3),
+    ("semget", "ipc", 2),
+    ("semop", "ipc", 1),
+    ("semtimedop", "ipc", 4),
+    ("send", "socketcall", 9),
+    ("sendmmsg", "socketcall", 20),
+    ("sendmsg", "socketcall", 16),
+    ("sendto", "socketcall", 11),
+    ("setsockopt", "socketcall", 14),
+    ("shmat", "ipc", 21),
+    ("shmctl", "ipc", 24),
+    ("shmdt", "ipc", 22),
+    ("shmget", "ipc", 23),
+    ("shutdown", "socketcall", 13),
+    ("socket", "socketcall", 1),
+    ("socketpair", "socketcall", 8),
 ];

@@ -63,13 +63,17 @@ fn the_tables_numbers_are_libcs() {
     }
     assert_eq!(table::find("file_setattr").unwrap().1, Some(469));
     assert_eq!(table::find("cacheflush").unwrap().4, Some(0xf0002));
-    assert_eq!(table::on_x32("execve", 59), 520);
-    assert_eq!(table::on_x32("read", 0), 0);
+    assert_eq!(table::on_x32(59), 520); // execve
+    assert_eq!(table::on_x32(0), 0); // read
+    assert_eq!(table::carrier("socket"), Some(("socketcall", 1)));
+    assert_eq!(table::carrier("shmget"), Some(("ipc", 23)));
 }
 
 #[test]
-fn the_table_is_sorted_for_its_binary_search() {
+fn the_tables_are_sorted_for_their_binary_searches() {
     assert!(table::TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    assert!(table::X32.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    assert!(table::CARRIED.windows(2).all(|pair| pair[0].0 < pair[1].0));
 }
 
 #[test]
