@@ -1,12 +1,15 @@
 # shellcheck shell=bash
 # What the scripts of this directory share: a place of its own for the client
-# that is driven, claims about what it answers, and the removal of all that was
-# started, also by a script that was killed.
+# that is driven, and the removal of all that was started, also by a script that
+# was killed.
 #
 # Each script takes the runtime as its first argument (`isorun` unless named),
 # prints one line a claim, and exits with 1 if one did not hold.
 
 set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=hybrid.bash
+. "${BASH_SOURCE%/*}/hybrid.bash"
 
 name=${0##*/}
 runtime=$(realpath "$(command -v "${1:-isorun}")") || {
@@ -14,56 +17,8 @@ runtime=$(realpath "$(command -v "${1:-isorun}")") || {
     exit 2
 }
 
-# shellcheck source-path=SCRIPTDIR source=hybrid.bash
-. "${BASH_SOURCE%/*}/hybrid.bash"
-
-held=0
-failed=0
-capabilities=$(awk '/^CapEff/ { print $2 }' /proc/self/status)
-
-# claim WORDS STATUS PATTERN COMMAND…: the command exits with this status, and
-# what it says matches the extended regular expression.
-claim() {
-    local words=$1 status=$2 pattern=$3
-    shift 3
-    answer "$@"
-    judge "$words" "$status" "$pattern" "$*"
-}
-
-# The same of what takes a moment to come true.
-soon() {
-    local words=$1 status=$2 pattern=$3
-    shift 3
-    for _ in $(seq 50); do
-        answer "$@"
-        if matches "$status" "$pattern"; then break; fi
-        sleep 0.1
-    done
-    judge "$words" "$status" "$pattern" "$*"
-}
-
-# Nothing that is started waits for ever, nor for a keyboard.
-answer() {
-    got=0
-    timeout -k 5 60 "$@" >"$place/said" 2>&1 </dev/null || got=$?
-    # A terminal ends its lines with a carriage return as well.
-    said=$(tr -d '\r\0' <"$place/said")
-}
-
-matches() { [ "$got" = "$1" ] && [[ $said =~ $2 ]]; }
-
-judge() {
-    if matches "$2" "$3"; then
-        held=$((held + 1))
-        echo "ok      $1"
-    else
-        failed=$((failed + 1))
-        printf 'FAILED  %s\n  ran:    %s\n  wanted: %s, /%s/\n  got:    %s, %s\n' "$1" "$4" "$2" "$3" "$got" "${said:0:1500}"
-    fi
-}
-
-# What cannot be asked here, and why.
-unasked() { echo "unasked $1: $2"; }
+# shellcheck source-path=SCRIPTDIR source=claims.bash
+. "${BASH_SOURCE%/*}/claims.bash"
 
 # Ends and removes everything of a place. The groups go first, as what runs in
 # them may name itself as it likes.
