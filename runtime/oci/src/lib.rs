@@ -32,4 +32,5 @@ pub mod sys;
 pub use container::{Bundle, Container};
 pub use error::{Error, Result};
 pub use process::{Cgroup, ExitStatus, Options, Program, Running, Session, Stdio};
+pub use rootfs::known_mount_options;
 pub use spec::Spec;

@@ -10,6 +10,7 @@ use super::Session;
 use super::plan::Plan;
 use super::step::Step;
 use crate::namespace;
+use crate::rootfs::Site;
 use crate::sys::signal::SignalSet;
 use crate::sys::{
     self, Descriptor, Errno, credential, descriptor, file, futex, keyring, process, signal,
@@ -66,7 +67,7 @@ impl Gate {
 // ANCHOR: exec
 /// Makes the steps, then becomes the program. Returns the exit status of a failure.
 pub(super) fn run(shared: &Shared<'_>) -> i32 {
-    let mut root = None;
+    let mut root = Site::default();
     for (index, step) in shared.plan.steps.iter().enumerate() {
         shared.step.store(index as u32, Ordering::Relaxed);
         if let Err(errno) = perform(step, shared, &mut root) {
@@ -96,7 +97,7 @@ fn fail(shared: &Shared<'_>, errno: Errno) -> i32 {
     1
 }
 
-fn perform(step: &Step, shared: &Shared<'_>, root: &mut Option<Descriptor>) -> sys::Result<()> {
+fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()> {
     match step {
         Step::DieWithParent { signal } => die_with_parent(*signal, &shared.plan.parent),
         Step::WriteIdMap(map) => map.write(),

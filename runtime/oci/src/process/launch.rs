@@ -12,7 +12,6 @@ use crate::cgroup::{Created, Version};
 use crate::error::{Error, Result};
 use crate::id_map::{self, IdMap};
 use crate::namespace;
-use crate::rootfs;
 use crate::spec::NamespaceType;
 use crate::sys::clone::{Child, Request, with_child};
 use crate::sys::{self, Errno};
@@ -185,34 +184,13 @@ fn setup_error(plan: &Plan, step: u32, errno: Errno) -> Error {
 
 /// What the kernel's bare errno hides.
 fn remedy(step: &Step, errno: Errno, user: bool) -> Option<&'static str> {
-    let text = step.to_string();
     match (step, errno.code()) {
-        (Step::Rootfs(rootfs::Step::Mount(_)), libc::EPERM) if user && text.contains("proc at") => {
-            Some(
-                "the kernel refuses a fresh /proc in a user namespace where the outer /proc is masked, \
-                 as in a container: run the outer one with an unmasked /proc \
-                 (docker: `--security-opt systempaths=unconfined`)",
-            )
-        }
-        (Step::Rootfs(rootfs::Step::Mount(_)), libc::EPERM)
-            if user && text.contains("sysfs at") =>
-        {
-            Some("a sysfs needs a network namespace of the container's own, or bind /sys")
-        }
-        (Step::Rootfs(rootfs::Step::Mount(_)), libc::EINVAL) => {
-            Some("the file system does not know one of the options, or an id in them is not mapped")
-        }
-        (Step::Rootfs(_), libc::ELOOP | libc::EXDEV) => Some(
-            "the path leads through a symlink of the root file system: the runtime does not follow it",
-        ),
-        (Step::Rootfs(rootfs::Step::Pivot), libc::EINVAL) => {
-            Some("the host's root is an initial ramfs, which cannot be exchanged: boot from a disk")
-        }
+        (Step::Rootfs(step), _) => step.remedy(errno, user),
         (Step::Limit(_), libc::EPERM) => Some(
             "raising a hard limit needs CAP_SYS_RESOURCE, which this process lacks: lower it in \
              process.rlimits",
         ),
-        (Step::Unshare(_) | Step::Rootfs(_) | Step::Keyring(_), libc::EPERM) if !user => {
+        (Step::Unshare(_) | Step::Keyring(_), libc::EPERM) if !user => {
             Some("an ordinary user needs a user namespace: see `isorun spec --rootless`")
         }
         (Step::Unshare(_), libc::EPERM | libc::EACCES) | (Step::WriteIdMap(_), libc::EACCES) => {

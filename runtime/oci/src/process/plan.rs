@@ -212,17 +212,13 @@ impl Plan {
         let Some(root) = &spec.root else {
             return Ok(());
         };
-        let propagation = linux.rootfs_propagation.as_deref().map(rootfs::propagation);
-        let propagation = propagation.transpose()?;
+        let context = rootfs::Context::new(bundle, spec);
+        let spread = rootfs::spread(linux.rootfs_propagation.as_deref(), &context)?;
+        let path = bundle.join(&root.path);
         self.steps.push(Step::ClearUmask);
-        // Never shared: a mount made here must not appear on the host.
-        let apart = propagation
-            .filter(|p| p & libc::MS_SLAVE != 0)
-            .map_or(libc::MS_PRIVATE, |_| libc::MS_SLAVE);
-        self.root(rootfs::Step::Propagation(apart | libc::MS_REC));
-        self.root(rootfs::Step::OpenRoot(rootfs::root_path(
-            &bundle.join(&root.path),
-        )?));
+        self.root(rootfs::Step::Propagation(spread));
+        self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
+        let mut read_only = Vec::new();
         // A control group namespace shows the group it was made in as the
         // root, so the groups are joined before it, and before they are shown.
         let mut joined = false;
@@ -248,18 +244,16 @@ impl Plan {
                 };
                 rootfs::Step::Cgroups(CgroupMount::prepare(index, mount, shown, cgroup)?)
             } else {
-                rootfs::Step::Mount(Mount::prepare(index, mount, bundle, user)?)
+                let (mount, late) = Mount::prepare(index, mount, &context)?;
+                read_only.extend(late);
+                rootfs::Step::Mount(mount)
             });
         }
         if !joined {
             join(self);
         }
         // A /dev that is the host's own is left as it is.
-        let bound = |m: &crate::spec::Mount| {
-            m.destination == Path::new("/dev")
-                && m.options.iter().any(|o| o == "bind" || o == "rbind")
-        };
-        if !spec.mounts.iter().any(bound) {
+        if !rootfs::binds_dev(&spec.mounts) {
             for node in Node::prepare_all(&linux.devices, user)? {
                 self.root(rootfs::Step::Node(node));
             }
@@ -269,9 +263,8 @@ impl Plan {
             let path = Inside::new("process.cwd", &process.cwd)?;
             self.root(rootfs::Step::MakeDirectory(path));
         }
-        let new: Vec<_> = linux.namespaces.iter().map(|n| n.kind).collect();
         for (name, value) in &linux.sysctl {
-            self.root(rootfs::Step::Sysctl(Sysctl::prepare(name, value, &new)?));
+            self.root(rootfs::Step::Sysctl(Sysctl::prepare(name, value, linux)?));
         }
         for path in &linux.readonly_paths {
             self.root(rootfs::Step::ReadOnlyPath(Inside::new(
@@ -282,13 +275,19 @@ impl Plan {
         for path in &linux.masked_paths {
             self.root(rootfs::Step::Mask(Inside::new("linux.maskedPaths", path)?));
         }
+        for path in read_only {
+            self.root(rootfs::Step::ReadOnlyMount(path));
+        }
         if root.readonly {
             self.root(rootfs::Step::ReadOnlyRoot);
         }
-        self.root(rootfs::Step::Pivot);
-        if let Some(propagation) = propagation {
-            self.root(rootfs::Step::RootPropagation(propagation));
-        }
+        self.root(rootfs::Step::exchange(&path, spread, false)?);
+        self.steps.extend(
+            spread
+                .last
+                .map(|s| Step::Rootfs(rootfs::Step::RootPropagation(s))),
+        );
+        self.warnings.extend(context.into_warnings());
         Ok(())
     }
 

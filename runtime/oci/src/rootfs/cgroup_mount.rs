@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::mounts::mount_on;
 use super::options::Options;
+use super::site::{Point, Site};
 use super::target::{Kind, Target};
 use crate::cgroup::{Placement, Version};
 use crate::error::{Error, Result};
@@ -26,8 +27,11 @@ pub(crate) struct CgroupMount {
     flags: u64,
     attr: MountAttr,
     namespaced: bool,
-    unified: bool,
+    /// The version 2 group to show: that of a host with version 2 alone.
+    unified: Option<View>,
     hierarchies: Vec<View>,
+    /// Where several controllers share a hierarchy, a link from each to it.
+    links: Vec<(CString, CString)>,
 }
 
 /// One version 1 hierarchy as the container will see it.
@@ -58,85 +62,121 @@ impl CgroupMount {
             &mount.destination,
             true,
         )?;
-        let mut hierarchies = Vec::new();
+        let version_2 = mount.fstype.as_deref() == Some("cgroup2");
+        let (mut unified, mut hierarchies, mut links) = (None, Vec::new(), Vec::new());
         for (index, group) in placement.groups.iter().enumerate() {
-            if group.hierarchy.version == Version::V2 {
-                continue; // beside version 1 it has no place in the container, as with runc
-            }
-            hierarchies.push(View {
-                name: c_text(group.hierarchy.name())?,
+            let name = c_text(group.hierarchy.name())?;
+            let view = View {
+                name: name.clone(),
                 controllers: c_text(&group.hierarchy.controllers.join(","))?,
                 own: c_path(&group.directory)?,
                 ours: c_path(&group.hierarchy.own)?,
                 bit: 1 << index,
-            });
+            };
+            if group.hierarchy.version == Version::V2 {
+                unified = Some(view);
+                continue;
+            }
+            hierarchies.push(view);
+            if group.hierarchy.controllers.len() > 1 {
+                for controller in &group.hierarchy.controllers {
+                    links.push((name.clone(), c_text(controller)?));
+                }
+            }
+        }
+        // Beside version 1, version 2 has no place in the container, unless it
+        // is asked for by its name; runc does the same.
+        if version_2 || hierarchies.is_empty() {
+            hierarchies.clear();
+            links.clear();
+        } else {
+            unified = None;
         }
         Ok(Self {
             target,
             flags: options.flags,
             attr: options.attr,
             namespaced,
-            unified: hierarchies.is_empty(),
+            unified,
             hierarchies,
+            links,
         })
     }
 
     /// Mounts. `ready` is the set of groups that the parent could make.
-    pub(super) fn perform(&self, root: RawFd, ready: u64) -> sys::Result<()> {
-        let point = self.target.open_or_make(root, Kind::Directory)?;
-        if self.unified {
-            return match mount_on(&point, Some(c"cgroup"), Some(c"cgroup2"), self.flags, None) {
-                // Not ours to mount: show the host's, read-only.
-                Err(Errno(libc::EPERM | libc::EBUSY)) => {
-                    bind_read_only(c"/sys/fs/cgroup", point.as_raw_fd(), c"", &self.attr)
-                }
-                result => result,
-            };
+    pub(super) fn perform(&self, site: &mut Site, ready: u64) -> sys::Result<()> {
+        let point = site.point(&self.target, Kind::Directory)?;
+        if self.hierarchies.is_empty() {
+            self.mount_unified(&point, ready)?;
+            return site.mounted(&self.target, &point, false);
         }
         let flags = self.flags & !libc::MS_RDONLY;
-        mount_on(
-            &point,
-            Some(c"tmpfs"),
-            Some(c"tmpfs"),
-            flags,
-            Some(c"mode=755"),
-        )?;
+        let source = Some(c"tmpfs");
+        mount_on(&point, source, source, flags, Some(c"mode=755"))?;
+        site.mounted(&self.target, &point, false)?;
         // Opened anew: `point` is what lies below the tmpfs.
-        let tmpfs = self.target.open(root)?;
+        let tmpfs = site.open(&self.target)?;
+        let dir = tmpfs.as_raw_fd();
         for view in &self.hierarchies {
-            file::mkdirat(tmpfs.as_raw_fd(), &view.name, 0o755)?;
-            self.mount_view(view, &tmpfs, ready)?;
+            file::mkdirat(dir, &view.name, 0o755)?;
+            self.mount_view(view, dir, ready)?;
+        }
+        for (name, link) in &self.links {
+            match file::symlinkat(name, dir, link) {
+                Ok(()) | Err(Errno(libc::EEXIST)) => {}
+                Err(errno) => return Err(errno),
+            }
         }
         Ok(())
     }
 
-    fn mount_view(&self, view: &View, tmpfs: &sys::Descriptor, ready: u64) -> sys::Result<()> {
+    fn mount_unified(&self, point: &Point<'_>, ready: u64) -> sys::Result<()> {
+        match mount_on(point, Some(c"cgroup"), Some(c"cgroup2"), self.flags, None) {
+            // Not ours to mount, in a user namespace: its own group is shown,
+            // as a control group namespace would.
+            Err(Errno(libc::EPERM | libc::EBUSY)) => {
+                let source = match &self.unified {
+                    Some(view) => view.source(ready),
+                    None => c"/sys/fs/cgroup",
+                };
+                bind(source, point.dir, point.name, &self.attr)
+            }
+            result => result,
+        }
+    }
+
+    /// `dir` is a tmpfs into which nobody else can reach, so the names made in
+    /// it lead where they say.
+    fn mount_view(&self, view: &View, dir: RawFd, ready: u64) -> sys::Result<()> {
         if self.namespaced {
-            let point = sys::descriptor::openat(tmpfs.as_raw_fd(), &view.name, libc::O_PATH, 0)?;
+            let point = Point::named(dir, &view.name);
             let controllers = Some(view.controllers.as_c_str());
-            match mount_on(
-                &point,
-                Some(c"cgroup"),
-                Some(c"cgroup"),
-                self.flags,
-                controllers,
-            ) {
+            let source = Some(c"cgroup");
+            match mount_on(&point, source, source, self.flags, controllers) {
                 Err(Errno(libc::EPERM | libc::EBUSY)) => {}
                 result => return result,
             }
         }
-        let source = if ready & view.bit != 0 {
-            &view.own
-        } else {
-            &view.ours
-        };
-        bind_read_only(source, tmpfs.as_raw_fd(), &view.name, &self.attr)
+        bind(view.source(ready), dir, &view.name, &self.attr)
     }
 }
 
-fn bind_read_only(source: &CStr, dir: RawFd, to: &CStr, attr: &MountAttr) -> sys::Result<()> {
+impl View {
+    /// The container's group, or the runtime's where it could make none.
+    fn source(&self, ready: u64) -> &CStr {
+        if ready & self.bit != 0 {
+            &self.own
+        } else {
+            &self.ours
+        }
+    }
+}
+
+fn bind(source: &CStr, dir: RawFd, to: &CStr, attr: &MountAttr) -> sys::Result<()> {
     let tree = mount::clone_tree(libc::AT_FDCWD, source, true)?;
-    mount::set_attr(tree.as_raw_fd(), attr, false)?;
+    if !attr.is_empty() {
+        mount::set_attr(tree.as_raw_fd(), attr, false)?;
+    }
     mount::attach(tree.as_raw_fd(), dir, to)
 }
 

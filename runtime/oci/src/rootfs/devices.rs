@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::site::{Point, Site};
 use super::target::{Kind, Target};
 use crate::error::{Error, Result};
 use crate::spec;
@@ -21,8 +22,10 @@ pub(crate) struct Node {
     mode: u32,
     device: u64,
     owner: Option<(u32, u32)>,
-    /// The host's node, to bind instead.
-    host: Option<CString>,
+    /// The host's node, to bind where none can be made.
+    host: CString,
+    /// Whether it is known that none can be made.
+    bind: bool,
 }
 
 /// Name, major, minor (`config-linux.md`, "Default Devices").
@@ -57,7 +60,8 @@ impl Node {
                 mode: libc::S_IFCHR | 0o666,
                 device: libc::makedev(major, minor),
                 owner: None,
-                host: user_namespace.then(|| CString::new(path).unwrap_or_default()),
+                host: CString::new(path).unwrap_or_default(),
+                bind: user_namespace,
             });
         }
         for (index, device) in extra.iter().enumerate() {
@@ -67,79 +71,113 @@ impl Node {
     }
 
     fn from_spec(index: usize, device: &spec::Device, user_namespace: bool) -> Result<Self> {
-        let invalid = |reason: &str| Error::Invalid {
-            field: format!("linux.devices[{index}]"),
+        let field = |name: &str| format!("linux.devices[{index}].{name}");
+        let invalid = |name: &str, reason: &str, remedy: &str| Error::Invalid {
+            field: field(name),
             reason: reason.to_owned(),
-            remedy: "type is c, b or p; major and minor are not negative".to_owned(),
+            remedy: remedy.to_owned(),
         };
-        let number = |n: i64| u32::try_from(n).map_err(|_| invalid("a number is out of range"));
+        let number = |name: &str, n: i64| {
+            u32::try_from(n).map_err(|_| {
+                let reason = format!("{n} is out of range");
+                invalid(name, &reason, "give a number that is not negative")
+            })
+        };
         let kind = match device.kind {
             spec::DeviceType::Character => libc::S_IFCHR,
             spec::DeviceType::Block => libc::S_IFBLK,
             spec::DeviceType::Fifo => libc::S_IFIFO,
-            spec::DeviceType::All => return Err(invalid("`a` is no type of a node")),
+            spec::DeviceType::All => {
+                return Err(invalid("type", "`a` is no type of a node", "use c, b or p"));
+            }
         };
-        let path = CString::new(device.path.as_os_str().as_bytes());
-        let path = path.map_err(|_| invalid("its path contains a zero byte"))?;
+        let host = CString::new(device.path.as_os_str().as_bytes());
+        let target = Target::new(&field("path"), &device.path, false)?;
+        if target.name.is_empty() {
+            return Err(invalid("path", "`/` is no node", "name a file"));
+        }
         Ok(Self {
-            target: Target::new("linux.devices", &device.path, false)?,
+            target,
             mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
-            device: libc::makedev(number(device.major)?, number(device.minor)?),
+            device: libc::makedev(
+                number("major", device.major)?,
+                number("minor", device.minor)?,
+            ),
             owner: match (device.uid, device.gid) {
                 (None, None) => None,
                 (uid, gid) => Some((uid.unwrap_or(0), gid.unwrap_or(0))),
             },
-            host: (user_namespace && kind != libc::S_IFIFO).then_some(path),
+            host: host.map_err(|_| invalid("path", "it contains a zero byte", "remove it"))?,
+            bind: user_namespace && kind != libc::S_IFIFO,
         })
     }
 
     /// Makes the node, or binds the host's. The file mode mask is clear.
-    pub(super) fn perform(&self, root: RawFd) -> sys::Result<()> {
-        if let Some(host) = &self.host {
-            let point = self.target.open_or_make(root, Kind::File)?;
-            let tree = mount::clone_tree(libc::AT_FDCWD, host, false)?;
-            return mount::attach(tree.as_raw_fd(), point.as_raw_fd(), c"");
+    pub(super) fn perform(&self, site: &mut Site) -> sys::Result<()> {
+        if self.bind {
+            return self.bind_the_hosts(site);
         }
-        let (parent, name) = self.target.open_parent(root)?;
-        match file::mknodat(parent.as_raw_fd(), name, self.mode, self.device) {
-            Err(Errno(libc::EEXIST)) => self.accept(parent.as_raw_fd(), name)?,
+        let parent = site.parent(&self.target)?;
+        let name = &self.target.name;
+        match file::mknodat(parent, name, self.mode, self.device) {
+            // The runtime itself runs in a user namespace, or without CAP_MKNOD.
+            Err(Errno(libc::EPERM)) if self.mode & libc::S_IFMT != libc::S_IFIFO => {
+                return self.bind_the_hosts(site);
+            }
+            Err(Errno(libc::EEXIST)) => self.accept(parent, name)?,
             result => result?,
         }
         match self.owner {
-            Some((uid, gid)) => file::chown_at(parent.as_raw_fd(), name, uid, gid),
+            Some((uid, gid)) => file::chown_at(parent, name, uid, gid),
             None => Ok(()),
         }
     }
 
+    fn bind_the_hosts(&self, site: &mut Site) -> sys::Result<()> {
+        let parent = site.parent(&self.target)?;
+        let name = &self.target.name;
+        match Kind::File.make(parent, name) {
+            Ok(()) | Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return Err(errno),
+        }
+        let point = openat2(parent, name, libc::O_PATH, 0, Resolve::NoSymlinks)?;
+        let tree = mount::clone_tree(libc::AT_FDCWD, &self.host, false)?;
+        // The host's file of that name is not the device that was asked for,
+        // perhaps a file that the container was not to see.
+        if !self.is(file::stat_at(tree.as_raw_fd(), c"")?) {
+            return Err(Errno(libc::ENODEV));
+        }
+        let point = Point::at(point, false);
+        mount::attach(tree.as_raw_fd(), point.dir, point.name)
+    }
+
     /// A node that the image brought along must be the one that was meant.
     fn accept(&self, parent: RawFd, name: &CStr) -> sys::Result<()> {
-        let found = file::stat_at(parent, name)?;
-        let same = found.mode & libc::S_IFMT == self.mode & libc::S_IFMT
-            && (found.device == self.device || self.mode & libc::S_IFMT == libc::S_IFIFO);
-        if same {
+        if self.is(file::stat_at(parent, name)?) {
             Ok(())
         } else {
             Err(Errno(libc::EEXIST))
         }
     }
+
+    fn is(&self, found: file::Stat) -> bool {
+        found.mode & libc::S_IFMT == self.mode & libc::S_IFMT
+            && (found.device == self.device || self.mode & libc::S_IFMT == libc::S_IFIFO)
+    }
 }
 
-/// Makes the links of `/dev`; one that the image brought along stays.
-pub(super) fn make_links(root: RawFd) -> sys::Result<()> {
-    let dev = match openat2(
-        root,
-        c"dev",
-        libc::O_PATH | libc::O_DIRECTORY,
-        0,
-        Resolve::InRoot,
-    ) {
-        Err(Errno(libc::ENOENT)) => return Ok(()),
-        found => found?,
-    };
+/// Makes the links of `/dev`; one that the image brought along stays, but for
+/// `ptmx`, which must lead to the container's own terminals.
+pub(super) fn make_links(site: &mut Site) -> sys::Result<()> {
+    let dev = site.directory(c"dev", Resolve::InRoot)?;
     for (name, target) in LINKS {
-        match file::symlinkat(target, dev.as_raw_fd(), name) {
-            Err(Errno(libc::EEXIST)) => {}
-            result => result?,
+        match file::symlinkat(target, dev, name) {
+            Err(Errno(libc::EEXIST)) if name == c"ptmx" => {
+                file::unlinkat(dev, name)?;
+                file::symlinkat(target, dev, name)?;
+            }
+            Ok(()) | Err(Errno(libc::EEXIST)) => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())

@@ -1,35 +1,49 @@
 //! Masked and read-only paths: parts of /proc and /sys that tell of the host.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 
+use super::by_descriptor::ByDescriptor;
 use super::mounts::mount_on;
+use super::site::{Point, Site};
 use super::target::Target;
-use crate::sys::mount::MountAttr;
-use crate::sys::{self, Descriptor, Errno, file, mount};
+use crate::sys::descriptor::openat;
+use crate::sys::mount::{self, MountAttr};
+use crate::sys::{self, Descriptor, Errno, file};
 
-/// Mounts an empty, read-only directory over a directory, `/dev/null` over a
-/// file; a path that does not exist needs no hiding.
-pub(super) fn mask(root: RawFd, target: &Target) -> sys::Result<()> {
-    let point = match target.open(root) {
+/// Mounts `/dev/null` over a file, an empty, read-only directory over a
+/// directory; a path that does not exist needs no hiding.
+pub(super) fn mask(site: &mut Site, target: &Target) -> sys::Result<()> {
+    let point = match site.open(target) {
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
-        found => found?,
+        found => Point::at(found?, false),
     };
-    if file::stat_at(point.as_raw_fd(), c"")?.is_dir() {
-        return mount_on(
-            &point,
-            Some(c"tmpfs"),
-            Some(c"tmpfs"),
-            libc::MS_RDONLY,
-            None,
-        );
+    if site.null.is_none() {
+        site.null = Some(real_null()?);
     }
-    mount::attach(real_null()?.as_raw_fd(), point.as_raw_fd(), c"")
+    match bind(&site.null, &point) {
+        Err(Errno(libc::ENOTDIR)) => {}
+        result => return result,
+    }
+    if site.empty.is_some() {
+        return bind(&site.empty, &point);
+    }
+    let source = Some(c"tmpfs");
+    mount_on(&point, source, source, libc::MS_RDONLY, None)?;
+    // One empty directory is as good as another: the next paths share it.
+    site.empty = Some(site.open(target)?);
+    Ok(())
+}
+
+fn bind(source: &Option<Descriptor>, point: &Point<'_>) -> sys::Result<()> {
+    let source = source.as_ref().ok_or(Errno(libc::EBADF))?;
+    let source = ByDescriptor::new(source.as_raw_fd(), c"");
+    mount_on(point, Some(source.path()), None, libc::MS_BIND, None)
 }
 
 /// The host's `/dev/null`, and certainly that: the container's own could have
 /// been swapped for a link to what is to be masked (CVE-2025-31133).
 fn real_null() -> sys::Result<Descriptor> {
-    let null = mount::clone_tree(libc::AT_FDCWD, c"/dev/null", false)?;
+    let null = openat(libc::AT_FDCWD, c"/dev/null", libc::O_PATH, 0)?;
     let stat = file::stat_at(null.as_raw_fd(), c"")?;
     let is_null = stat.mode & libc::S_IFMT == libc::S_IFCHR && stat.device == libc::makedev(1, 3);
     if is_null {
@@ -40,8 +54,8 @@ fn real_null() -> sys::Result<Descriptor> {
 }
 
 /// Mounts a path onto itself, read-only with everything below.
-pub(super) fn make_read_only(root: RawFd, target: &Target) -> sys::Result<()> {
-    let point = match target.open(root) {
+pub(super) fn make_read_only(site: &Site, target: &Target) -> sys::Result<()> {
+    let point = match site.open(target) {
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
         found => found?,
     };

@@ -5,27 +5,43 @@
 //! steps here are made by the child, in the order that
 //! [`crate::process`] gives them.
 
+mod bind;
+mod by_descriptor;
 mod cgroup_mount;
+mod context;
+mod copy_up;
 mod devices;
+mod exchange;
+mod file_system;
 mod hide;
+mod id_mapped;
 mod mounts;
 mod options;
+mod over_proc;
+mod remedy;
+mod site;
 mod sysctl;
 mod target;
+mod text;
+mod walk;
 
 use std::ffi::CString;
 use std::fmt;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::sys::mount::{self, MountAttr};
-use crate::sys::{self, Descriptor, Errno, descriptor, file};
+use crate::sys::{self, Errno};
 
 pub(crate) use cgroup_mount::CgroupMount;
+pub(crate) use context::Context;
 pub(crate) use devices::Node;
-pub(crate) use mounts::Mount;
+pub(crate) use exchange::Spread;
+pub(crate) use mounts::{Mount, binds_dev};
+pub use options::known_words as known_mount_options;
+pub(crate) use site::Site;
 pub(crate) use sysctl::Sysctl;
 use target::Target;
 
@@ -33,9 +49,9 @@ use target::Target;
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Detach the mount table's events from the host's.
-    Propagation(u64),
+    Propagation(Spread),
     /// Make the rootfs a mount of its own, and open it.
-    OpenRoot(CString),
+    OpenRoot(CString, Spread),
     /// Mount one entry of `mounts`.
     Mount(Mount),
     /// Mount the control groups.
@@ -52,10 +68,17 @@ pub(crate) enum Step {
     Mask(Inside),
     /// Protect a path.
     ReadOnlyPath(Inside),
+    /// Protect a mount, now that all is made in it.
+    ReadOnlyMount(Inside),
     /// Protect the whole root.
     ReadOnlyRoot,
     /// Make it the root, and let go of the old one.
-    Pivot,
+    Pivot {
+        spread: Spread,
+        hidden: Vec<CString>,
+    },
+    /// Make it the root, over the old one.
+    MoveRoot { hidden: Vec<CString> },
     /// Set how later mounts on the root spread.
     RootPropagation(u64),
 }
@@ -71,13 +94,21 @@ impl Inside {
     }
 }
 
-/// The flags for `linux.rootfsPropagation`.
-pub(crate) fn propagation(word: &str) -> Result<u64> {
-    options::propagation(word).ok_or_else(|| Error::Invalid {
-        field: "linux.rootfsPropagation".to_owned(),
-        reason: format!("`{word}` is no propagation"),
-        remedy: "one of private, slave, shared, unbindable, or with a leading r".to_owned(),
-    })
+/// How mounts spread, from `linux.rootfsPropagation` and the mounts' own words.
+pub(crate) fn spread(word: Option<&str>, context: &Context<'_>) -> Result<Spread> {
+    let root = word.filter(|word| !word.is_empty()).map(|word| {
+        options::propagation(word).ok_or_else(|| Error::Invalid {
+            field: "linux.rootfsPropagation".to_owned(),
+            reason: format!("`{word}` is no propagation"),
+            remedy: "one of private, slave, shared, unbindable, or with a leading r".to_owned(),
+        })
+    });
+    let said = context.words().any(|w| options::propagation(w).is_some());
+    Ok(Spread::new(
+        root.transpose()?,
+        said,
+        mounts::spreads(context),
+    ))
 }
 
 /// The rootfs's directory as the kernel wants it.
@@ -90,81 +121,101 @@ pub(crate) fn root_path(path: &Path) -> Result<CString> {
 }
 
 impl Step {
-    /// Makes the step. `root` is the new root once it is open; `ready` the set
-    /// of control groups that were made. Runs in the child.
-    pub(crate) fn perform(&self, root: &mut Option<Descriptor>, ready: u64) -> sys::Result<()> {
-        if let Self::Propagation(flags) = self {
-            return mount::mount(None, c"/", None, *flags, None);
+    /// The exchange of roots; without `pivot_root(2)` where that is asked for.
+    pub(crate) fn exchange(root: &Path, spread: Spread, no_pivot: bool) -> Result<Self> {
+        let hidden = || {
+            let table = std::fs::read_to_string("/proc/self/mountinfo");
+            let table = table.map_err(|source| Error::Read {
+                path: "/proc/self/mountinfo".into(),
+                source,
+            })?;
+            Ok(exchange::kernel_mounts(&table, &root.to_string_lossy()))
+        };
+        if no_pivot {
+            return Ok(Self::MoveRoot { hidden: hidden()? });
         }
-        if let Self::OpenRoot(path) = self {
-            *root = Some(open_root(path)?);
-            return Ok(());
-        }
-        let at: RawFd = root.as_ref().ok_or(Errno(libc::EBADF))?.as_raw_fd();
+        let hidden = match exchange::on_initial_ramfs() {
+            true => hidden()?,
+            false => Vec::new(),
+        };
+        Ok(Self::Pivot { spread, hidden })
+    }
+
+    /// Makes the step. `ready` is the set of control groups that were made.
+    /// Runs in the child.
+    pub(crate) fn perform(&self, site: &mut Site, ready: u64) -> sys::Result<()> {
         match self {
-            Self::Mount(mount) => mount.perform(at),
-            Self::Cgroups(mount) => mount.perform(at, ready),
-            Self::Node(node) => node.perform(at),
-            Self::Links => devices::make_links(at),
-            Self::MakeDirectory(path) => path.0.open_or_make(at, target::Kind::Directory).map(drop),
-            Self::Sysctl(sysctl) => sysctl.perform(at),
-            Self::Mask(path) => hide::mask(at, &path.0),
-            Self::ReadOnlyPath(path) => hide::make_read_only(at, &path.0),
-            Self::ReadOnlyRoot => mount::set_attr(at, &MountAttr::READ_ONLY, false),
-            Self::Pivot => {
-                pivot_into(at)?;
-                *root = None;
+            Self::Propagation(spread) => mount::mount(None, c"/", None, spread.first, None),
+            Self::OpenRoot(path, spread) => {
+                site.begin(exchange::open_root(path, *spread)?, path);
                 Ok(())
             }
+            Self::Mount(mount) => mount.perform(site),
+            Self::Cgroups(mount) => mount.perform(site, ready),
+            Self::Node(node) => node.perform(site),
+            Self::Links => devices::make_links(site),
+            Self::MakeDirectory(path) => site.point(&path.0, target::Kind::Directory).map(drop),
+            Self::Sysctl(sysctl) => sysctl.perform(site),
+            Self::Mask(path) => hide::mask(site, &path.0),
+            Self::ReadOnlyPath(path) => hide::make_read_only(site, &path.0),
+            Self::ReadOnlyMount(path) => {
+                let mount = site.open(&path.0)?;
+                mount::set_attr(mount.as_raw_fd(), &MountAttr::READ_ONLY, false)
+            }
+            Self::ReadOnlyRoot => mount::set_attr(site.root()?, &MountAttr::READ_ONLY, false),
+            Self::Pivot { spread, hidden } => {
+                exchange::pivot_into(site.end()?.as_raw_fd(), *spread, hidden)
+            }
+            Self::MoveRoot { hidden } => exchange::move_into(site.end()?.as_raw_fd(), hidden),
             Self::RootPropagation(flags) => mount::mount(None, c"/", None, *flags, None),
-            Self::Propagation(_) | Self::OpenRoot(_) => Ok(()),
+        }
+    }
+
+    /// What to do where the kernel answered `errno`. `user` tells whether the
+    /// container has a user namespace.
+    pub(crate) fn remedy(&self, errno: Errno, user: bool) -> Option<&'static str> {
+        let remedy = match (self, errno.code()) {
+            (Self::Mount(mount), _) => mount.remedy(errno, user),
+            (Self::Pivot { .. }, libc::EINVAL) => Some(
+                "the kernel does not exchange a root on an initial ramfs or below a shared mount: \
+                 try `--no-pivot`",
+            ),
+            (Self::Node(_), libc::ENODEV | libc::ENOENT) => Some(
+                "nobody may make a device node here, and the host's file of that name is not the device",
+            ),
+            (Self::Node(_), libc::EEXIST) => {
+                Some("the root file system has something else of that name: remove it there")
+            }
+            (Self::Mask(_), libc::ENODEV) => Some("the host's /dev/null is not the null device"),
+            (Self::Sysctl(_), libc::ENOENT) => Some("this kernel has no such parameter"),
+            (Self::Sysctl(_), libc::EINVAL) => Some("the parameter does not take the value"),
+            (_, errno) => remedy::path(errno),
+        };
+        match errno.code() {
+            libc::EPERM if remedy.is_none() && !user => Some(remedy::PRIVILEGE),
+            _ => remedy,
         }
     }
 }
-
-/// Makes the rootfs a mount point: only a mount can become a root, and only a
-/// mount can be read-only while the directory below it stays as it is.
-fn open_root(path: &CString) -> sys::Result<Descriptor> {
-    let flags = libc::O_PATH | libc::O_DIRECTORY;
-    let directory = descriptor::openat(libc::AT_FDCWD, path, flags, 0)?;
-    let tree = mount::clone_tree(directory.as_raw_fd(), c"", true)?;
-    // Attached where it came from: by the descriptor, so a path that has
-    // changed since leads nowhere else.
-    mount::attach(tree.as_raw_fd(), directory.as_raw_fd(), c"")?;
-    Ok(tree)
-}
-
-// ANCHOR: pivot_root
-/// Makes the mount behind `root` the root of this mount namespace.
-///
-/// `chroot(2)` would only move the starting point of path walks, and root can
-/// walk out of it again. `pivot_root` exchanges the mount itself; once the old
-/// root is detached there is nothing to walk out to.
-fn pivot_into(root: RawFd) -> sys::Result<()> {
-    file::fchdir(root)?;
-    // Both names are `.`: the old root is stacked on the new one, and needs no
-    // directory inside the container to be parked in.
-    mount::pivot_root(c".", c".")?;
-    mount::detach(c".")?;
-    file::chdir(c"/")
-}
-// ANCHOR_END: pivot_root
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Propagation(_) => f.write_str("separate the mount table from the host's"),
-            Self::OpenRoot(path) => write!(f, "open the root at {}", path.to_string_lossy()),
+            Self::OpenRoot(path, _) => write!(f, "open the root at {}", path.to_string_lossy()),
             Self::Mount(mount) => write!(f, "{mount}"),
             Self::Cgroups(mount) => write!(f, "mount the control groups at {}", mount.target.shown),
             Self::Node(node) => write!(f, "make the device {}", node.target.shown),
             Self::Links => f.write_str("make the symlinks of /dev"),
             Self::MakeDirectory(path) => write!(f, "make the working directory {}", path.0.shown),
-            Self::Sysctl(sysctl) => write!(f, "set the kernel parameter {}", sysctl.name),
+            Self::Sysctl(sysctl) => write!(f, "{sysctl}"),
             Self::Mask(path) => write!(f, "mask {}", path.0.shown),
-            Self::ReadOnlyPath(path) => write!(f, "make {} read-only", path.0.shown),
+            Self::ReadOnlyPath(path) | Self::ReadOnlyMount(path) => {
+                write!(f, "make {} read-only", path.0.shown)
+            }
             Self::ReadOnlyRoot => f.write_str("make the root read-only"),
-            Self::Pivot => f.write_str("exchange the root (pivot_root)"),
+            Self::Pivot { .. } => f.write_str("exchange the root (pivot_root)"),
+            Self::MoveRoot { .. } => f.write_str("move the root over the old one"),
             Self::RootPropagation(_) => f.write_str("set the root's propagation"),
         }
     }

@@ -1,212 +1,176 @@
 //! One mount of `mounts`, prepared by the parent and made by the child.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fmt;
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::AsRawFd;
 
+use super::Inside;
+use super::bind::Bind;
+use super::by_descriptor::ByDescriptor;
+use super::context::Context;
+use super::file_system::FileSystem;
 use super::options::Options;
-use super::target::{ByDescriptor, Kind, Target};
-use crate::error::{Error, Result};
+use super::over_proc;
+use super::site::{Point, Site};
+use super::target::{Kind, Target};
+use crate::error::Result;
 use crate::spec;
+use crate::sys;
 use crate::sys::mount::{self, MountAttr};
-use crate::sys::{self, Descriptor, Errno};
 
 /// A mount, ready to be made.
 #[derive(Debug)]
 pub(crate) struct Mount {
+    index: usize,
     pub(super) target: Target,
     what: What,
-    propagation: Vec<u64>,
+    /// What is changed once it is mounted, each with whether it is recursive.
+    changes: Vec<(MountAttr, bool)>,
+    /// Whether it may cover what a procfs shows.
+    over_proc: bool,
 }
 
 #[derive(Debug)]
 enum What {
     /// A new instance of a file system.
-    New {
-        fstype: CString,
-        source: CString,
-        flags: u64,
-        data: CString,
-        otherwise: Option<CString>,
-    },
+    New(FileSystem),
     /// A tree that exists.
-    Bind {
-        source: CString,
-        recursive: bool,
-        kind: Kind,
-        attr: MountAttr,
-        deep: MountAttr,
-    },
+    Bind(Bind),
+    /// Nothing new: the mount that is there is changed.
+    Remount,
 }
 
 impl Mount {
-    /// Prepares entry `index` of `mounts`.
+    /// Prepares entry `index` of `mounts`. With it, the path of a mount that is
+    /// to become read-only when all is made in it.
     pub(crate) fn prepare(
         index: usize,
-        mount: &spec::Mount,
-        bundle: &Path,
-        user_namespace: bool,
-    ) -> Result<Self> {
-        let field = |name: &str| format!("mounts[{index}].{name}");
-        let options = Options::parse(&mount.options);
-        let fstype = mount.fstype.as_deref().unwrap_or("none");
-        let is_kernels = matches!(fstype, "proc" | "sysfs");
-        let target = Target::new(&field("destination"), &mount.destination, is_kernels)?;
-        let text = |name: &str, bytes: &[u8]| {
-            CString::new(bytes).map_err(|_| Error::Invalid {
-                field: field(name),
-                reason: "it contains a zero byte".to_owned(),
-                remedy: "remove it".to_owned(),
-            })
-        };
+        entry: &spec::Mount,
+        context: &Context<'_>,
+    ) -> Result<(Self, Option<Inside>)> {
+        let mut options = Options::parse(&entry.options);
+        let fstype = entry.fstype.as_deref().unwrap_or("");
         let bind = options.bind.or((fstype == "bind").then_some(false));
-        let what = if let Some(recursive) = bind {
-            let source = mount.source.as_deref().ok_or_else(|| Error::Invalid {
-                field: field("source"),
-                reason: "a bind mount needs one".to_owned(),
-                remedy: "name the file or directory to bind".to_owned(),
-            })?;
-            let source = bundle.join(source);
-            let meta = std::fs::metadata(&source).map_err(|error| Error::Read {
-                path: source.clone(),
-                source: error,
-            })?;
-            What::Bind {
-                source: text("source", source.as_os_str().as_bytes())?,
-                recursive,
-                kind: if meta.is_dir() {
-                    Kind::Directory
-                } else {
-                    Kind::File
-                },
-                attr: options.attr,
-                deep: options.recursive,
-            }
+        let field = format!("mounts[{index}].destination");
+        let strict = bind.is_none() && matches!(fstype, "proc" | "sysfs");
+        let target = Target::new(&field, &entry.destination, strict)?;
+        if !entry.destination.has_root() {
+            context.warn(format!(
+                "{field}: `{}` is not absolute: taken from the container's root",
+                entry.destination.display()
+            ));
+        }
+        let over_proc = over_proc::check(&field, &target, entry, bind.is_some(), context)?;
+        let mut late = None;
+        let what = if options.remount {
+            What::Remount
+        } else if let Some(recursive) = bind {
+            What::Bind(Bind::prepare(index, entry, &options, recursive, context)?)
         } else {
-            let source = mount.source.as_deref().unwrap_or(Path::new(fstype));
-            What::New {
-                fstype: text("type", fstype.as_bytes())?,
-                source: text("source", source.as_os_str().as_bytes())?,
-                flags: options.flags,
-                data: text("options", options.data.as_bytes())?,
-                // A sysfs shows a network namespace: only its owner may mount
-                // one. In a user namespace with the host's network, the host's
-                // own is bound instead, as runc does.
-                otherwise: (fstype == "sysfs" && user_namespace).then(|| c"/sys".to_owned()),
+            let filled_later = fstype == "tmpfs" || target.path.as_c_str() == c"dev";
+            if filled_later && options.flags & libc::MS_RDONLY != 0 {
+                options.flags &= !libc::MS_RDONLY;
+                late = Some(Inside::new(&field, &entry.destination)?);
             }
+            What::New(FileSystem::prepare(index, entry, &options, context)?)
         };
-        Ok(Self {
+        let changes = match what {
+            What::Bind(_) => Vec::new(), // made before it is attached
+            What::New(_) => options.changes(false),
+            What::Remount => options.changes(true),
+        };
+        let mount = Self {
+            index,
             target,
             what,
-            propagation: options.propagation,
-        })
+            changes,
+            over_proc,
+        };
+        Ok((mount, late))
     }
 
     // ANCHOR: mounts
     /// Makes the mount point where it is missing, and mounts onto it.
-    pub(super) fn perform(&self, root: RawFd) -> sys::Result<()> {
+    pub(super) fn perform(&self, site: &mut Site) -> sys::Result<()> {
         match &self.what {
-            What::New {
-                fstype,
-                source,
-                flags,
-                data,
-                otherwise,
-            } => {
-                let point = self.target.open_or_make(root, Kind::Directory)?;
-                let data = (!data.is_empty()).then_some(data.as_c_str());
-                let mounted = mount_on(&point, Some(source), Some(fstype), *flags, data);
-                match (mounted, otherwise) {
-                    (Err(Errno(libc::EPERM)), Some(host)) => {
-                        bind(
-                            host,
-                            &point,
-                            true,
-                            &MountAttr::READ_ONLY,
-                            &MountAttr::default(),
-                        )?;
-                    }
-                    (result, _) => result?,
-                }
+            What::New(new) => {
+                let point = self.point(site, Kind::Directory)?;
+                new.perform(&point, || site.open(&self.target))?;
+                site.mounted(&self.target, &point, new.fstype.as_c_str() == c"tmpfs")?;
             }
-            What::Bind {
-                source,
-                recursive,
-                kind,
-                attr,
-                deep,
-            } => {
-                let point = self.target.open_or_make(root, *kind)?;
-                bind(source, &point, *recursive, attr, deep)?;
+            What::Bind(bind) => {
+                let point = self.point(site, bind.kind)?;
+                let tree = bind.tree()?;
+                mount::attach(tree.as_raw_fd(), point.dir, point.name)?;
+                site.mounted(&self.target, &point, false)?;
             }
+            What::Remount => {}
         }
-        if !self.propagation.is_empty() {
-            let made = self.target.open(root)?;
-            for &kind in &self.propagation {
-                mount_on(&made, None, None, kind, None)?;
+        if !self.changes.is_empty() {
+            let made = site.open(&self.target)?;
+            for (change, recursive) in &self.changes {
+                mount::set_attr(made.as_raw_fd(), change, *recursive)?;
             }
         }
         Ok(())
     }
     // ANCHOR_END: mounts
+
+    fn point<'t>(&'t self, site: &mut Site, kind: Kind) -> sys::Result<Point<'t>> {
+        let point = site.point(&self.target, kind)?;
+        // A path that may hold no symlink was judged by its name.
+        if !self.over_proc && !point.made && !self.target.is_strict() {
+            over_proc::refuse(point.dir)?;
+        }
+        Ok(point)
+    }
+
+    /// What the kernel's bare errno hides.
+    pub(super) fn remedy(&self, errno: sys::Errno, user: bool) -> Option<&'static str> {
+        match &self.what {
+            What::New(new) => super::remedy::file_system(&new.fstype, errno, user),
+            What::Bind(_) => super::remedy::bind(errno),
+            What::Remount => super::remedy::remount(errno),
+        }
+    }
 }
 
-/// `mount(2)` onto a descriptor.
+/// `mount(2)` onto a point.
 pub(super) fn mount_on(
-    point: &Descriptor,
+    point: &Point<'_>,
     source: Option<&CStr>,
     fstype: Option<&CStr>,
     flags: u64,
     data: Option<&CStr>,
 ) -> sys::Result<()> {
-    mount::mount(
-        source,
-        ByDescriptor::new(point.as_raw_fd()).path(),
-        fstype,
-        flags,
-        data,
-    )
+    let target = ByDescriptor::new(point.dir, point.name);
+    mount::mount(source, target.path(), fstype, flags, data)
 }
 
-/// A copy of the mount at `source`, changed while nobody sees it, then attached.
-fn bind(
-    source: &CStr,
-    point: &Descriptor,
-    recursive: bool,
-    attr: &MountAttr,
-    deep: &MountAttr,
-) -> sys::Result<()> {
-    let tree = mount::clone_tree(libc::AT_FDCWD, source, recursive)?;
-    if !deep.is_empty() {
-        mount::set_attr(tree.as_raw_fd(), deep, true)?;
-    }
-    if !attr.is_empty() {
-        mount::set_attr(tree.as_raw_fd(), attr, false)?;
-    }
-    mount::attach(tree.as_raw_fd(), point.as_raw_fd(), c"")
+/// The words of `mounts` that let mounts spread from or to the host.
+pub(crate) fn spreads(context: &Context<'_>) -> bool {
+    context
+        .words()
+        .any(|word| matches!(word, "shared" | "rshared" | "slave" | "rslave"))
+}
+
+/// Whether the host's own `/dev` is bound: it is left as it is.
+pub(crate) fn binds_dev(mounts: &[spec::Mount]) -> bool {
+    mounts.iter().any(|mount| {
+        let bind = mount.options.iter().any(|o| o == "bind" || o == "rbind");
+        let bind = bind || mount.fstype.as_deref() == Some("bind");
+        let dev = Target::new("", &mount.destination, false);
+        bind && dev.is_ok_and(|dev| dev.path.as_c_str() == c"dev")
+    })
 }
 
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::New { fstype, .. } => {
-                write!(
-                    f,
-                    "mount {} at {}",
-                    fstype.to_string_lossy(),
-                    self.target.shown
-                )
-            }
-            What::Bind { source, .. } => {
-                write!(
-                    f,
-                    "bind {} to {}",
-                    source.to_string_lossy(),
-                    self.target.shown
-                )
-            }
+            What::New(new) => write!(f, "mount {} at ", new.fstype.to_string_lossy())?,
+            What::Bind(bind) => write!(f, "bind {} to ", bind.source.to_string_lossy())?,
+            What::Remount => f.write_str("change the mount at ")?,
         }
+        write!(f, "{} (mounts[{}])", self.target.shown, self.index)
     }
 }

@@ -40,15 +40,6 @@ pub fn check(spec: &Spec) -> Result<&Process> {
     linux::check(linux)?;
     check_namespaces(spec, linux)?;
     refuse(spec, process, linux)?;
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-            return Err(unsupported(
-                &format!("mounts[{index}].uidMappings"),
-                "id-mapped mounts",
-                "remove the mappings of the mount",
-            ));
-        }
-    }
     Ok(process)
 }
 

@@ -75,6 +75,8 @@ pub enum Resolve {
     InRoot,
     /// `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`: and no component is a symlink.
     NoSymlinks,
+    /// And no mount is crossed (`RESOLVE_NO_XDEV`).
+    SameMount,
 }
 
 /// `int openat2(int dirfd, const char *path, struct open_how *how, size_t size)`, `openat2(2)`.
@@ -86,6 +88,9 @@ pub fn openat2(dir: RawFd, path: &CStr, flags: i32, mode: u32, how: Resolve) -> 
     let resolve = match how {
         Resolve::InRoot => libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
         Resolve::NoSymlinks => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS,
+        Resolve::SameMount => {
+            libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV
+        }
     };
     let how: [u64; 3] = [
         u64::from((flags | libc::O_CLOEXEC).cast_unsigned()),

@@ -17,6 +17,10 @@ pub struct Stat {
     pub file_system: u64,
     /// The file's number in it (`st_ino`).
     pub inode: u64,
+    /// Its owner (`st_uid`).
+    pub uid: u32,
+    /// Its group (`st_gid`).
+    pub gid: u32,
 }
 
 impl Stat {
@@ -46,7 +50,40 @@ pub fn stat_at(dir: RawFd, path: &CStr) -> Result<Stat> {
         device: stat.st_rdev,
         file_system: stat.st_dev,
         inode: stat.st_ino,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
     })
+}
+
+/// `int statfs(const char *path, struct statfs *)`, `statfs(2)`: the file system's magic number.
+///
+/// # Errors
+/// `ENOENT`, `EACCES`.
+pub fn file_system_magic_of(path: &CStr) -> Result<i64> {
+    let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `path` outlives the call; `statfs` has room for the kernel's structure.
+    unsafe { syscall!(SYS_statfs, path, statfs.as_mut_ptr()) }?;
+    // SAFETY: filled by the call that succeeded.
+    let statfs = unsafe { statfs.assume_init() };
+    Ok(statfs.f_type)
+}
+
+/// `ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size)`, `readlink(2)`;
+/// the text's length. A zero byte follows it.
+///
+/// An empty `path` asks about `dir`, which is open on the symlink itself.
+///
+/// # Errors
+/// `EINVAL` where it is no symlink; `ENAMETOOLONG` where `text` is too short.
+pub fn read_link_at(dir: RawFd, path: &CStr, text: &mut [u8]) -> Result<usize> {
+    // SAFETY: `path` outlives the call; the kernel writes at most `text.len()`
+    // bytes into a slice that is borrowed exclusively for the call.
+    let length = unsafe { syscall!(SYS_readlinkat, dir, path, text.as_mut_ptr(), text.len()) }?;
+    match text.get_mut(length) {
+        Some(end) => *end = 0,
+        None => return Err(Errno(libc::ENAMETOOLONG)),
+    }
+    Ok(length)
 }
 
 /// `int fstatfs(int fd, struct statfs *)`, `statfs(2)`: the file system's magic number.
@@ -80,6 +117,15 @@ pub fn rmdir(dir: RawFd, path: &CStr) -> Result<()> {
     unsafe { syscall!(SYS_unlinkat, dir, path, libc::AT_REMOVEDIR) }.map(drop)
 }
 
+/// `int unlinkat(int dirfd, const char *path, 0)`, `unlink(2)`.
+///
+/// # Errors
+/// `ENOENT`, `EISDIR`, `EROFS`, `EACCES`.
+pub fn unlinkat(dir: RawFd, path: &CStr) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_unlinkat, dir, path, 0i32) }.map(drop)
+}
+
 /// `int mknodat(int dirfd, const char *path, mode_t mode, dev_t dev)`, `mknod(2)`.
 ///
 /// # Errors
@@ -100,11 +146,53 @@ pub fn symlinkat(target: &CStr, dir: RawFd, path: &CStr) -> Result<()> {
 
 /// `int fchownat(dirfd, path, uid, gid, AT_SYMLINK_NOFOLLOW)`, `chown(2)`.
 ///
+/// An empty `path` means `dir` itself.
+///
 /// # Errors
 /// `EPERM`; `EINVAL` for an id that the user namespace does not map.
 pub fn chown_at(dir: RawFd, path: &CStr, uid: u32, gid: u32) -> Result<()> {
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
     // SAFETY: `path` outlives the call.
-    unsafe { syscall!(SYS_fchownat, dir, path, uid, gid, libc::AT_SYMLINK_NOFOLLOW) }.map(drop)
+    unsafe { syscall!(SYS_fchownat, dir, path, uid, gid, flags) }.map(drop)
+}
+
+/// `int fchmod(int fd, mode_t mode)`, `chmod(2)`.
+///
+/// # Errors
+/// `EPERM`, `EROFS`; `EBADF` for a mere location (`O_PATH`).
+pub fn chmod(fd: RawFd, mode: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_fchmod, fd, mode) }.map(drop)
+}
+
+/// `ssize_t getdents64(int fd, void *buffer, size_t size)`, `getdents(2)`: fills
+/// `buffer` with `struct linux_dirent64`; how much of it, 0 at the end.
+///
+/// # Errors
+/// `ENOTDIR`; `EINVAL` where the buffer is too short for one entry.
+pub fn read_directory(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes at most `buffer.len()` bytes into a slice that
+    // is borrowed exclusively for the call.
+    unsafe { syscall!(SYS_getdents64, fd, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// `off_t lseek(int fd, off_t offset, SEEK_SET)`, `lseek(2)`.
+///
+/// # Errors
+/// `EINVAL`, `ESPIPE`.
+pub fn seek(fd: RawFd, offset: u64) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_lseek, fd, offset, libc::SEEK_SET) }.map(drop)
+}
+
+/// `ssize_t sendfile(int out, int in, NULL, size_t count)`, `sendfile(2)`: the
+/// kernel copies from file to file; how much, 0 at the end.
+///
+/// # Errors
+/// `ENOSPC`, `EIO`.
+pub fn send(out: RawFd, from: RawFd, count: usize) -> Result<usize> {
+    // SAFETY: numbers, and no offset: the kernel uses that of `from`.
+    unsafe { syscall!(SYS_sendfile, out, from, 0usize, count) }
 }
 
 /// `int chdir(const char *path)`, `chdir(2)`.

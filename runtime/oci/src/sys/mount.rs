@@ -18,12 +18,17 @@ pub mod attr {
     pub const NOEXEC: u64 = 0x8;
     /// All the bits that say how access times are kept.
     pub const ATIME: u64 = 0x70;
+    /// Access times are updated where they are older than the modification: the
+    /// kernel's default.
+    pub const RELATIME: u64 = 0;
     /// Access times are never updated.
     pub const NOATIME: u64 = 0x10;
     /// Access times are always updated.
     pub const STRICTATIME: u64 = 0x20;
     /// Access times of directories are not updated.
     pub const NODIRATIME: u64 = 0x80;
+    /// Ids are mapped as in a user namespace.
+    pub const IDMAP: u64 = 0x10_0000;
     /// Symbolic links are not followed.
     pub const NOSYMFOLLOW: u64 = 0x20_0000;
 }
@@ -38,7 +43,7 @@ pub struct MountAttr {
     pub clear: u64,
     /// `MS_PRIVATE` and its kin, or 0 to leave it.
     pub propagation: u64,
-    /// A user namespace for an id-mapped mount; unused here.
+    /// A user namespace for an id-mapped mount ([`attr::IDMAP`]).
     pub userns_fd: u64,
 }
 
@@ -84,6 +89,15 @@ pub fn mount(
 pub fn detach(target: &CStr) -> Result<()> {
     // SAFETY: `target` outlives the call.
     unsafe { syscall!(SYS_umount2, target, libc::MNT_DETACH) }.map(drop)
+}
+
+/// `int chroot(const char *path)`, `chroot(2)`: only where path walks start.
+///
+/// # Errors
+/// `EPERM` without CAP_SYS_CHROOT.
+pub fn chroot(path: &CStr) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe { syscall!(SYS_chroot, path) }.map(drop)
 }
 
 /// `int pivot_root(const char *new_root, const char *put_old)`, `pivot_root(2)`.

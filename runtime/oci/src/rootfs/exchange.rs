@@ -1,0 +1,227 @@
+//! The exchange of roots, and how mounts spread between old and new.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, RawFd};
+
+use crate::sys::descriptor::openat;
+use crate::sys::mount::{self, MountAttr};
+use crate::sys::{self, Descriptor, Errno, file};
+
+/// `RAMFS_MAGIC` and `TMPFS_MAGIC`, `statfs(2)`: what an initial ramfs is.
+const RAMFS: i64 = 0x8584_58f6;
+const TMPFS: i64 = 0x0102_1994;
+
+/// How the container's mounts begin and end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spread {
+    /// For the whole mount table, before anything is mounted.
+    pub(crate) first: u64,
+    /// For the container's root, after the exchange.
+    pub(crate) last: Option<u64>,
+}
+
+impl Spread {
+    /// From `linux.rootfsPropagation`. `said` tells whether an entry of
+    /// `mounts` says how it spreads, `spreads` whether one is to spread.
+    pub(super) fn new(root: Option<u64>, said: bool, spreads: bool) -> Self {
+        let kind = root.unwrap_or(0) & !libc::MS_REC;
+        let first = match kind {
+            // A mount that is to reach the host has to stay its peer.
+            libc::MS_SHARED => libc::MS_SHARED,
+            libc::MS_SLAVE => libc::MS_SLAVE,
+            0 if spreads => libc::MS_SLAVE,
+            // Unbindable mounts could not be bound into the container.
+            _ => libc::MS_PRIVATE,
+        };
+        // A mount that says how it spreads is not told otherwise.
+        let last = root.map(|root| if said { kind } else { root });
+        Self {
+            first: first | libc::MS_REC,
+            last: last.filter(|&last| last & !libc::MS_REC != libc::MS_PRIVATE),
+        }
+    }
+
+    fn is_shared(self) -> bool {
+        self.first & libc::MS_SHARED != 0
+    }
+}
+
+/// Makes the rootfs a mount point: only a mount can become a root, and only a
+/// mount can be read-only while the directory below it stays as it is.
+pub(super) fn open_root(path: &CStr, spread: Spread) -> sys::Result<Descriptor> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let directory = openat(libc::AT_FDCWD, path, flags, 0)?;
+    if spread.is_shared() {
+        separate(directory.as_raw_fd())?;
+    }
+    let tree = mount::clone_tree(directory.as_raw_fd(), c"", true)?;
+    // Attached where it came from: by the descriptor, so a path that has
+    // changed since leads nowhere else.
+    mount::attach(tree.as_raw_fd(), directory.as_raw_fd(), c"")?;
+    Ok(tree)
+}
+
+/// Makes the mount that holds `directory` private: the container's root, which
+/// is mounted on it, must not appear on the host, and the kernel exchanges no
+/// root below a shared mount.
+fn separate(directory: RawFd) -> sys::Result<()> {
+    let private = MountAttr {
+        propagation: libc::MS_PRIVATE,
+        ..MountAttr::default()
+    };
+    let mut above: Option<Descriptor> = None;
+    // A mount is changed through its root alone, so the way up to it is tried.
+    for _ in 0..libc::PATH_MAX {
+        let here = above.as_ref().map_or(directory, AsRawFd::as_raw_fd);
+        match mount::set_attr(here, &private, false) {
+            Err(Errno(libc::EINVAL)) => {}
+            result => return result,
+        }
+        above = Some(openat(here, c"..", libc::O_PATH | libc::O_DIRECTORY, 0)?);
+    }
+    Err(Errno(libc::EINVAL))
+}
+
+// ANCHOR: pivot_root
+/// Makes the mount behind `root` the root of this mount namespace.
+///
+/// `chroot(2)` would only move the starting point of path walks, and root can
+/// walk out of it again. `pivot_root` exchanges the mount itself; once the old
+/// root is detached there is nothing to walk out to.
+pub(super) fn pivot_into(root: RawFd, spread: Spread, hidden: &[CString]) -> sys::Result<()> {
+    file::fchdir(root)?;
+    // Both names are `.`: the old root is stacked on the new one, and needs no
+    // directory inside the container to be parked in.
+    match mount::pivot_root(c".", c".") {
+        // The kernel's initial ramfs cannot be exchanged, only covered.
+        Err(Errno(libc::EINVAL)) if on_initial_ramfs() => return move_into(root, hidden),
+        result => result?,
+    }
+    if spread.is_shared() {
+        // Or the host would lose its mounts with us.
+        mount::mount(None, c".", None, libc::MS_SLAVE | libc::MS_REC, None)?;
+    }
+    mount::detach(c".")?;
+    file::chdir(c"/")
+}
+// ANCHOR_END: pivot_root
+
+/// Covers the old root instead of exchanging it.
+///
+/// Weaker than [`pivot_into`]: the old root stays below. Its /proc and /sys
+/// (`hidden`) are unmounted or covered first: while one is to be seen whole
+/// anywhere, the kernel lets a user namespace mount another.
+pub(super) fn move_into(root: RawFd, hidden: &[CString]) -> sys::Result<()> {
+    for path in hidden {
+        match mount::detach(path) {
+            Err(Errno(libc::EINVAL | libc::EPERM)) => {
+                let source = Some(c"tmpfs");
+                mount::mount(source, path, source, libc::MS_RDONLY, None)?;
+            }
+            Ok(()) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    file::fchdir(root)?;
+    mount::mount(Some(c"."), c"/", None, libc::MS_MOVE, None)?;
+    mount::chroot(c".")?;
+    file::chdir(c"/")
+}
+
+/// Whether `/` is of a kind that may be the kernel's initial ramfs.
+pub(super) fn on_initial_ramfs() -> bool {
+    matches!(file::file_system_magic_of(c"/"), Ok(RAMFS | TMPFS))
+}
+
+/// The mount points of every procfs and sysfs outside of `root`, the deepest
+/// first, from the text of `/proc/self/mountinfo`.
+pub(super) fn kernel_mounts(mountinfo: &str, root: &str) -> Vec<CString> {
+    let point = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let point = unescape(left.split(' ').nth(4)?);
+        let fstype = right.split(' ').next()?;
+        let below = point
+            .strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let wanted = matches!(fstype, "proc" | "sysfs") && !below;
+        wanted.then(|| CString::new(point).ok()).flatten()
+    };
+    let mut all: Vec<CString> = mountinfo.lines().filter_map(point).collect();
+    all.reverse();
+    all
+}
+
+/// Undoes `\040` and its kin (`proc_pid_mountinfo(5)`).
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..3).and_then(|c| u8::from_str_radix(c, 8).ok());
+        match code {
+            Some(code) => {
+                plain.push(char::from(code));
+                plain.push_str(&part[3..]);
+            }
+            None => {
+                plain.push('\\');
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(root: Option<u64>, said: bool, spreads: bool, first: u64, last: Option<u64>) {
+        let spread = Spread::new(root, said, spreads);
+        assert_eq!(spread.first, first | libc::MS_REC);
+        assert_eq!(spread.last, last);
+    }
+
+    #[test]
+    fn mounts_are_private_until_something_is_to_spread() {
+        check(None, false, false, libc::MS_PRIVATE, None);
+        check(None, true, false, libc::MS_PRIVATE, None);
+        check(None, true, true, libc::MS_SLAVE, None);
+        let private = Some(libc::MS_PRIVATE | libc::MS_REC);
+        check(private, false, true, libc::MS_PRIVATE, None);
+    }
+
+    #[test]
+    fn the_roots_propagation_reaches_what_says_nothing_itself() {
+        let shared = libc::MS_SHARED | libc::MS_REC;
+        check(Some(shared), false, false, libc::MS_SHARED, Some(shared));
+        check(
+            Some(shared),
+            true,
+            true,
+            libc::MS_SHARED,
+            Some(libc::MS_SHARED),
+        );
+        let unbindable = libc::MS_UNBINDABLE;
+        check(
+            Some(unbindable),
+            false,
+            false,
+            libc::MS_PRIVATE,
+            Some(unbindable),
+        );
+    }
+
+    #[test]
+    fn the_hosts_kernel_mounts_are_found_and_the_containers_left() {
+        let table = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+             23 27 0:22 / /sys rw - sysfs sysfs rw\n\
+             24 27 0:22 / /a\\040b rw master:1 - sysfs sysfs rw\n\
+             25 27 0:23 / /c/rootfs/proc rw - proc proc rw\n\
+             26 27 0:24 / /dev rw - tmpfs tmpfs rw\n";
+        let found = kernel_mounts(table, "/c/rootfs");
+        assert_eq!(
+            found,
+            [c"/a b".to_owned(), c"/sys".to_owned(), c"/proc".to_owned()]
+        );
+    }
+}
