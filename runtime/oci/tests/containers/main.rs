@@ -11,6 +11,7 @@ mod cgroups;
 mod command;
 mod inside;
 mod lifecycle;
+mod mounts;
 mod peers;
 mod process;
 mod support;
@@ -27,6 +28,7 @@ fn main() {
     let claims = [
         process::CLAIMS,
         inside::CLAIMS,
+        mounts::CLAIMS,
         attacks::CLAIMS,
         cgroups::CLAIMS,
         lifecycle::CLAIMS,
