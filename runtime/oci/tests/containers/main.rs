@@ -5,6 +5,7 @@
 //! name; none passes silently.
 
 mod attacks;
+mod attacks_paths;
 #[path = "../support/busybox.rs"]
 mod busybox;
 mod cgroups;
@@ -30,6 +31,7 @@ fn main() {
         inside::CLAIMS,
         mounts::CLAIMS,
         attacks::CLAIMS,
+        attacks_paths::CLAIMS,
         cgroups::CLAIMS,
         lifecycle::CLAIMS,
         command::CLAIMS,

@@ -173,3 +173,21 @@ pub(crate) fn traces() -> (String, Vec<PathBuf>) {
         .filter(|p| p.to_string_lossy().contains(&own));
     (mounts, left.collect())
 }
+
+/// What the container of `bundle` writes, or `None` where it does not start.
+pub(crate) fn try_output(bundle: &Bundle) -> Option<String> {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    let stdio = Stdio {
+        stdin: null.as_fd(),
+        stdout: writer.as_fd(),
+        stderr: writer.as_fd(),
+    };
+    let running = Container::run(bundle, &name(), stdio, &options());
+    drop(writer);
+    let mut running = running.ok()?;
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    running.wait().unwrap();
+    Some(text)
+}
