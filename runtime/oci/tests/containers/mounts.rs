@@ -438,11 +438,10 @@ fn unreachable_source() {
     let process = crate::support::process(&mut spec);
     process.terminal = false;
     process.args = ["sh", "-c", "cat /m/file"].map(str::to_owned).to_vec();
-    for map in [&mut linux(&mut spec).uid_mappings] {
-        map[0].host_id = 300_000;
-        map[0].size = 1000;
-    }
-    linux(&mut spec).gid_mappings = linux(&mut spec).uid_mappings.clone();
+    let linux = linux(&mut spec);
+    linux.uid_mappings[0].host_id = 300_000;
+    linux.uid_mappings[0].size = 1000;
+    linux.gid_mappings = linux.uid_mappings.clone();
     spec.mounts
         .push(mount("/m", "bind", "data/closed/inner", &["rbind"]));
     chown_tree(&place);
