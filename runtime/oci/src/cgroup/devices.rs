@@ -1,15 +1,26 @@
 //! Which devices a container may use: lines for version 1's controller, a BPF
 //! program for version 2, which has none.
 //!
-//! The author's rules come first; what every container has by the
-//! specification ("Default Devices") is then allowed again, or the rule
-//! `deny all` would take away `/dev/null`.
+//! Nothing is allowed at first: a root in the container may make nodes, and
+//! with one for the host's disk it would read all of it. Then come the author's
+//! rules; what every container has by the specification ("Default Devices") is
+//! allowed last, or the rule `deny all` would take away `/dev/null`.
 
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+
+use super::apply::{Site, is_privileged};
+use super::discover::Version;
+use crate::error::{Error, Result};
 use crate::spec::{DeviceRule, DeviceType};
+use crate::sys;
 
 /// Nodes of every kind may be made, since making is not using; then the
-/// default devices, pseudo terminals and the pty multiplexer.
-const ALWAYS: [&str; 10] = [
+/// default devices, pseudo terminals, the pty multiplexer and, as runc has it,
+/// `/dev/net/tun`.
+const ALWAYS: [&str; 11] = [
     "c *:* m",
     "b *:* m",
     "c 1:3 rwm",
@@ -19,14 +30,83 @@ const ALWAYS: [&str; 10] = [
     "c 1:9 rwm",
     "c 5:0 rwm",
     "c 5:2 rwm",
+    "c 10:200 rwm",
     "c 136:* rwm",
 ];
 
+/// Puts `rules` into force in the hierarchy of `version` that can.
+///
+/// # Errors
+/// [`Error::Setup`] where root is refused. An ordinary user is refused always,
+/// and cannot make a device node either.
+pub(super) fn restrict(sites: &[Site<'_>], version: Version, rules: &[DeviceRule]) -> Result<()> {
+    let on_v1 = sites.iter().find(|site| site.has("devices"));
+    let site = match version {
+        Version::V1 => on_v1,
+        Version::V2 if on_v1.is_some() => None,
+        Version::V2 => sites.iter().find(|site| site.version == Version::V2),
+    };
+    let Some(site) = site.filter(|site| site.ready) else {
+        return Ok(());
+    };
+    let done = match version {
+        Version::V1 => write_lines(site.directory, rules),
+        Version::V2 => fs::File::open(site.directory).and_then(|group| {
+            Ok(sys::bpf::replace_device_program(
+                &v2(rules),
+                group.as_raw_fd(),
+            )?)
+        }),
+    };
+    match done {
+        Err(source) if is_privileged() => Err(Error::Setup {
+            step: format!(
+                "put linux.resources.devices into force in {}",
+                site.directory.display()
+            ),
+            source,
+            remedy: Some("root of the machine with CAP_SYS_ADMIN can".to_owned()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn write_lines(group: &Path, rules: &[DeviceRule]) -> io::Result<()> {
+    // Opened once each: the kernel takes one rule a write.
+    let open = |file: &str| fs::OpenOptions::new().write(true).open(group.join(file));
+    let (mut allow, mut deny) = (open("devices.allow")?, open("devices.deny")?);
+    for (allowed, line) in v1(rules) {
+        if allowed {
+            match allow.write_all(line.as_bytes()) {
+                // The group above may not use it itself: then nobody below may.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                result => result?,
+            }
+        } else {
+            deny.write_all(line.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
 /// The lines for `devices.allow` (true) and `devices.deny` (false), in order.
-pub(super) fn v1(rules: &[DeviceRule]) -> Vec<(bool, String)> {
-    let mut lines: Vec<_> = rules.iter().map(|rule| (rule.allow, line(rule))).collect();
+fn v1(rules: &[DeviceRule]) -> Vec<(bool, String)> {
+    let starts_with_all = controlled(rules)
+        .next()
+        .is_some_and(|rule| matches!(rule.kind, None | Some(DeviceType::All)));
+    let mut lines = Vec::with_capacity(1 + rules.len() + ALWAYS.len());
+    if !starts_with_all {
+        lines.push((false, "a *:* rwm".to_owned()));
+    }
+    lines.extend(controlled(rules).map(|rule| (rule.allow, line(rule))));
     lines.extend(ALWAYS.iter().map(|&always| (true, always.to_owned())));
     lines
+}
+
+/// Anybody may make and use a fifo; a rule about one says nothing about the rest.
+fn controlled(rules: &[DeviceRule]) -> impl Iterator<Item = &DeviceRule> {
+    let is_fifo = |rule: &&DeviceRule| rule.kind == Some(DeviceType::Fifo);
+    rules.iter().filter(move |rule| !is_fifo(rule))
 }
 
 fn line(rule: &DeviceRule) -> String {
@@ -53,7 +133,7 @@ fn line(rule: &DeviceRule) -> String {
 ///
 /// Source: `linux/bpf.h`, `struct bpf_cgroup_dev_ctx`; the kernel's
 /// `bpf/standardization/instruction-set.rst`.
-pub(super) fn v2(rules: &[DeviceRule]) -> Vec<u64> {
+fn v2(rules: &[DeviceRule]) -> Vec<u64> {
     let mut program = vec![
         instruction(LOAD_WORD, TYPE, CONTEXT, 0, 0),
         instruction(AND, TYPE, 0, 0, 0xffff),
@@ -63,8 +143,7 @@ pub(super) fn v2(rules: &[DeviceRule]) -> Vec<u64> {
         instruction(LOAD_WORD, MINOR, CONTEXT, 8, 0),
     ];
     let always = ALWAYS.iter().filter_map(|line| parse(line));
-    for rule in rules
-        .iter()
+    for rule in controlled(rules)
         .cloned()
         .chain(always)
         .collect::<Vec<_>>()
@@ -230,9 +309,37 @@ mod tests {
         assert!(allows(&rules, 1, 3, read | write)); // null
         assert!(allows(&rules, 7, 7, make)); // making is not using
         assert!(!allows(&rules, 7, 7, read));
-        assert!(allows(&rules, 10, 200, read));
-        assert!(!allows(&rules, 10, 200, read | write));
+        assert!(allows(&rules, 10, 7, read));
+        assert!(!allows(&rules, 10, 7, read | write));
         assert!(allows(&rules, 136, 9, read | write)); // a pseudo terminal
+    }
+
+    #[test]
+    fn without_a_rule_only_the_default_devices_are_there() {
+        assert_eq!(v1(&[])[0], (false, "a *:* rwm".to_owned()));
+        assert!(allows(&[], 1, 3, 2));
+        assert!(!allows(&[], 8, 0, 2));
+        let disk = DeviceRule {
+            allow: true,
+            kind: Some(DeviceType::Block),
+            major: Some(8),
+            minor: None,
+            access: None,
+        };
+        assert!(!v1(&[disk])[0].0, "a list of what is allowed is complete");
+    }
+
+    #[test]
+    fn a_rule_about_fifos_allows_nothing_else() {
+        let fifo = DeviceRule {
+            allow: true,
+            kind: Some(DeviceType::Fifo),
+            major: None,
+            minor: None,
+            access: None,
+        };
+        assert!(!allows(std::slice::from_ref(&fifo), 8, 0, 2));
+        assert_eq!(v1(&[fifo]), v1(&[]));
     }
 
     #[test]

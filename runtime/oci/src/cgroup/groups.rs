@@ -3,14 +3,20 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::apply::{self, Site};
+use super::devices;
 use super::directory::{c_path, remove_parents, remove_tree};
 use super::discover::{Hierarchy, Version};
+use super::processes::cannot;
 use crate::error::{Error, Result};
+use crate::spec::validate::check_resources;
+use crate::spec::{DeviceRule, Resources};
 
 /// A container's groups, one a hierarchy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +44,15 @@ impl Member {
             controllers: hierarchy.controllers.clone(),
             mount_point: hierarchy.mount_point.clone(),
             directory: directory.to_owned(),
+        }
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site {
+            version: self.version,
+            controllers: &self.controllers,
+            directory: &self.directory,
+            ready: true,
         }
     }
 }
@@ -143,6 +158,45 @@ impl Groups {
             }
         }
         Ok(joining)
+    }
+
+    /// Changes the limits of the running container: what `resources` does not
+    /// name stays as it is. Returns what has no effect here, a sentence each.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a value that contradicts the specification or
+    /// what is in use, [`Error::Setup`] for one that the kernel refuses; the
+    /// limits before it in the order of the specification are changed then.
+    pub fn update(&self, resources: &Resources) -> Result<Vec<String>> {
+        check_resources(resources)?;
+        if self.groups.is_empty() {
+            let reason = "it has no control group: this user could make none when it was created";
+            return Err(cannot("update the container")(io::Error::other(reason)));
+        }
+        let sites: Vec<_> = self.groups.iter().map(Member::site).collect();
+        let mut warnings = Vec::new();
+        for version in [Version::V2, Version::V1] {
+            if sites.iter().any(|site| site.version == version) {
+                apply::limit(&sites, version, resources, None, &mut warnings)?;
+            }
+        }
+        if !resources.devices.is_empty() {
+            self.update_devices(&sites, &resources.devices)?;
+        }
+        Ok(warnings)
+    }
+
+    /// Version 1 forgets all rules before it learns the new ones: nobody may
+    /// open a device in between.
+    fn update_devices(&self, sites: &[Site<'_>], rules: &[DeviceRule]) -> Result<()> {
+        let hold = self.with("devices").is_some() && !self.is_frozen() && self.freeze().is_ok();
+        let done = [Version::V2, Version::V1]
+            .into_iter()
+            .try_for_each(|version| devices::restrict(sites, version, rules));
+        if hold {
+            self.thaw()?;
+        }
+        done
     }
 
     /// The version 1 group that has `controller`.

@@ -1,205 +1,146 @@
-//! From `linux.resources` to files and what is written to them.
+//! From `linux.resources` to control files and what is written to them.
+//!
+//! Pure: what the kernel has is found out when the settings are
+//! [applied](super::apply). A number 0 means "leave it as it is", as the
+//! engines above have it.
 //!
 //! Source: the kernel's `admin-guide/cgroup-v1` and `cgroup-v2.rst`.
 
-use crate::spec::{Cpu, Memory, Resources};
+mod block;
+pub(super) mod v1;
+pub(super) mod v2;
 
-/// One value for one control file.
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use crate::spec::{HugepageLimit, Pids, Rdma};
+
+/// One limit: a value for one control file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
+    /// What asks for it, below `linux.resources`.
+    pub(super) field: Cow<'static, str>,
     /// The controller that has the file.
-    pub(super) controller: &'static str,
-    /// The file.
-    pub(super) file: String,
-    /// What to write.
-    pub(super) value: String,
+    pub(super) controller: Cow<'static, str>,
+    /// Files that may have it, with what to write: the first that exists gets it.
+    pub(super) choices: Vec<(Cow<'static, str>, String)>,
+    /// What it means that there is no such file.
+    pub(super) absent: Absent,
 }
 
-fn set(controller: &'static str, file: &str, value: impl std::fmt::Display) -> Setting {
+/// What to do where the kernel has no file for a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// The limit cannot be kept: that is an error.
+    Fails,
+    /// Nothing is lost.
+    IsFine,
+    /// Only version 1 ever had it: on version 2 a warning.
+    IsOfVersion1,
+}
+
+fn set(
+    field: &'static str,
+    controller: &'static str,
+    file: impl Into<Cow<'static, str>>,
+    value: impl Display,
+) -> Setting {
     Setting {
-        controller,
-        file: file.to_owned(),
-        value: format!("{value}"),
+        field: field.into(),
+        controller: controller.into(),
+        choices: vec![(file.into(), value.to_string())],
+        absent: Absent::Fails,
     }
 }
 
-/// The settings for version 1.
-pub(super) fn v1(resources: &Resources) -> Vec<Setting> {
-    let mut all = Vec::new();
-    if let Some(memory) = &resources.memory {
-        all.extend(memory_v1(memory));
+impl Setting {
+    fn or(mut self, file: &'static str, value: impl Display) -> Self {
+        self.choices.push((file.into(), value.to_string()));
+        self
     }
-    if let Some(cpu) = &resources.cpu {
-        // The period before the quota: the kernel checks one against the other.
-        all.extend(cpu.shares.map(|v| set("cpu", "cpu.shares", v)));
-        all.extend(cpu.period.map(|v| set("cpu", "cpu.cfs_period_us", v)));
-        all.extend(cpu.quota.map(|v| set("cpu", "cpu.cfs_quota_us", v.max(-1))));
-        all.extend(cpu.burst.map(|v| set("cpu", "cpu.cfs_burst_us", v)));
-        all.extend(
-            cpu.realtime_period
-                .map(|v| set("cpu", "cpu.rt_period_us", v)),
-        );
-        all.extend(
-            cpu.realtime_runtime
-                .map(|v| set("cpu", "cpu.rt_runtime_us", v)),
-        );
-        all.extend(cpu.idle.map(|v| set("cpu", "cpu.idle", v)));
-        all.extend(cpusets(cpu));
+
+    fn if_there(mut self) -> Self {
+        self.absent = Absent::IsFine;
+        self
     }
-    if let Some(pids) = &resources.pids {
-        all.push(set("pids", "pids.max", unlimited_as_max(pids.limit, 1)));
+
+    fn of_version_1(mut self) -> Self {
+        self.absent = Absent::IsOfVersion1;
+        self
     }
-    all
+
+    fn named(mut self, field: String) -> Self {
+        self.field = field.into();
+        self
+    }
 }
 
-fn memory_v1(memory: &Memory) -> impl Iterator<Item = Setting> {
-    // The limit before memory and swap together, which may not be lower.
-    let limit = memory
-        .limit
-        .map(|v| set("memory", "memory.limit_in_bytes", v));
-    let swap = memory
-        .swap
-        .map(|v| set("memory", "memory.memsw.limit_in_bytes", v));
-    let soft = memory
-        .reservation
-        .map(|v| set("memory", "memory.soft_limit_in_bytes", v));
-    let swappiness = memory
-        .swappiness
-        .map(|v| set("memory", "memory.swappiness", v));
-    let oom = memory.disable_oom_killer.filter(|&v| v);
-    let oom = oom.map(|_| set("memory", "memory.oom_control", 1));
-    [limit, swap, soft, swappiness, oom].into_iter().flatten()
-}
-
-fn cpusets(cpu: &Cpu) -> impl Iterator<Item = Setting> {
-    let cpus = cpu.cpus.as_ref().map(|v| set("cpuset", "cpuset.cpus", v));
-    let mems = cpu.mems.as_ref().map(|v| set("cpuset", "cpuset.mems", v));
-    cpus.into_iter().chain(mems)
-}
-
-/// The settings for version 2.
-pub(super) fn v2(resources: &Resources) -> Vec<Setting> {
-    let mut all = Vec::new();
-    if let Some(memory) = &resources.memory {
-        all.extend(
-            memory
-                .limit
-                .map(|v| set("memory", "memory.max", unlimited_as_max(v, 0))),
-        );
-        all.extend(
-            memory
-                .reservation
-                .map(|v| set("memory", "memory.low", unlimited_as_max(v, 0))),
-        );
-        // Version 2 counts swap by itself.
-        all.extend(memory.swap.map(|swap| {
-            let only_swap = if swap < 0 {
-                swap
-            } else {
-                swap - memory.limit.unwrap_or(0).max(0)
-            };
-            set("memory", "memory.swap.max", unlimited_as_max(only_swap, 0))
-        }));
-    }
-    if let Some(cpu) = &resources.cpu {
-        all.extend(
-            cpu.shares
-                .filter(|&s| s != 0)
-                .map(|s| set("cpu", "cpu.weight", weight(s))),
-        );
-        if cpu.quota.is_some() || cpu.period.is_some() {
-            let quota = unlimited_as_max(cpu.quota.unwrap_or(-1), 1);
-            let period = cpu.period.unwrap_or(100_000);
-            all.push(set("cpu", "cpu.max", format!("{quota} {period}")));
-        }
-        all.extend(cpu.burst.map(|v| set("cpu", "cpu.max.burst", v)));
-        all.extend(cpu.idle.map(|v| set("cpu", "cpu.idle", v)));
-        all.extend(cpusets(cpu));
-    }
-    if let Some(pids) = &resources.pids {
-        all.push(set("pids", "pids.max", unlimited_as_max(pids.limit, 1)));
-    }
-    all.extend(resources.unified.iter().map(|(file, value)| {
-        let controller = [
-            "memory", "cpu", "cpuset", "pids", "io", "hugetlb", "rdma", "misc",
-        ];
-        let prefix = file.split('.').next().unwrap_or_default();
-        let controller = controller.into_iter().find(|c| *c == prefix).unwrap_or("");
-        set(controller, file, value)
-    }));
-    all
-}
-
-/// Below `least` a number means "no limit", which the kernel calls `max`.
-fn unlimited_as_max(value: i64, least: i64) -> String {
-    if value < least {
+/// −1 means "no limit", which the kernel calls `max`.
+fn or_max(value: i64) -> String {
+    if value < 0 {
         "max".to_owned()
     } else {
         value.to_string()
     }
 }
 
-/// Shares (2 to 262144) as a weight (1 to 10000), as the specification's
-/// conversion has it.
-fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+fn given<T: PartialEq + Default + Copy>(value: Option<T>) -> Option<T> {
+    value.filter(|value| *value != T::default())
+}
+
+/// The same file in both versions.
+fn pids(pids: &Pids) -> Option<Setting> {
+    (pids.limit != 0).then(|| set("pids.limit", "pids", "pids.max", or_max(pids.limit)))
+}
+
+fn cpusets(cpu: &crate::spec::Cpu) -> impl Iterator<Item = Setting> {
+    let list = |list: &Option<String>| list.clone().filter(|l| !l.trim().is_empty());
+    let cpus = list(&cpu.cpus).map(|v| set("cpu.cpus", "cpuset", "cpuset.cpus", v));
+    let mems = list(&cpu.mems).map(|v| set("cpu.mems", "cpuset", "cpuset.mems", v));
+    cpus.into_iter().chain(mems)
+}
+
+/// What may be used, and what may be reserved, which older kernels do not tell apart.
+fn hugepages(index: usize, limit: &HugepageLimit, file: &str) -> [Setting; 2] {
+    let name = || format!("hugepageLimits[{index}].limit");
+    let size = &limit.page_size;
+    [
+        set("", "hugetlb", format!("hugetlb.{size}.{file}"), limit.limit).named(name()),
+        set(
+            "",
+            "hugetlb",
+            format!("hugetlb.{size}.rsvd.{file}"),
+            limit.limit,
+        )
+        .named(name())
+        .if_there(),
+    ]
+}
+
+/// The same file in both versions.
+fn rdma(device: &str, limits: &Rdma) -> Option<Setting> {
+    let handles = limits.hca_handles.map(|n| format!(" hca_handle={n}"));
+    let objects = limits.hca_objects.map(|n| format!(" hca_object={n}"));
+    if handles.is_none() && objects.is_none() {
+        return None;
+    }
+    let line = format!(
+        "{device}{}{}",
+        handles.unwrap_or_default(),
+        objects.unwrap_or_default()
+    );
+    Some(set("", "rdma", "rdma.max", line).named(format!("rdma.{device}")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spec::Pids;
+fn check(settings: &[Setting], expected: &[(&str, &str)]) {
+    let first = |s: &Setting| s.choices[0].clone();
+    let settings: Vec<_> = settings.iter().map(first).collect();
+    let settings: Vec<_> = settings.iter().map(|(f, v)| (&**f, &**v)).collect();
+    assert_eq!(settings, expected);
+}
 
-    fn check(settings: &[Setting], expected: &[(&str, &str)]) {
-        let settings: Vec<_> = settings
-            .iter()
-            .map(|s| (s.file.as_str(), s.value.as_str()))
-            .collect();
-        assert_eq!(settings, expected);
-    }
-
-    fn limited() -> Resources {
-        Resources {
-            memory: Some(Memory {
-                limit: Some(1000),
-                swap: Some(1500),
-                ..Memory::default()
-            }),
-            cpu: Some(Cpu {
-                shares: Some(1024),
-                quota: Some(-1),
-                ..Cpu::default()
-            }),
-            pids: Some(Pids { limit: 7 }),
-            ..Resources::default()
-        }
-    }
-
-    #[test]
-    fn version_1_writes_memory_before_memory_and_swap() {
-        check(
-            &v1(&limited()),
-            &[
-                ("memory.limit_in_bytes", "1000"),
-                ("memory.memsw.limit_in_bytes", "1500"),
-                ("cpu.shares", "1024"),
-                ("cpu.cfs_quota_us", "-1"),
-                ("pids.max", "7"),
-            ],
-        );
-    }
-
-    #[test]
-    fn version_2_counts_swap_apart_and_says_max() {
-        check(
-            &v2(&limited()),
-            &[
-                ("memory.max", "1000"),
-                ("memory.swap.max", "500"),
-                ("cpu.weight", "39"),
-                ("cpu.max", "max 100000"),
-                ("pids.max", "7"),
-            ],
-        );
-    }
+#[cfg(test)]
+fn resources(text: &str) -> crate::spec::Resources {
+    serde_json::from_str(text).unwrap()
 }

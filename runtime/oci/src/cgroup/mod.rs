@@ -4,11 +4,12 @@
 //! `/proc/self/mountinfo`, never by a fixed path: version 1, version 2 and both
 //! side by side ("hybrid") look alike from here. One that cannot be used (not
 //! mounted here, read-only, not delegated to this user) is left out: running
-//! without a group is no failure unless a limit was asked for, and then it is
-//! a warning.
+//! without a group is no failure, and a limit that is lost with it is a warning.
 //!
 //! Source: `cgroups(7)`.
 
+mod apply;
+mod delegate;
 mod devices;
 mod directory;
 mod discover;

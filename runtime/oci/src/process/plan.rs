@@ -117,7 +117,8 @@ impl Plan {
     // ANCHOR_END: plan
 
     fn place(&mut self, path: &Path, spec: Option<&Spec>) -> Result<()> {
-        let resources = spec.and_then(|s| s.linux().resources.as_ref());
+        // A container that asks for no limit still gets no device but the default ones.
+        let resources = spec.map(|s| s.linux().resources.clone().unwrap_or_default());
         self.cgroups = Placement::plan(cgroup::discover()?, path, resources)?;
         Ok(())
     }

@@ -30,7 +30,10 @@ pub use linux::{
 };
 pub use mount::Mount;
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
-pub use resources::{BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Resources};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma,
+    Resources, ThrottleDevice, WeightDevice,
+};
 pub use schedule::{CpuAffinity, IoClass, IoPriority, Policy, Scheduler, SchedulerFlag};
 pub use seccomp::{Action, Arg, Comparison, Rule, Seccomp};
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+pub use self::block::{BlockIo, ThrottleDevice, WeightDevice};
 use super::{DeviceType, null_is_empty};
+
+mod block;
 
 /// Limits (`config-linux.md`, "Control groups").
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ pub struct Resources {
         skip_serializing_if = "BTreeMap::is_empty",
         deserialize_with = "null_is_empty"
     )]
-    pub rdma: BTreeMap<String, Value>,
+    pub rdma: BTreeMap<String, Rdma>,
     /// Files of a version 2 control group, by name.
     #[serde(
         default,
@@ -100,6 +102,13 @@ pub struct Memory {
     /// Stop instead of killing; version 1 only.
     #[serde(rename = "disableOOMKiller", skip_serializing_if = "Option::is_none")]
     pub disable_oom_killer: Option<bool>,
+    /// Groups below count here too; always so by now, ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_hierarchy: Option<bool>,
+    /// Refuse a new limit that is below what is in use, where version 2 would
+    /// kill instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_before_update: Option<bool>,
 }
 
 /// CPU time and CPUs.
@@ -138,14 +147,53 @@ pub struct Cpu {
 /// Processes and threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
-    /// The most there may be; 0 or less is unlimited.
+    /// The most there may be; −1 is unlimited, 0 leaves it as it is.
     #[serde(default)]
     pub limit: i64,
 }
 
-/// Block devices: weights and throttles, kept as written.
-pub type BlockIo = Value;
-/// Network classes and priorities, kept as written.
-pub type Network = Value;
-/// A huge page limit, kept as written.
-pub type HugepageLimit = Value;
+/// A limit of huge pages of one size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HugepageLimit {
+    /// The size as the kernel names it: `64KB`, `2MB`, `1GB`.
+    pub page_size: String,
+    /// The most bytes.
+    pub limit: u64,
+}
+
+/// Network classes and priorities; version 1 only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// What `tc` knows its packets by.
+    #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
+    pub class_id: Option<u32>,
+    /// Priorities by interface.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_empty"
+    )]
+    pub priorities: Vec<InterfacePriority>,
+}
+
+/// The priority of what is sent through one interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfacePriority {
+    /// The interface, as the runtime sees it.
+    pub name: String,
+    /// The priority.
+    pub priority: u32,
+}
+
+/// Limits of one remote DMA device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rdma {
+    /// The most handles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hca_handles: Option<u32>,
+    /// The most objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hca_objects: Option<u32>,
+}

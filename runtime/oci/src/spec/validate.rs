@@ -3,6 +3,9 @@
 mod hooks;
 mod linux;
 mod process;
+mod resources;
+
+pub(crate) use resources::check as check_resources;
 
 use super::{Linux, NamespaceType, Process, Spec};
 use crate::error::{Error, Result};
@@ -169,7 +172,6 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             .as_ref()
             .is_some_and(|v| !v.is_null() && *v != serde_json::json!({}))
     };
-    let resources = linux.resources.as_ref();
     let refusals = [
         (
             process.terminal,
@@ -236,30 +238,6 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "linux.personality",
             "execution domains",
             "remove it",
-        ),
-        (
-            resources.is_some_and(|r| is(&r.block_io)),
-            "linux.resources.blockIO",
-            "block I/O limits",
-            "remove them",
-        ),
-        (
-            resources.is_some_and(|r| is(&r.network)),
-            "linux.resources.network",
-            "network classes and priorities",
-            "remove them",
-        ),
-        (
-            resources.is_some_and(|r| !r.hugepage_limits.is_empty()),
-            "linux.resources.hugepageLimits",
-            "huge page limits",
-            "remove them",
-        ),
-        (
-            resources.is_some_and(|r| !r.rdma.is_empty()),
-            "linux.resources.rdma",
-            "RDMA limits",
-            "remove them",
         ),
     ];
     match refusals.into_iter().find(|(asked, ..)| *asked) {

@@ -86,6 +86,19 @@ pub fn read_link_at(dir: RawFd, path: &CStr, text: &mut [u8]) -> Result<usize> {
     Ok(length)
 }
 
+/// `int faccessat(AT_FDCWD, path, W_OK, AT_EACCESS)`, `access(2)`: whether this
+/// process may write to `path`.
+#[must_use]
+pub fn may_write(path: &std::path::Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    let (dir, mode, flags) = (libc::AT_FDCWD, libc::W_OK, libc::AT_EACCESS);
+    // SAFETY: `path` is a C string that outlives the call.
+    unsafe { syscall!(SYS_faccessat2, dir, path.as_c_str(), mode, flags) }.is_ok()
+}
+
 /// `int fstatfs(int fd, struct statfs *)`, `statfs(2)`: the file system's magic number.
 ///
 /// # Errors

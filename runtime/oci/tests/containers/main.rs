@@ -12,6 +12,7 @@ mod cgroups;
 mod command;
 mod inside;
 mod lifecycle;
+mod limits;
 mod mounts;
 mod peers;
 mod process;
@@ -34,6 +35,7 @@ fn main() {
         attacks_paths::CLAIMS,
         cgroups::CLAIMS,
         lifecycle::CLAIMS,
+        limits::CLAIMS,
         command::CLAIMS,
         peers::CLAIMS,
     ];

@@ -42,6 +42,9 @@ pub(super) fn check(linux: &Linux) -> Result<()> {
         let reason = format!("the specification knows no flag, and not `{}`", shown(flag));
         return Err(invalid("linux.personality.flags", &reason, "remove it"));
     }
+    if let Some(resources) = &linux.resources {
+        super::resources::check(resources)?;
+    }
     net_devices(linux)
 }
 

@@ -1,0 +1,311 @@
+//! Limits written to the groups of a container, new or running.
+//!
+//! Who can be expected to enforce a limit and cannot gets an error: root, in a
+//! group that could be made. An ordinary user without delegation, or root
+//! where the hierarchies are not its own (a container with a read-only
+//! `/sys/fs/cgroup`), gets a sentence for each limit that is not kept.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::discover::Version;
+use super::limits::{self, Absent, Setting};
+use crate::error::{Error, Result};
+use crate::spec::Resources;
+use crate::sys;
+
+/// One hierarchy as the limits see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site<'a> {
+    pub(super) version: Version,
+    pub(super) controllers: &'a [String],
+    pub(super) directory: &'a Path,
+    /// Whether the group in it could be made.
+    pub(super) ready: bool,
+}
+
+impl Site<'_> {
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|c| c == controller)
+    }
+}
+
+/// Writes the limits whose controllers belong to hierarchies of `version`.
+/// `handed_down` says why a controller of version 2 may be missing.
+///
+/// # Errors
+/// [`Error::Setup`] for a limit that should be enforced and is not.
+pub(super) fn limit(
+    sites: &[Site<'_>],
+    version: Version,
+    resources: &Resources,
+    handed_down: Option<&super::delegate::Refusal>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let on_v1 = |s: &Setting| {
+        let mut v1 = sites.iter().filter(|s| s.version == Version::V1);
+        v1.any(|site| site.has(&s.controller))
+    };
+    let unified = sites.iter().find(|site| site.version == Version::V2);
+    let is_unified = sites.iter().all(|site| site.version == Version::V2);
+    let all = match version {
+        // What no hierarchy has is missed in the last one that is looked at.
+        Version::V1 => limits::v1::settings(resources)?
+            .into_iter()
+            .filter(|s| unified.is_none() || on_v1(s))
+            .collect::<Vec<_>>(),
+        Version::V2 => {
+            let current = |file: &str| fs::read_to_string(unified?.directory.join(file)).ok();
+            let all = limits::v2::settings(resources, &current)?.into_iter();
+            all.filter(|s| is_unified || !on_v1(s)).collect()
+        }
+    };
+    let mut again = Vec::new();
+    for setting in &all {
+        let site = match version {
+            Version::V1 => sites.iter().find(|site| site.has(&setting.controller)),
+            Version::V2 => unified,
+        };
+        match write(site, setting) {
+            Ok(()) => {}
+            // The kernel checks some values against each other (a limit of
+            // memory against that of memory and swap, a quota against its
+            // period): one may have to wait until the other has its new value.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => again.push((site, setting)),
+            Err(error) => refuse(
+                sites,
+                site,
+                setting,
+                error,
+                is_unified,
+                handed_down,
+                warnings,
+            )?,
+        }
+    }
+    for (site, setting) in again {
+        if let Err(error) = write(site, setting) {
+            refuse(
+                sites,
+                site,
+                setting,
+                error,
+                is_unified,
+                handed_down,
+                warnings,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes to the first file that exists; `ENOENT` where none does.
+fn write(site: Option<&Site<'_>>, setting: &Setting) -> io::Result<()> {
+    let absent = || io::Error::from_raw_os_error(libc::ENOENT);
+    let site = site.filter(|site| site.ready).ok_or_else(absent)?;
+    for (file, value) in &setting.choices {
+        // Not created: on a control group that is another error, which hides
+        // that the kernel has no such file.
+        let mut options = fs::OpenOptions::new();
+        match options
+            .write(true)
+            .truncate(true)
+            .open(site.directory.join(&**file))
+        {
+            Ok(mut file) => return file.write_all(value.as_bytes()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(absent())
+}
+
+/// An error, a warning, or nothing.
+fn refuse(
+    sites: &[Site<'_>],
+    site: Option<&Site<'_>>,
+    setting: &Setting,
+    error: io::Error,
+    is_unified: bool,
+    handed_down: Option<&super::delegate::Refusal>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let is_absent = error.kind() == io::ErrorKind::NotFound;
+    if is_absent && setting.absent == Absent::IsFine {
+        return Ok(());
+    }
+    let (file, value) = &setting.choices[0];
+    let field = &setting.field;
+    if is_absent && setting.absent == Absent::IsOfVersion1 && is_unified {
+        warnings.push(format!(
+            "linux.resources.{field} = {value} has no effect: only version 1 of control groups has it"
+        ));
+        return Ok(());
+    }
+    // A hierarchy that is there but not ours, or none at all.
+    let is_foreign = site.is_some_and(|site| !site.ready) || !sites.iter().any(|site| site.ready);
+    let controller = &setting.controller;
+    let why = if is_foreign {
+        "this process may not make control groups here".to_owned()
+    } else if is_absent {
+        format!("the kernel offers no {controller} controller for this container")
+    } else {
+        error.to_string()
+    };
+    if is_foreign || !is_privileged() {
+        warnings.push(format!(
+            "the limit {field} = {value} ({file}) is not enforced: {why}"
+        ));
+        return Ok(());
+    }
+    let remedy = match (error.raw_os_error(), handed_down) {
+        (Some(libc::ENOENT), Some(refusal)) => Some(refusal.remedy(controller)),
+        (Some(libc::ENOENT), None) => Some(format!(
+            "remove linux.resources.{field}, or boot a kernel with this controller and mount it \
+             (`grep {controller} /proc/cgroups`)"
+        )),
+        (Some(libc::EBUSY), _) if file.starts_with("memory.") => site.map(in_use),
+        (Some(libc::EINVAL), _) if &**controller == "cpuset" => Some(
+            "name CPUs and memory nodes that exist and that the group above has (cpuset.cpus, cpuset.mems)"
+                .to_owned(),
+        ),
+        (Some(libc::EINVAL | libc::ERANGE), _) => {
+            Some("the kernel does not take this value, or not beside the others".to_owned())
+        }
+        (Some(libc::ENODEV), _) => Some("name a device that exists (`lsblk` lists MAJ:MIN)".to_owned()),
+        _ => None,
+    };
+    let source = if is_absent {
+        io::Error::new(io::ErrorKind::NotFound, why)
+    } else {
+        error
+    };
+    Err(Error::Setup {
+        step: format!("set linux.resources.{field} to {value} ({file})"),
+        source,
+        remedy,
+    })
+}
+
+/// How much memory a group has that cannot be made to fit.
+fn in_use(site: &Site<'_>) -> String {
+    let read = |file: &str| {
+        let text = fs::read_to_string(site.directory.join(file)).unwrap_or_default();
+        text.trim().to_owned()
+    };
+    format!(
+        "the container holds more and the kernel cannot take it back (current usage: {}, peak usage: \
+         {}): ask for more",
+        read("memory.usage_in_bytes"),
+        read("memory.max_usage_in_bytes")
+    )
+}
+
+/// Whether this process is root of the machine, and not of a user namespace.
+pub(super) fn is_privileged() -> bool {
+    if sys::process::effective_ids().0 != 0 {
+        return false;
+    }
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// A group of version 2 as a directory with these files.
+    fn group(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            fs::write(root.path().join(file), text).unwrap();
+        }
+        root
+    }
+
+    fn apply(root: &Path, ready: bool, resources: &str) -> (Result<()>, Vec<String>) {
+        let site = Site {
+            version: Version::V2,
+            controllers: &[],
+            directory: root,
+            ready,
+        };
+        let resources = serde_json::from_str(resources).unwrap();
+        let mut warnings = Vec::new();
+        let result = limit(&[site], Version::V2, &resources, None, &mut warnings);
+        (result, warnings)
+    }
+
+    fn content(root: &Path) -> BTreeMap<String, String> {
+        let entries = fs::read_dir(root).unwrap().flatten();
+        entries
+            .map(|e| {
+                let text = fs::read_to_string(e.path()).unwrap();
+                (e.file_name().into_string().unwrap(), text)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_limit_reaches_its_file() {
+        let root = group(&[
+            ("pids.max", "max"),
+            ("memory.max", "max"),
+            ("io.weight", "default 100"),
+        ]);
+        let (result, warnings) = apply(
+            root.path(),
+            true,
+            r#"{"pids":{"limit":9},"memory":{"limit":-1},"blockIO":{"weight":10}}"#,
+        );
+        result.unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let content = content(root.path());
+        assert_eq!(content["pids.max"], "9");
+        assert_eq!(
+            content["io.weight"], "1",
+            "the other scheduler's file has another scale"
+        );
+        assert_eq!(content.len(), 3, "no file is made");
+    }
+
+    #[test]
+    fn a_missing_controller_is_an_error_for_root_and_a_warning_for_others() {
+        let root = group(&[]);
+        let (result, warnings) = apply(root.path(), true, r#"{"pids":{"limit":9}}"#);
+        if is_privileged() {
+            let error = result.unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "cannot set linux.resources.pids.limit to 9 (pids.max)"
+            );
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("no pids controller"), "{source}");
+            assert!(error.hint().is_some());
+        } else {
+            result.unwrap();
+            assert!(warnings[0].contains("pids.limit = 9"), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_group_could_be_made_each_limit_is_told_of() {
+        let root = group(&[]);
+        let asked = r#"{"pids":{"limit":9},"cpu":{"cpus":"0"}}"#;
+        let (result, warnings) = apply(root.path(), false, asked);
+        result.unwrap();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+    }
+
+    #[test]
+    fn what_only_version_1_has_is_a_warning_on_version_2() {
+        let root = group(&[]);
+        let asked = r#"{"memory":{"swappiness":5,"disableOOMKiller":false}}"#;
+        let (result, warnings) = apply(root.path(), true, asked);
+        result.unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("memory.swappiness"));
+    }
+}
