@@ -144,6 +144,7 @@ fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()>
             false => Err(Errno(libc::EXDEV)),
         },
         Step::Limit(limit) => limit.apply(),
+        Step::Security(step) => step.perform(),
         Step::DropBounding(sets) => sets.drop_bounding(),
         Step::KeepCapabilities => credential::keep_capabilities(),
         Step::User { uid, gid, groups } => become_user(*uid, *gid, groups.as_deref()),

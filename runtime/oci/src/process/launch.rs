@@ -186,6 +186,11 @@ fn setup_error(plan: &Plan, step: u32, errno: Errno) -> Error {
 fn remedy(step: &Step, errno: Errno, user: bool) -> Option<&'static str> {
     match (step, errno.code()) {
         (Step::Rootfs(step), _) => step.remedy(errno, user),
+        (Step::Security(step), _) => step.remedy(errno),
+        (Step::OomScore(_), libc::EACCES) => Some(
+            "lowering it needs CAP_SYS_RESOURCE: give at least the runtime's own \
+             (/proc/self/oom_score_adj)",
+        ),
         (Step::Limit(_), libc::EPERM) => Some(
             "raising a hard limit needs CAP_SYS_RESOURCE, which this process lacks: lower it in \
              process.rlimits",

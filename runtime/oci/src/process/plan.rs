@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::rootfs::{self, CgroupMount, Inside, Mount, Node, Sysctl};
-use crate::security::capability;
 use crate::security::rlimit::Limit;
 use crate::security::seccomp::Filter;
-use crate::spec::{NamespaceType, Process, Spec};
+use crate::security::{self, capability};
+use crate::spec::{Linux, NamespaceType, Process, Spec};
 use crate::sys::Descriptor;
 use crate::sys::process::{StringArray, pidfd_of_self};
 
@@ -109,7 +109,7 @@ impl Plan {
         let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
         plan.enter_namespaces(spec, namespaces)?;
         plan.build_root(bundle, spec, user, cgroup)?;
-        let sets = plan.restrict(process, user)?;
+        let sets = plan.restrict(process, spec.linux(), user)?;
         plan.steps.push(Step::Streams(numbers(stdio)));
         plan.give_up_privileges(spec, process, sets, options)?;
         Ok(plan)
@@ -298,12 +298,28 @@ impl Plan {
 
     /// What the process may use, and who it is. Limits before the user, who
     /// could not raise them; the bounding set while CAP_SETPCAP is there.
-    fn restrict(&mut self, process: &Process, user_namespace: bool) -> Result<capability::Sets> {
-        for limit in &process.rlimits {
-            self.steps.push(Step::Limit(Limit::from_spec(limit)?));
+    fn restrict(
+        &mut self,
+        process: &Process,
+        linux: &Linux,
+        user_namespace: bool,
+    ) -> Result<capability::Sets> {
+        for (index, limit) in process.rlimits.iter().enumerate() {
+            self.steps
+                .push(Step::Limit(Limit::from_spec(index, limit)?));
         }
+        let attributes = security::Step::prepare_all(process, linux)?;
+        self.steps
+            .extend(attributes.into_iter().map(Step::Security));
         let spec = process.capabilities.clone().unwrap_or_default();
-        let sets = capability::Sets::from_spec(&spec, capability::available(user_namespace))?;
+        let available = capability::available(user_namespace);
+        let (sets, ignored) = capability::Sets::from_spec(&spec, available);
+        if !ignored.is_empty() {
+            let names = ignored.join(" ");
+            self.warnings.push(format!(
+                "ignoring unknown or unavailable capabilities: [{names}]"
+            ));
+        }
         if process.capabilities.is_some() {
             self.steps.push(Step::DropBounding(sets));
         }

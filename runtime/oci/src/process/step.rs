@@ -8,9 +8,9 @@ use super::Session;
 use crate::id_map::SelfMap;
 use crate::namespace;
 use crate::rootfs;
-use crate::security::capability;
 use crate::security::rlimit::Limit;
 use crate::security::seccomp::Filter;
+use crate::security::{self, capability};
 use crate::spec::NamespaceType;
 
 /// One thing that the child does.
@@ -41,6 +41,7 @@ pub(crate) enum Step {
     WorkingDirectory(CString),
     CheckWorkingDirectory,
     Limit(Limit),
+    Security(security::Step),
     DropBounding(capability::Sets),
     KeepCapabilities,
     User {
@@ -97,6 +98,7 @@ impl fmt::Display for Step {
                 f.write_str("enter the working directory: it is outside of the root")
             }
             Self::Limit(limit) => write!(f, "{limit}"),
+            Self::Security(step) => write!(f, "{step}"),
             Self::DropBounding(_) => f.write_str("drop capabilities from the bounding set"),
             Self::KeepCapabilities => f.write_str("keep capabilities across the change of user"),
             Self::User { uid, gid, .. } => write!(f, "become user {uid}, group {gid}"),

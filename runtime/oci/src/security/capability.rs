@@ -2,7 +2,6 @@
 //!
 //! Source: `capabilities(7)`.
 
-use crate::error::{Error, Result};
 use crate::spec::Capabilities;
 use crate::sys::{self, Errno, credential};
 
@@ -71,21 +70,36 @@ pub(crate) struct Sets {
 }
 
 impl Sets {
-    /// Reads the names; absent sets are empty.
+    /// Reads the names; absent sets are empty. Second, the names of what is
+    /// unknown or cannot be given.
     ///
-    /// What the runtime itself does not have cannot be given, so the sets are
-    /// cut down to `available`, as the specification asks for.
-    pub(crate) fn from_spec(spec: &Capabilities, available: u64) -> Result<Self> {
-        let permitted = set("permitted", &spec.permitted)? & available;
-        let inheritable = set("inheritable", &spec.inheritable)? & available;
-        Ok(Self {
-            bounding: set("bounding", &spec.bounding)? & available,
-            effective: set("effective", &spec.effective)? & permitted,
+    /// What the runtime itself does not have cannot be given, and a name may be
+    /// younger than this program. The specification wants neither to end the
+    /// start, so the sets are cut down, and the caller can warn.
+    pub(crate) fn from_spec(spec: &Capabilities, available: u64) -> (Self, Vec<String>) {
+        let mut ignored = Vec::new();
+        let mut set = |names: &[String]| {
+            names.iter().fold(0, |set, name| match number(name) {
+                Some(number) if available & 1 << number != 0 => set | 1 << number,
+                _ => {
+                    if !ignored.contains(name) {
+                        ignored.push(name.clone());
+                    }
+                    set
+                }
+            })
+        };
+        let (bounding, permitted) = (set(&spec.bounding), set(&spec.permitted));
+        let inheritable = set(&spec.inheritable);
+        let sets = Self {
+            bounding,
+            effective: set(&spec.effective) & permitted,
             inheritable,
             permitted,
             // The kernel raises only what is both permitted and inheritable.
-            ambient: set("ambient", &spec.ambient)? & permitted & inheritable,
-        })
+            ambient: set(&spec.ambient) & permitted & inheritable,
+        };
+        (sets, ignored)
     }
 
     // ANCHOR: capabilities
@@ -113,17 +127,6 @@ impl Sets {
         Ok(())
     }
     // ANCHOR_END: capabilities
-}
-
-fn set(which: &str, names: &[String]) -> Result<u64> {
-    names.iter().try_fold(0, |set, name| {
-        let number = number(name).ok_or_else(|| Error::Invalid {
-            field: format!("process.capabilities.{which}"),
-            reason: format!("`{name}` is no capability"),
-            remedy: "names are those of capabilities(7), in capitals, as in CAP_KILL".to_owned(),
-        })?;
-        Ok(set | 1 << number)
-    })
 }
 
 /// What this process may hand on: its bounding set, or all where a new user
@@ -160,7 +163,8 @@ mod tests {
             ambient: names(&["CAP_KILL", "CAP_CHOWN"]),
             ..Capabilities::default()
         };
-        let sets = Sets::from_spec(&spec, u64::MAX).unwrap();
+        let (sets, ignored) = Sets::from_spec(&spec, u64::MAX);
+        assert!(ignored.is_empty());
         assert_eq!(sets.ambient, 1 << 5);
     }
 
@@ -170,18 +174,20 @@ mod tests {
             bounding: names(&["CAP_SYS_RESOURCE"]),
             ..Capabilities::default()
         };
-        let sets = Sets::from_spec(&spec, !(1 << 24)).unwrap();
+        let (sets, ignored) = Sets::from_spec(&spec, !(1 << 24));
         assert_eq!(sets.bounding, 0);
+        assert_eq!(ignored, ["CAP_SYS_RESOURCE"]);
     }
 
     #[test]
-    fn an_unknown_name_is_refused_by_name() {
+    fn an_unknown_name_is_left_out_and_told_once() {
         let spec = Capabilities {
-            effective: names(&["CAP_FLY"]),
+            bounding: names(&["CAP_KILL", "CAP_FLY"]),
+            effective: names(&["CAP_FLY", "cap_kill"]),
             ..Capabilities::default()
         };
-        let error = Sets::from_spec(&spec, u64::MAX).unwrap_err().to_string();
-        assert!(error.contains("process.capabilities.effective"), "{error}");
-        assert!(error.contains("CAP_FLY"), "{error}");
+        let (sets, ignored) = Sets::from_spec(&spec, u64::MAX);
+        assert_eq!(sets.bounding, 1 << 5);
+        assert_eq!(ignored, ["CAP_FLY", "cap_kill"]);
     }
 }

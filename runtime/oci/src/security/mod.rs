@@ -1,5 +1,11 @@
-//! What a container's process may do: capabilities, the system call filter and resource limits.
+//! What a container's process may do: capabilities, the system call filter,
+//! resource limits, its profile, and when it has its turn.
 
+mod apparmor;
 pub mod capability;
 pub mod rlimit;
+mod schedule;
 pub mod seccomp;
+mod step;
+
+pub(crate) use step::Step;

@@ -259,6 +259,17 @@ pub enum Domain {
     Linux32,
 }
 
+impl Domain {
+    /// The word of the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "LINUX",
+            Self::Linux32 => "LINUX32",
+        }
+    }
+}
+
 /// A network device inside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetDevice {

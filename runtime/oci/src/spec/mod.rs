@@ -6,6 +6,7 @@
 //! Source: <https://github.com/opencontainers/runtime-spec>, `config.md` and
 //! `config-linux.md`, version 1.3.
 
+mod cpus;
 mod example;
 mod hooks;
 mod linux;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cpus::parse_cpus;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
     Device, DeviceType, Domain, IdMapping, Linux, Namespace, NamespaceType, NetDevice, Personality,

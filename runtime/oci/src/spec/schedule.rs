@@ -64,6 +64,22 @@ pub enum Policy {
     Deadline,
 }
 
+impl Policy {
+    /// The word of the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Other => "SCHED_OTHER",
+            Self::Fifo => "SCHED_FIFO",
+            Self::RoundRobin => "SCHED_RR",
+            Self::Batch => "SCHED_BATCH",
+            Self::Iso => "SCHED_ISO",
+            Self::Idle => "SCHED_IDLE",
+            Self::Deadline => "SCHED_DEADLINE",
+        }
+    }
+}
+
 /// Flags of `sched_setattr(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SchedulerFlag {
@@ -112,6 +128,18 @@ pub enum IoClass {
     /// Only where nobody else wants the disk.
     #[serde(rename = "IOPRIO_CLASS_IDLE")]
     Idle,
+}
+
+impl IoClass {
+    /// The word of the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RealTime => "IOPRIO_CLASS_RT",
+            Self::BestEffort => "IOPRIO_CLASS_BE",
+            Self::Idle => "IOPRIO_CLASS_IDLE",
+        }
+    }
 }
 
 /// The CPUs of a process started by `exec`, as lists like `0-3,7`.

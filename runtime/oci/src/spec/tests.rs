@@ -61,8 +61,11 @@ fn what_is_not_done_is_refused_by_name() {
             ..Hooks::default()
         });
     });
-    refused("process.apparmorProfile", |s| {
-        process(s).apparmor_profile = Some("p".to_owned());
+    refused("process.selinuxLabel", |s| {
+        process(s).selinux_label = Some("l".to_owned());
+    });
+    refused("linux.memoryPolicy", |s| {
+        linux(s).memory_policy = Some(serde_json::json!({"mode": "MPOL_BIND"}));
     });
     refused("linux.namespaces", |s| {
         linux(s).namespaces[0].path = Some("/proc/1/ns/pid".into());

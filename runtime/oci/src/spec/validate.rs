@@ -180,27 +180,9 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "set it to false",
         ),
         (
-            set(&process.apparmor_profile),
-            "process.apparmorProfile",
-            "AppArmor profiles",
-            "remove it",
-        ),
-        (
             set(&process.selinux_label),
             "process.selinuxLabel",
             "SELinux labels",
-            "remove it",
-        ),
-        (
-            process.scheduler.is_some(),
-            "process.scheduler",
-            "scheduler attributes",
-            "remove it",
-        ),
-        (
-            process.io_priority.is_some(),
-            "process.ioPriority",
-            "I/O priorities",
             "remove it",
         ),
         (
@@ -232,12 +214,6 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
             "linux.netDevices",
             "moving network devices",
             "move them with `ip link set DEVICE netns PID` from a createRuntime hook",
-        ),
-        (
-            linux.personality.is_some(),
-            "linux.personality",
-            "execution domains",
-            "remove it",
         ),
     ];
     match refusals.into_iter().find(|(asked, ..)| *asked) {

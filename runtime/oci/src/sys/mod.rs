@@ -26,6 +26,7 @@ pub mod notify;
 pub mod process;
 mod raw;
 pub mod resource;
+pub mod schedule;
 pub mod seccomp;
 pub mod signal;
 

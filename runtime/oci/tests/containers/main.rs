@@ -16,6 +16,7 @@ mod limits;
 mod mounts;
 mod peers;
 mod process;
+mod security;
 mod support;
 
 use libtest_mimic::{Arguments, Trial};
@@ -38,6 +39,7 @@ fn main() {
         limits::CLAIMS,
         command::CLAIMS,
         peers::CLAIMS,
+        security::CLAIMS,
     ];
     let trials = claims
         .into_iter()

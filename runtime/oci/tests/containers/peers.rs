@@ -1,6 +1,7 @@
 //! The same bundle under the field's runtimes: the same container must come out.
 
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::Claim;
 use crate::support::{Place, name, root};
@@ -11,11 +12,13 @@ pub(crate) const CLAIMS: &[Claim] = &[
 ];
 
 fn runc() -> Result<(), String> {
-    peer("runc")
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    PROBE.get_or_init(|| peer("runc")).clone()
 }
 
 fn crun() -> Result<(), String> {
-    peer("crun")
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    PROBE.get_or_init(|| peer("crun")).clone()
 }
 
 /// The peer is installed and can run a container on this host.
@@ -99,6 +102,18 @@ fn same(program: &str) {
         assert_eq!(ours, theirs, "left: isorun, right: {program}");
     }
     assert_eq!(ours.lines().count(), theirs.lines().count());
+}
+
+/// What the bundle that was written writes under each peer that can run here.
+pub(crate) fn by_peers(place: &Place) -> Vec<(&'static str, String)> {
+    let programs = [("runc", runc()), ("crun", crun())];
+    let can = programs.into_iter().filter(|(_, can)| can.is_ok());
+    can.map(|(program, _)| {
+        let output = command(program, place).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (program, String::from_utf8_lossy(&text).into_owned())
+    })
+    .collect()
 }
 
 /// The output, with the container's id, which differs, blotted out.

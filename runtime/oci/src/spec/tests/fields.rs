@@ -109,6 +109,12 @@ fn a_scheduler_with_what_its_policy_does_not_take_is_refused() {
             }),
         );
     }
+    refused("process.execCPUAffinity.final", |s| {
+        process(s).exec_cpu_affinity = Some(CpuAffinity {
+            initial: Some("0-3".to_owned()),
+            last: Some("3-0".to_owned()),
+        });
+    });
     refused("process.ioPriority.priority", |s| {
         process(s).io_priority = Some(IoPriority {
             class: IoClass::BestEffort,

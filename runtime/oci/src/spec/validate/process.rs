@@ -2,7 +2,7 @@
 
 use super::{invalid, shown};
 use crate::error::Result;
-use crate::spec::{Policy, Process, Rlimit, Scheduler, SchedulerFlag, User};
+use crate::spec::{Policy, Process, Rlimit, Scheduler, SchedulerFlag, User, parse_cpus};
 
 /// The kernel takes no id of this number: it stands for "leave it as it is".
 const NO_ID: u32 = u32::MAX;
@@ -44,6 +44,15 @@ pub(super) fn check(process: &Process) -> Result<()> {
     limits(&process.rlimits)?;
     if let Some(scheduler) = &process.scheduler {
         check_scheduler(scheduler)?;
+    }
+    let affinity = process.exec_cpu_affinity.iter();
+    for (name, list) in affinity.flat_map(|a| [("initial", &a.initial), ("final", &a.last)]) {
+        if let Some(list) = list.as_deref().filter(|list| !list.is_empty())
+            && let Err(reason) = parse_cpus(list)
+        {
+            let field = format!("process.execCPUAffinity.{name}");
+            return Err(invalid(&field, &reason, "as in 0-3,7"));
+        }
     }
     if let Some(io) = &process.io_priority
         && !(0..=7).contains(&io.priority)

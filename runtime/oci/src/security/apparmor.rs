@@ -1,0 +1,154 @@
+//! AppArmor: the profile that the kernel puts on the process at its next exec.
+//!
+//! The request goes through a file of procfs. A container, or an image, could
+//! have put something else in its place (CVE-2019-16884: a volume over /proc),
+//! and the write would go there, and the process on without its profile. So it
+//! goes through a descriptor of the runtime's own /proc, which is checked to be
+//! procfs, and no symlink or mount on the way is followed.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::sys::descriptor::{Resolve, openat, openat2, write};
+use crate::sys::{self, Errno, file};
+
+/// `PROC_SUPER_MAGIC`, `statfs(2)`.
+const PROCFS: i64 = 0x9fa0;
+/// `PROC_ROOT_INO`: what has this number is procfs's root.
+const PROCFS_ROOT: u64 = 1;
+
+/// A profile, ready to be asked for.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    name: String,
+    request: Vec<u8>,
+    proc: OwnedFd,
+    /// Where the request goes, below the directory of the process.
+    attribute: &'static CStr,
+}
+
+impl Profile {
+    pub(crate) fn prepare(name: &str) -> Result<Self> {
+        let invalid = |reason: String, remedy: &str| Error::Invalid {
+            field: "process.apparmorProfile".to_owned(),
+            reason,
+            remedy: remedy.to_owned(),
+        };
+        if name.contains(['\0', '\n']) {
+            let reason = format!("`{}` is no name of a profile", name.escape_debug());
+            return Err(invalid(reason, "write it on one line"));
+        }
+        if !is_enabled() {
+            let reason = format!(
+                "the profile `{}` is asked for, and apparmor is not enabled on this host",
+                name.escape_debug()
+            );
+            let remedy =
+                "remove it, or boot with the kernel parameters apparmor=1 security=apparmor";
+            return Err(invalid(reason, remedy));
+        }
+        let own = c"attr/apparmor/exec";
+        let attribute = if Path::new("/proc/self/attr/apparmor/exec").exists() {
+            own
+        } else {
+            c"attr/exec" // before Linux 5.8 the modules shared one
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            request: format!("exec {name}").into_bytes(),
+            proc: open_procfs()?,
+            attribute,
+        })
+    }
+
+    /// Asks for it. Runs in the child.
+    pub(crate) fn request(&self) -> sys::Result<()> {
+        let mut path = [0u8; 64];
+        // The link names this process as the runtime's own /proc counts.
+        let digits = file::read_link_at(self.proc.as_raw_fd(), c"self", &mut path[..20])?;
+        path[digits] = b'/';
+        let attribute = self.attribute.to_bytes();
+        let end = digits + 1 + attribute.len();
+        path[digits + 1..end].copy_from_slice(attribute);
+        let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::EINVAL))?;
+        let proc = self.proc.as_raw_fd();
+        let file = openat2(proc, path, libc::O_WRONLY, 0, Resolve::NoSymlinks)?;
+        if file::file_system_magic(file.as_raw_fd())? != PROCFS {
+            return Err(Errno(libc::EXDEV));
+        }
+        write(file.as_raw_fd(), &self.request).map(drop)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Whether the kernel has AppArmor and was told to use it.
+fn is_enabled() -> bool {
+    let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
+    enabled.is_ok_and(|text| text.first() == Some(&b'Y'))
+}
+
+/// The runtime's own /proc, and nothing that was mounted over it.
+fn open_procfs() -> Result<OwnedFd> {
+    let failed = |errno: Errno| Error::Setup {
+        step: "open procfs at /proc".to_owned(),
+        source: errno.into(),
+        remedy: Some("mount procfs there".to_owned()),
+    };
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let proc = openat(libc::AT_FDCWD, c"/proc", flags, 0).map_err(failed)?;
+    let magic = file::file_system_magic(proc.as_raw_fd()).map_err(failed)?;
+    let stat = file::stat_at(proc.as_raw_fd(), c"").map_err(failed)?;
+    if magic != PROCFS || stat.inode != PROCFS_ROOT {
+        return Err(failed(Errno(libc::EXDEV)));
+    }
+    Ok(proc.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_that_this_host_cannot_put_on_is_refused_with_a_remedy() {
+        if is_enabled() {
+            return; // then it is asked for; a test with a container's program sees it
+        }
+        let error = Profile::prepare("docker-default").unwrap_err();
+        assert!(
+            error.to_string().contains("apparmor is not enabled"),
+            "{error}"
+        );
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_name_of_two_lines_could_ask_for_more_than_a_profile() {
+        let error = Profile::prepare("a\nexec b").unwrap_err().to_string();
+        assert!(error.contains("no name of a profile"), "{error}");
+    }
+
+    #[test]
+    fn the_request_goes_to_this_very_process() {
+        // Any file of the process shows where the path leads.
+        let profile = Profile {
+            name: String::new(),
+            request: b"0".to_vec(),
+            proc: open_procfs().unwrap(),
+            attribute: c"oom_score_adj",
+        };
+        let read = || std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+        if read().trim() == "0" {
+            profile.request().unwrap();
+        }
+        let elsewhere = Profile {
+            attribute: c"cwd/x",
+            ..profile
+        };
+        assert_eq!(elsewhere.request(), Err(Errno(libc::ELOOP)));
+    }
+}

@@ -1,0 +1,342 @@
+//! What a program may do, and when it has its turn, seen from inside. What runc
+//! and crun know too is asked of them as well.
+
+use isolab_oci::spec::{
+    Action, Arg, Capabilities, Comparison, Domain, IoClass, IoPriority, Personality, Policy,
+    Rlimit, Rule, Scheduler, SchedulerFlag, Seccomp,
+};
+use isolab_oci::{Error, Spec};
+
+use crate::Claim;
+use crate::peers::by_peers;
+use crate::support::{Place, containers, linux, options, process, root};
+
+pub(crate) const CLAIMS: &[Claim] = &[
+    (
+        "each_action_of_a_filter_does_what_it_says",
+        containers,
+        actions,
+    ),
+    (
+        "rules_that_meet_answer_as_with_the_peers",
+        containers,
+        precedence,
+    ),
+    (
+        "a_32_bit_program_is_killed_unless_the_policy_knows_its_architecture",
+        containers,
+        architecture,
+    ),
+    (
+        "the_five_capability_sets_are_those_of_the_spec",
+        root,
+        capability_sets,
+    ),
+    (
+        "an_unknown_capability_is_left_out_with_a_warning",
+        containers,
+        unknown_capability,
+    ),
+    ("limits_are_seen_inside", containers, limits),
+    (
+        "the_schedulers_attributes_are_seen_inside",
+        containers,
+        scheduler,
+    ),
+    ("the_io_priority_is_seen_inside", containers, io_priority),
+    (
+        "with_the_32_bit_personality_the_machine_has_another_name",
+        containers,
+        personality,
+    ),
+    (
+        "no_new_privileges_is_seen_inside_and_so_is_its_absence",
+        root,
+        no_new_privileges,
+    ),
+    (
+        "what_the_kernel_refuses_names_field_value_and_remedy",
+        containers,
+        refusals,
+    ),
+];
+
+fn rule(name: &str, action: Action, errno_ret: Option<u32>, args: Vec<Arg>) -> Rule {
+    Rule {
+        names: vec![name.to_owned()],
+        action,
+        errno_ret,
+        args,
+    }
+}
+
+/// A policy that allows what no rule names.
+fn policy(syscalls: Vec<Rule>) -> Seccomp {
+    Seccomp {
+        default_action: Action::Allow,
+        architectures: vec![
+            "SCMP_ARCH_X86_64".to_owned(),
+            "SCMP_ARCH_AARCH64".to_owned(),
+        ],
+        syscalls,
+        ..Seccomp::default()
+    }
+}
+
+/// Runs the container here and with the peers, and compares what it wrote.
+fn judged(place: &Place, spec: &Spec, expected: &str) {
+    let (text, _) = place.run(spec);
+    assert_eq!(text, expected);
+    place.write(spec);
+    for (peer, text) in by_peers(place) {
+        assert_eq!(text, expected, "{peer}");
+    }
+}
+
+fn actions() {
+    let place = Place::new();
+    let check = |action, errno_ret, expected: &str| {
+        // The shell's own words for a signal differ from build to build.
+        let mut spec = place.spec("exec 2>/dev/null; mkdir /proc/x; echo $?; uname");
+        let calls = ["mkdir", "mkdirat"].map(|name| rule(name, action, errno_ret, vec![]));
+        linux(&mut spec).seccomp = Some(policy(calls.to_vec()));
+        judged(&place, &spec, &format!("{expected}\nLinux\n"));
+    };
+    check(Action::Allow, None, "1");
+    check(Action::Log, None, "1");
+    check(Action::Errno, Some(0), "0"); // not done, and said to be
+    check(Action::Errno, None, "1");
+    check(Action::Kill, None, "159");
+    check(Action::KillProcess, None, "159");
+    check(Action::Trap, None, "159"); // SIGSYS, which nobody catches
+    check(Action::Trace, Some(1), "1"); // nobody traces: ENOSYS
+}
+
+fn precedence() {
+    let place = Place::new();
+    let mode = |op, value| Arg {
+        index: 2,
+        value,
+        value_two: value,
+        op,
+    };
+    let meets = |first: Option<Arg>, second: Option<Arg>, expected: &str| {
+        // busybox makes it with a mode of 0777.
+        let mut spec = place.spec("mkdir /tmp/x 2>&1");
+        let rules = [(42, first), (43, second)].map(|(errno, arg)| {
+            let mut rule = rule("mkdir", Action::Errno, Some(errno), Vec::new());
+            rule.args = arg.into_iter().map(|arg| Arg { index: 1, ..arg }).collect();
+            rule
+        });
+        linux(&mut spec).seccomp = Some(policy(rules.to_vec()));
+        let expected = format!("mkdir: can't create directory '/tmp/x': {expected}\n");
+        judged(&place, &spec, &expected);
+    };
+    let (first, second) = ("No message of desired type", "Identifier removed");
+    meets(None, None, first);
+    meets(Some(mode(Comparison::Equal, 0o777)), None, second);
+    meets(
+        Some(mode(Comparison::GreaterEqual, 1)),
+        Some(mode(Comparison::Equal, 0o777)),
+        second,
+    );
+    meets(
+        Some(mode(Comparison::GreaterEqual, 1)),
+        Some(mode(Comparison::GreaterEqual, 2)),
+        second,
+    );
+    meets(
+        Some(mode(Comparison::MaskedEqual, 0o700)),
+        Some(mode(Comparison::Equal, 0o777)),
+        first,
+    );
+}
+
+/// `exit(7)` of 32-bit x86 (`int 0x80`), as the smallest ELF file that runs.
+fn exit_7() -> Vec<u8> {
+    // elf(5): the header, one segment, and the code behind both; registers are zero.
+    let header = [
+        0x7f, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0x54,
+        0x80, 4, 8, 52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    let segment = [
+        1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 4, 8, 0, 0x80, 4, 8, 90, 0, 0, 0, 90, 0, 0, 0, 5, 0, 0, 0,
+        0, 0x10, 0, 0,
+    ];
+    let code = [0xb0, 1, 0xb3, 7, 0xcd, 0x80]; // mov al, 1; mov bl, 7; int 0x80
+    [&header[..], &segment[..], &code[..]].concat()
+}
+
+fn architecture() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !cfg!(target_arch = "x86_64") {
+        return; // the program is one of 32-bit x86
+    }
+    let place = Place::new();
+    let program = place.root().join("bin/exit7");
+    std::fs::write(&program, exit_7()).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let mut spec = place.spec("exec 2>/dev/null; exit7; echo $?");
+    linux(&mut spec).seccomp = None;
+    let (text, _) = place.run(&spec);
+    if text != "7\n" {
+        return; // this kernel runs no 32-bit programs
+    }
+    linux(&mut spec).seccomp = Some(policy(vec![rule("mkdir", Action::Kill, None, vec![])]));
+    judged(&place, &spec, "159\n");
+    let seccomp = linux(&mut spec).seccomp.as_mut().unwrap();
+    seccomp.architectures.push("SCMP_ARCH_X86".to_owned());
+    // A policy for one machine only: the peers refuse the other's name.
+    seccomp.architectures.retain(|name| name.contains("X86"));
+    judged(&place, &spec, "7\n");
+}
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&n| n.to_owned()).collect()
+}
+
+fn capability_sets() {
+    let place = Place::new();
+    let mut spec = place.spec("grep ^Cap /proc/self/status");
+    // Numbers 0, 1 and 5; and 7, which an ordinary user keeps through nothing.
+    process(&mut spec).capabilities = Some(Capabilities {
+        bounding: names(&["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETUID"]),
+        permitted: names(&["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL"]),
+        effective: names(&["CAP_CHOWN"]),
+        inheritable: names(&["CAP_KILL"]),
+        ambient: names(&["CAP_KILL"]),
+    });
+    process(&mut spec).user.uid = 1000;
+    let set = |name: &str, bits: u64| format!("Cap{name}:\t{bits:016x}\n");
+    // An ordinary user's program starts with the ambient set alone (capabilities(7)).
+    let expected = [
+        set("Inh", 0x20),
+        set("Prm", 0x20),
+        set("Eff", 0x20),
+        set("Bnd", 0xa3),
+        set("Amb", 0x20),
+    ];
+    judged(&place, &spec, &expected.concat());
+}
+
+fn unknown_capability() {
+    let place = Place::new();
+    let mut spec = place.spec("true");
+    let capabilities = process(&mut spec).capabilities.as_mut().unwrap();
+    capabilities.bounding.push("CAP_FLY".to_owned());
+    let running = place.try_start(&spec, &options()).unwrap();
+    let warning = running.warnings().join("\n");
+    assert!(
+        warning.contains("ignoring unknown or unavailable capabilities: [CAP_FLY]"),
+        "{warning}"
+    );
+}
+
+fn limits() {
+    let place = Place::new();
+    let mut spec = place.spec("grep -E 'open files|cpu time' /proc/self/limits");
+    let limit = |kind: &str, soft, hard| Rlimit {
+        kind: kind.to_owned(),
+        hard,
+        soft,
+    };
+    process(&mut spec).rlimits = vec![limit("RLIMIT_NOFILE", 77, 99), limit("RLIMIT_CPU", 9, 10)];
+    let line =
+        |name: &str, soft, hard, unit: &str| format!("{name:<26}{soft:<21}{hard:<21}{unit:<10}\n");
+    let expected =
+        line("Max cpu time", 9, 10, "seconds") + &line("Max open files", 77, 99, "files");
+    judged(&place, &spec, &expected);
+}
+
+fn scheduler() {
+    let place = Place::new();
+    // proc_pid_stat(5): the nice value and the policy.
+    let mut spec = place.spec(
+        "while read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ nice rest; do
+        set -- $rest; shift 21; echo $nice $1; done </proc/self/stat",
+    );
+    assert_eq!(place.run(&spec).0, "0 0\n");
+    process(&mut spec).scheduler = Some(Scheduler {
+        policy: Policy::Batch,
+        nice: 7,
+        flags: vec![SchedulerFlag::ResetOnFork],
+        ..Scheduler::default()
+    });
+    assert_eq!(place.run(&spec).0, "7 3\n");
+}
+
+fn io_priority() {
+    let place = Place::new();
+    let mut spec = place.spec("busybox ionice -p 1");
+    process(&mut spec).io_priority = Some(IoPriority {
+        class: IoClass::BestEffort,
+        priority: 6,
+    });
+    assert_eq!(place.run(&spec).0, "best-effort: prio 6\n");
+    process(&mut spec).io_priority = Some(IoPriority {
+        class: IoClass::Idle,
+        priority: 0,
+    });
+    assert!(place.run(&spec).0.starts_with("idle"));
+}
+
+fn personality() {
+    let place = Place::new();
+    let machine = |domain| {
+        let mut spec = place.spec("uname -m");
+        let flags = Vec::new();
+        linux(&mut spec).personality = Some(Personality { domain, flags });
+        place.run(&spec).0
+    };
+    let (own, other) = (machine(Domain::Linux), machine(Domain::Linux32));
+    assert_eq!(own.trim(), std::env::consts::ARCH);
+    let expected = ["i686\n", "armv8l\n", "armv7l\n"];
+    assert!(expected.contains(&other.as_str()), "{other}");
+}
+
+fn no_new_privileges() {
+    let place = Place::new();
+    for (given, expected) in [(true, "NoNewPrivs:\t1\n"), (false, "NoNewPrivs:\t0\n")] {
+        let mut spec = place.spec("grep NoNewPrivs /proc/self/status");
+        process(&mut spec).no_new_privileges = given;
+        judged(&place, &spec, expected);
+    }
+}
+
+fn refusals() {
+    let place = Place::new();
+    let refused = |expected: &str, change: &dyn Fn(&mut Spec)| {
+        let mut spec = place.spec("true");
+        change(&mut spec);
+        let Err(error) = place.try_start(&spec, &options()) else {
+            return; // this user may
+        };
+        assert!(
+            matches!(error, Error::Setup { .. } | Error::Invalid { .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    };
+    refused("SCHED_FIFO, nice 0, priority 99", &|s| {
+        process(s).scheduler = Some(Scheduler {
+            policy: Policy::Fifo,
+            priority: 99,
+            ..Scheduler::default()
+        });
+    });
+    refused("set oomScoreAdj to -1000", &|s| {
+        process(s).oom_score_adj = Some(-1000);
+    });
+    refused("RLIMIT_NOFILE to soft 1, hard 18446744073709551615", &|s| {
+        process(s).rlimits = vec![Rlimit {
+            kind: "RLIMIT_NOFILE".to_owned(),
+            hard: u64::MAX,
+            soft: 1,
+        }];
+    });
+    refused("no-such-profile", &|s| {
+        process(s).apparmor_profile = Some("no-such-profile".to_owned());
+    });
+}
