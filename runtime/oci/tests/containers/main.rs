@@ -6,6 +6,7 @@
 
 mod attacks;
 mod attacks_paths;
+mod attacks_process;
 #[path = "../support/busybox.rs"]
 mod busybox;
 mod cgroups;
@@ -34,6 +35,7 @@ fn main() {
         mounts::CLAIMS,
         attacks::CLAIMS,
         attacks_paths::CLAIMS,
+        attacks_process::CLAIMS,
         cgroups::CLAIMS,
         lifecycle::CLAIMS,
         limits::CLAIMS,
