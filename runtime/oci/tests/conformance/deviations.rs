@@ -61,6 +61,15 @@ const NO_IO_PRIORITY: &str =
 const DELETES_CREATED: &str = "it kills a created container and deletes it";
 const FORKED_START: &str =
     "its start returns before the startContainer hooks have run, and never hears that one failed";
+const NO_NAMES: &str = "it takes a rule without names for no rule";
+const IGNORES_METADATA: &str = "it ignores it";
+const SLAVE: &str = "it makes the host's root a slave and no mount below it, such as the one in which the bundle is";
+const RELATIVE: &str = "it takes a relative path from the root";
+const NO_PERSONALITY: &str = "it knows no `personality`, and ignores it";
+const NO_DEVICES: &str =
+    "`netDevices` came with 1.3 of the specification; it is unknown to it, and ignored";
+const NO_BURST: &str =
+    "`burst` came with 1.1 of the specification; it is unknown to it, and ignored";
 const EMPTY_KEY: &str = "it takes an empty key for a key";
 
 const NO_TIME: &str =
@@ -131,6 +140,57 @@ const TABLE: &[Deviation] = &[
     runc(
         "a_user_namespace_with_a_path_is_joined",
         "it demands mappings for a user namespace that has them already",
+    ),
+    runc(
+        "a_device_that_is_another_file_is_refused",
+        "it leaves the file where it is, and says nothing",
+    ),
+    runc(
+        "a_device_needs_its_type_and_path",
+        "it takes a device without a path",
+    ),
+    runc(
+        "an_errno_for_an_action_without_one_is_refused",
+        "it ignores the number",
+    ),
+    runc("a_rule_has_at_least_one_name", NO_NAMES),
+    runc(
+        "a_word_that_seccomp_does_not_know_is_refused",
+        "without `defaultAction` it makes no filter",
+    ),
+    runc(
+        "the_flags_of_a_filter_are_accepted",
+        "`seccomp flags are not yet supported by runc`",
+    ),
+    runc("metadata_without_a_listener_is_refused", IGNORES_METADATA),
+    only(
+        Who::Root,
+        runc(
+            "a_root_has_its_propagation",
+            "the root is not shared where `shared` is asked for",
+        ),
+    ),
+    only(
+        Who::Root,
+        runc("a_slave_root_receives_what_the_host_mounts", SLAVE),
+    ),
+    runc("masked_and_read_only_paths_are_absolute", RELATIVE),
+    runc("a_personality_that_is_none_is_refused", NO_PERSONALITY),
+    runc("a_personality_is_that_of_the_configuration", NO_PERSONALITY),
+    runc("a_network_device_is_moved_into_the_container", NO_DEVICES),
+    runc("a_network_device_that_is_not_there_is_refused", NO_DEVICES),
+    runc(
+        "every_mount_option_of_the_features_document_is_recognised",
+        "it hands `defaults` to the file system, which may refuse it, as tmpfs does",
+    ),
+    runc(
+        "every_word_of_seccomp_in_the_features_document_is_recognised",
+        "its library refuses architectures of another byte order in one filter",
+    ),
+    runc("a_burst_of_the_processors_is_written", NO_BURST),
+    runc(
+        "a_group_can_be_idle",
+        "`idle` came with 1.1 of the specification; it is unknown to it, and ignored",
     ),
     crun("a_created_container_cannot_be_deleted", DELETES_CREATED),
     crun(
@@ -234,6 +294,49 @@ const TABLE: &[Deviation] = &[
         "a_namespace_that_is_listed_twice_is_refused",
         "it takes the entries for one",
     ),
+    crun(
+        "a_device_that_is_another_file_is_refused",
+        "it leaves the file where it is, and says nothing",
+    ),
+    only(
+        Who::Root,
+        crun(
+            "a_device_needs_its_type_and_path",
+            "it takes a device of a type that is none",
+        ),
+    ),
+    only(
+        Who::User,
+        crun(
+            "an_ordinary_user_gets_devices_of_the_host",
+            "a device that is listed ends in `unshare CLONE_NEWNS: Operation not permitted`",
+        ),
+    ),
+    crun("a_rule_has_at_least_one_name", NO_NAMES),
+    crun(
+        "a_listener_without_its_action_is_ignored",
+        "it connects to it all the same",
+    ),
+    crun("metadata_without_a_listener_is_refused", IGNORES_METADATA),
+    only(
+        Who::Root,
+        crun("a_slave_root_receives_what_the_host_mounts", SLAVE),
+    ),
+    crun("masked_and_read_only_paths_are_absolute", RELATIVE),
+    crun(
+        "a_cache_allocation_without_resctrl_is_refused",
+        "it ignores `intelRdt`",
+    ),
+    crun("a_network_device_is_moved_into_the_container", NO_DEVICES),
+    crun("a_network_device_that_is_not_there_is_refused", NO_DEVICES),
+    only(
+        Who::Root,
+        crun(
+            "a_group_does_not_leave_its_hierarchy",
+            "it follows `..` out of the mount point, and makes directories and a file in the host's root",
+        ),
+    ),
+    crun("a_burst_of_the_processors_is_written", NO_BURST),
 ];
 
 /// Why `subject` is known to fail the claim, and whether it may pass by chance.

@@ -77,3 +77,26 @@ pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
 pub(crate) fn has_ended(pid: u32) -> bool {
     status_field(pid, "State").is_none_or(|state| state.starts_with(['Z', 'X']))
 }
+/// Where a controller of version 1 is mounted.
+pub(crate) fn controller(name: &str) -> Option<&'static Path> {
+    let has = |h: &&Hierarchy| {
+        h.options
+            .as_ref()
+            .is_some_and(|o| o.iter().any(|o| o == name))
+    };
+    HIERARCHIES.iter().find(has).map(|h| &*h.mount_point)
+}
+
+/// The group of `pid` in the hierarchy of `controller`, from that one's mount
+/// point; the empty name is version 2.
+pub(crate) fn group_of(pid: u32, controller: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        controllers
+            .split(',')
+            .any(|name| name == controller)
+            .then(|| path.to_owned())
+    })
+}

@@ -85,8 +85,8 @@ fn properties(subject: Subject) {
             container.start();
         }
     }
-    let comm = std::fs::read_to_string(format!("/proc/{}/comm", container.pid)).unwrap();
-    assert_eq!(comm.trim(), "sleep", "the pid is not the program's");
+    let comm = || std::fs::read_to_string(format!("/proc/{}/comm", container.pid)).unwrap();
+    eventually("the pid is the program's", || comm() == "sleep\n");
     container.kill("KILL").unwrap();
     container.wait();
     let state = container.state();

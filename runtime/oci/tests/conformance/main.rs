@@ -16,7 +16,10 @@ mod case;
 mod config;
 mod configuration;
 mod deviations;
+mod devices;
 mod document;
+mod features;
+mod groups;
 mod holder;
 mod hooks;
 mod host;
@@ -25,8 +28,12 @@ mod mount_table;
 mod mounts;
 mod namespaces;
 mod operations;
+mod paths;
 mod process;
+mod receive;
+mod seccomp;
 mod subject;
+mod terminal;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -71,9 +78,15 @@ const CLAIMS: &[&[Claim]] = &[
     configuration::CLAIMS,
     mounts::CLAIMS,
     process::CLAIMS,
+    terminal::CLAIMS,
     hooks::CLAIMS,
     annotations::CLAIMS,
     namespaces::CLAIMS,
+    devices::CLAIMS,
+    groups::CLAIMS,
+    seccomp::CLAIMS,
+    paths::CLAIMS,
+    features::CLAIMS,
 ];
 
 fn claims() -> Vec<&'static Claim> {

@@ -13,9 +13,9 @@ pub(crate) const MISSING: &str = "there is no static busybox (Debian: busybox-st
 const COMMANDS: &[&str] = &[
     "awk", "basename", "cat", "chmod", "chown", "cut", "dd", "dirname", "echo", "env", "false",
     "grep", "head", "hostname", "id", "ionice", "ip", "kill", "ln", "ls", "mkdir", "mkfifo",
-    "mknod", "mount", "nice", "printf", "ps", "readlink", "rm", "rmdir", "sed", "sh", "sleep",
-    "sort", "stat", "stty", "tail", "taskset", "touch", "tr", "true", "tty", "ulimit", "umount",
-    "uname", "wc",
+    "mknod", "mount", "mv", "nice", "printf", "ps", "readlink", "rm", "rmdir", "sed", "sh",
+    "sleep", "sort", "stat", "stty", "tail", "taskset", "touch", "tr", "true", "tty", "ulimit",
+    "umount", "uname", "wc",
 ];
 
 /// A busybox that needs no library of the host.
