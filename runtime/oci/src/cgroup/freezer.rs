@@ -128,7 +128,7 @@ fn freeze_v2(group: &Path, deadline: Instant) -> io::Result<()> {
             return Err(late());
         }
         let milliseconds = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-        sys::notify::wait_for_change(events.as_raw_fd(), milliseconds.min(100))?;
+        sys::notify::wait_for_change(&mut [events.as_raw_fd()], milliseconds.min(100))?;
     }
 }
 

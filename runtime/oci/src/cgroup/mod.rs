@@ -16,12 +16,16 @@ mod discover;
 mod freezer;
 mod groups;
 mod limits;
+mod oom;
 mod placement;
 mod processes;
+pub mod statistics;
 mod sweep;
 
 pub use discover::{Hierarchy, Version, discover};
 pub(crate) use groups::Created;
 pub use groups::{Groups, Joining};
+pub use oom::{MemoryEvent, OomEvents};
 pub(crate) use placement::Placement;
+pub use statistics::Statistics;
 pub use sweep::{owned_name, sweep};
