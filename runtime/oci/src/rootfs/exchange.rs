@@ -65,10 +65,7 @@ pub(super) fn open_root(path: &CStr, spread: Spread) -> sys::Result<Descriptor> 
 /// is mounted on it, must not appear on the host, and the kernel exchanges no
 /// root below a shared mount.
 fn separate(directory: RawFd) -> sys::Result<()> {
-    let private = MountAttr {
-        propagation: libc::MS_PRIVATE,
-        ..MountAttr::default()
-    };
+    let private = spreading(libc::MS_PRIVATE);
     let mut above: Option<Descriptor> = None;
     // A mount is changed through its root alone, so the way up to it is tried.
     for _ in 0..libc::PATH_MAX {
@@ -82,6 +79,13 @@ fn separate(directory: RawFd) -> sys::Result<()> {
     Err(Errno(libc::EINVAL))
 }
 
+fn spreading(propagation: u64) -> MountAttr {
+    MountAttr {
+        propagation,
+        ..MountAttr::default()
+    }
+}
+
 // ANCHOR: pivot_root
 /// Makes the mount behind `root` the root of this mount namespace.
 ///
@@ -89,6 +93,10 @@ fn separate(directory: RawFd) -> sys::Result<()> {
 /// walk out of it again. `pivot_root` exchanges the mount itself; once the old
 /// root is detached there is nothing to walk out to.
 pub(super) fn pivot_into(root: RawFd, spread: Spread, hidden: &[CString]) -> sys::Result<()> {
+    let old = match spread.is_shared() {
+        true => Some(openat(libc::AT_FDCWD, c"/", libc::O_PATH, 0)?),
+        false => None,
+    };
     file::fchdir(root)?;
     // Both names are `.`: the old root is stacked on the new one, and needs no
     // directory inside the container to be parked in.
@@ -97,9 +105,9 @@ pub(super) fn pivot_into(root: RawFd, spread: Spread, hidden: &[CString]) -> sys
         Err(Errno(libc::EINVAL)) if on_initial_ramfs() => return move_into(root, hidden),
         result => result?,
     }
-    if spread.is_shared() {
-        // Or the host would lose its mounts with us.
-        mount::mount(None, c".", None, libc::MS_SLAVE | libc::MS_REC, None)?;
+    if let Some(old) = old {
+        // Or what is detached here would go on the host too.
+        mount::set_attr(old.as_raw_fd(), &spreading(libc::MS_SLAVE), true)?;
     }
     mount::detach(c".")?;
     file::chdir(c"/")

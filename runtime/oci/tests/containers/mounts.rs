@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
 use isolab_oci::spec::{IdMapping, Mount};
 use isolab_oci::sys::file;
 use isolab_oci::{Cgroup, Options, Spec};
 
 use crate::Claim;
-use crate::support::{Place, containers, linux, options, root, traces};
+use crate::support::{Place, containers, linux, name, options, process, root, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -56,6 +57,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "the_propagation_of_the_root_is_the_specs_and_nothing_reaches_the_host",
         root,
         propagation,
+    ),
+    (
+        "mounts_of_a_shared_root_stay_in_the_container_and_the_hosts_stay_on_the_host",
+        root,
+        shared_root,
+    ),
+    (
+        "a_shared_volume_shows_the_host_what_is_mounted_in_it_and_another_does_not",
+        root,
+        shared_volume,
     ),
     ("an_id_mapped_mount_shows_other_owners", root, id_mapped),
     (
@@ -324,6 +335,78 @@ fn propagation() {
     assert!(error.to_string().contains("rootfsPropagation"), "{error}");
 }
 
+/// Runs the bundle where every mount is shared, as systemd leaves a host; what
+/// was added to and taken from the mount table there.
+///
+/// `apart` puts the bundle on a mount of its own; `data` always is on one.
+fn on_a_shared_host(place: &Place, spec: &Spec, apart: bool) -> String {
+    let apart = if apart { "apart" } else { "" };
+    place.write(spec);
+    let script = "[ -z $0 ] || mount --bind $PWD $PWD; cd $PWD; mount --bind data data; \
+        cut -d' ' -f5 /proc/self/mountinfo >before; \"$@\" || echo failed; \
+        cut -d' ' -f5 /proc/self/mountinfo | diff before -";
+    let output = Command::new("unshare")
+        .args(["-m", "--propagation", "shared", "sh", "-c", script, apart])
+        .args([env!("CARGO_BIN_EXE_isorun"), "run", "-b"])
+        .arg(place.path())
+        .arg(name())
+        .current_dir(place.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+fn shared_root() {
+    for word in [
+        "",
+        "private",
+        "slave",
+        "rslave",
+        "shared",
+        "rshared",
+        "unbindable",
+    ] {
+        let volume = mount("/v", "bind", "data", &["rbind"]);
+        let (place, mut spec) = with("true", vec![volume]);
+        linux(&mut spec).rootfs_propagation = Some(word.to_owned());
+        for apart in [false, true] {
+            let changed = on_a_shared_host(&place, &spec, apart);
+            assert_eq!(changed, "", "{word}, apart: {apart}");
+        }
+    }
+}
+
+fn shared_volume() {
+    let cases: [(&str, &[&str], bool); 4] = [
+        ("shared", &["rbind", "rshared"], true),
+        ("rshared", &["rbind"], true),
+        ("shared", &["rbind", "rprivate"], false),
+        ("", &["rbind", "rslave"], false),
+    ];
+    for (root, words, reaches) in cases {
+        let script = "mkdir -p /v/x; mount -t tmpfs t /v/x || echo not mounted";
+        let (place, mut spec) = with(script, vec![mount("/v", "bind", "data", words)]);
+        linux(&mut spec).rootfs_propagation = Some(root.to_owned());
+        let sets = process(&mut spec).capabilities.as_mut().unwrap();
+        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            set.push("CAP_SYS_ADMIN".to_owned());
+        }
+        let text = on_a_shared_host(&place, &spec, true);
+        let expected = match reaches {
+            true => format!("> {}", place.path().join("data/x").display()),
+            false => String::new(),
+        };
+        // Once for each peer that the volume's mount has by then.
+        let mut changed: Vec<&str> = text
+            .lines()
+            .filter(|l| !l.starts_with(char::is_numeric))
+            .collect();
+        changed.dedup();
+        assert_eq!(changed.join("\n"), expected, "{words:?}: {text}");
+    }
+}
+
 fn id_mapped() {
     let map = |host_id| {
         vec![IdMapping {
@@ -353,7 +436,7 @@ fn id_mapped() {
     for word in ["idmap", "ridmap"] {
         let (place, _) = with(script, Vec::new());
         let mut spec = Spec::example_rootless(0, 0);
-        let process = crate::support::process(&mut spec);
+        let process = process(&mut spec);
         process.terminal = false;
         process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
         linux(&mut spec).uid_mappings = map(300_000);
@@ -416,7 +499,7 @@ fn locked() {
     let place = Place::new();
     let (uid, gid) = isolab_oci::sys::process::effective_ids();
     let mut spec = Spec::example_rootless(uid, gid);
-    let process = crate::support::process(&mut spec);
+    let process = process(&mut spec);
     process.terminal = false;
     process.args = ["sh", "-c", SHOW].map(str::to_owned).to_vec();
     spec.mounts
@@ -435,7 +518,7 @@ fn unreachable_source() {
     fs::write(closed.join("inner/file"), "reached\n").unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     let mut spec = Spec::example_rootless(0, 0);
-    let process = crate::support::process(&mut spec);
+    let process = process(&mut spec);
     process.terminal = false;
     process.args = ["sh", "-c", "cat /m/file"].map(str::to_owned).to_vec();
     let linux = linux(&mut spec);
