@@ -54,6 +54,38 @@ pub enum Error {
         /// How to go on without it.
         remedy: String,
     },
+    /// There is no container of this id.
+    #[error("container `{id}` does not exist")]
+    NotFound {
+        /// The id.
+        id: String,
+    },
+    /// There is a container of this id already.
+    #[error("container with id `{id}` already exists")]
+    Exists {
+        /// The id.
+        id: String,
+    },
+    /// The container is not in a state in which this can be done.
+    #[error("cannot {verb} container `{id}`: it is {status}")]
+    State {
+        /// What was to be done, as in `start`.
+        verb: &'static str,
+        /// The container.
+        id: String,
+        /// What it is doing instead.
+        status: &'static str,
+    },
+    /// A hook failed.
+    #[error("{field}: {} failed: {reason}", path.display())]
+    Hook {
+        /// The hook, as in `hooks.prestart[0]`.
+        field: String,
+        /// Its program.
+        path: PathBuf,
+        /// How it failed, with what it said.
+        reason: String,
+    },
     /// A step of the set-up failed, in the parent or in the container's init.
     #[error("cannot {step}")]
     Setup {

@@ -29,7 +29,7 @@ pub mod spec;
 #[allow(unsafe_code)]
 pub mod sys;
 
-pub use container::{Bundle, Container};
+pub use container::{Begin, Bundle, Container, State, StateRoot, Status};
 pub use error::{Error, Result};
 pub use process::{Cgroup, ExitStatus, Options, Program, Running, Session, Stdio};
 pub use rootfs::known_mount_options;

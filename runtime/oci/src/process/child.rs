@@ -3,14 +3,17 @@
 //! It runs on borrowed memory beside its parent ([`crate::sys::clone`]):
 //! nothing here allocates, locks, panics or calls libc.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::Session;
-use super::plan::Plan;
+use super::plan::{End, Plan};
 use super::step::Step;
-use crate::namespace;
+use crate::namespace::{self, Joined};
 use crate::rootfs::Site;
+use crate::spec::NamespaceType;
+use crate::sys::process::StringArray;
 use crate::sys::signal::SignalSet;
 use crate::sys::{
     self, Descriptor, Errno, credential, descriptor, file, futex, keyring, process, signal,
@@ -22,8 +25,10 @@ pub(super) struct Shared<'a> {
     pub(super) plan: &'a Plan,
     /// Whether the parent has written the id map.
     pub(super) id_map: Gate,
-    /// Whether the parent has made the control groups.
+    /// Whether the parent has written down the child and made its control groups.
     pub(super) cgroups: Gate,
+    /// Whether the parent has run the hooks.
+    pub(super) hooks: Gate,
     /// Which of them it could make (bit = index).
     pub(super) ready: AtomicU64,
     /// The step at work.
@@ -67,22 +72,58 @@ impl Gate {
 // ANCHOR: exec
 /// Makes the steps, then becomes the program. Returns the exit status of a failure.
 pub(super) fn run(shared: &Shared<'_>) -> i32 {
-    let mut root = Site::default();
-    for (index, step) in shared.plan.steps.iter().enumerate() {
-        shared.step.store(index as u32, Ordering::Relaxed);
-        if let Err(errno) = perform(step, shared, &mut root) {
-            return fail(shared, errno);
-        }
+    let mut local = Local::default();
+    let first = shared.plan.before.len() as u32;
+    if let Err(errno) = perform_all(&shared.plan.steps, first, shared, &mut local) {
+        return fail(shared, errno);
     }
     shared.step.store(EXECUTING, Ordering::Relaxed);
-    fail(shared, execute(shared.plan))
+    fail(shared, execute(&shared.plan.end))
+}
+
+/// The intermediate child's part: the steps before there is a container.
+pub(super) fn prepare(shared: &Shared<'_>) -> i32 {
+    match perform_all(&shared.plan.before, 0, shared, &mut Local::default()) {
+        Ok(()) => 0,
+        Err(errno) => fail(shared, errno),
+    }
+}
+
+fn perform_all(
+    steps: &[Step],
+    first: u32,
+    shared: &Shared<'_>,
+    local: &mut Local,
+) -> sys::Result<()> {
+    for (step, index) in steps.iter().zip(first..) {
+        shared.step.store(index, Ordering::Relaxed);
+        perform(step, shared, local)?;
+    }
+    Ok(())
+}
+
+fn execute(end: &End) -> Errno {
+    match end {
+        End::Program { places, args, env } => execute_first(places, args, env),
+        End::Trampoline {
+            file,
+            path,
+            args,
+            env,
+            ..
+        } => match process::execute_file(file.as_raw_fd(), args, env) {
+            // A filter of the container may know only the older call.
+            Errno(libc::EPERM | libc::ENOSYS | libc::EACCES) => process::execve(path, args, env),
+            errno => errno,
+        },
+    }
 }
 
 /// Tries each place where the program may be, as a shell does.
-fn execute(plan: &Plan) -> Errno {
+fn execute_first(places: &[CString], args: &StringArray, env: &StringArray) -> Errno {
     let mut answer = Errno(libc::ENOENT);
-    for path in &plan.executables {
-        match process::execve(path, &plan.args, &plan.env) {
+    for path in places {
+        match process::execve(path, args, env) {
             Errno(libc::ENOENT | libc::ENOTDIR) => {}
             Errno(libc::EACCES) => answer = Errno(libc::EACCES), // perhaps a later one may be
             errno => return errno,
@@ -92,17 +133,40 @@ fn execute(plan: &Plan) -> Errno {
 }
 // ANCHOR_END: exec
 
+/// What the child holds between its steps.
+#[derive(Debug, Default)]
+struct Local {
+    /// The container's root, while it is built.
+    site: Site,
+    /// The root that one is in.
+    root: Option<Descriptor>,
+    /// The container's side of its terminal.
+    terminal: Option<Descriptor>,
+    /// Whether the user namespace forbids changing groups.
+    groups_denied: bool,
+}
+
 fn fail(shared: &Shared<'_>, errno: Errno) -> i32 {
     shared.failure.store(errno.code(), Ordering::Release);
     1
 }
 
-fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()> {
+fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<()> {
     match step {
         Step::DieWithParent { signal } => die_with_parent(*signal, &shared.plan.parent),
+        Step::JoinProcess { pidfd, flags } => sys::namespace::setns(pidfd.as_raw_fd(), *flags),
+        Step::JoinAll(joined) => join_all(joined),
+        Step::JoinGroups(files) => files
+            .iter()
+            .try_for_each(|tasks| descriptor::write_file(libc::AT_FDCWD, tasks, b"0")),
+        Step::Hide => {
+            process::set_dumpable(false);
+            Ok(())
+        }
         Step::WriteIdMap(map) => map.write(),
         Step::AwaitIdMap => shared.id_map.pass(),
         Step::BecomeRoot => become_user(0, 0, Some(&[])),
+        Step::BecomeRootIfMapped => become_root_if_mapped(local),
         Step::LeadSession(Session::New) => process::setsid(),
         Step::LeadSession(Session::Group) => process::lead_process_group(),
         Step::LeadSession(Session::Inherit) => Ok(()),
@@ -115,7 +179,6 @@ fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()>
             Err(Errno(libc::ENOSYS)) => Ok(()), // a kernel without key rings has none to share
             result => result,
         },
-        Step::Join { kind, fd } => sys::namespace::setns(fd.as_raw_fd(), namespace::flag(*kind)),
         Step::Unshare(flags) => sys::namespace::unshare(*flags),
         Step::LoopbackUp => match sys::interface::bring_loopback_up() {
             Err(Errno(libc::EAFNOSUPPORT)) => Ok(()), // a kernel without IPv4 has no 127.0.0.1
@@ -129,7 +192,24 @@ fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()>
         Step::Hostname(name) => sys::namespace::set_hostname(name),
         Step::Domainname(name) => sys::namespace::set_domainname(name),
         Step::JoinCgroups => join_cgroups(shared),
-        Step::Rootfs(step) => step.perform(root, shared.ready.load(Ordering::Acquire)),
+        Step::Rootfs(step) => step.perform(&mut local.site, shared.ready.load(Ordering::Acquire)),
+        Step::OpenRoot => {
+            let flags = libc::O_PATH | libc::O_DIRECTORY;
+            local.root = Some(descriptor::openat(libc::AT_FDCWD, c"/", flags, 0)?);
+            Ok(())
+        }
+        Step::Console(console) => {
+            let root = match &local.root {
+                Some(root) => root.as_raw_fd(),
+                None => local.site.root()?,
+            };
+            local.terminal = Some(console.open(root)?);
+            Ok(())
+        }
+        Step::Meet(event) => {
+            descriptor::write(*event, &1u64.to_ne_bytes())?;
+            shared.hooks.pass()
+        }
         Step::ClearUmask => {
             file::umask(0);
             Ok(())
@@ -147,16 +227,32 @@ fn perform(step: &Step, shared: &Shared<'_>, root: &mut Site) -> sys::Result<()>
         Step::Security(step) => step.perform(),
         Step::DropBounding(sets) => sets.drop_bounding(),
         Step::KeepCapabilities => credential::keep_capabilities(),
-        Step::User { uid, gid, groups } => become_user(*uid, *gid, groups.as_deref()),
+        Step::User { uid, gid, groups } => {
+            let groups = groups.as_deref();
+            // What is forbidden need not be done where nothing was asked for.
+            become_user(
+                *uid,
+                *gid,
+                groups.filter(|g| !(local.groups_denied && g.is_empty())),
+            )
+        }
         Step::Capabilities(sets) => sets.apply(),
         Step::NoNewPrivileges => credential::set_no_new_privileges(),
+        Step::FindProgram => find_program(shared.plan.end.places()),
         Step::Streams(fds) => connect(*fds),
-        Step::CloseOnExec => {
+        Step::TerminalStreams => {
+            let terminal = local.terminal.as_ref().ok_or(Errno(libc::EBADF))?;
+            sys::terminal::make_controlling(terminal.as_raw_fd())?;
+            connect([terminal.as_raw_fd(); 3])
+        }
+        Step::CloseOnExec(first) => {
             // Signals that came meanwhile may act from here on: every handler
             // of the parent is gone.
             signal::set_mask(SignalSet::EMPTY);
-            descriptor::close_on_exec_from(3)
+            descriptor::close_on_exec_from(*first)
         }
+        Step::KeepOpen(fd) => descriptor::keep_on_exec(*fd),
+        Step::AwaitRecord => shared.cgroups.pass(),
         Step::Seccomp(filter) => filter.install().map(drop),
     }
 }
@@ -169,6 +265,58 @@ fn die_with_parent(signal: i32, parent: &Descriptor) -> sys::Result<()> {
         process::exit_now(1);
     }
     Ok(())
+}
+
+/// Enters namespaces that exist.
+///
+/// Some belong to the runtime's user namespace, and have to be entered before
+/// the right to do so is left behind; some to the one that is entered, and only
+/// then may be. Which is which, trying tells.
+fn join_all(joined: &Joined) -> sys::Result<()> {
+    let enter = |(kind, fd): &(NamespaceType, OwnedFd)| {
+        sys::namespace::setns(fd.as_raw_fd(), namespace::flag(*kind))
+    };
+    let Some(user) = &joined.user else {
+        return joined.others.iter().try_for_each(enter);
+    };
+    let mut later = 0u32;
+    for (index, namespace) in joined.others.iter().enumerate() {
+        if enter(namespace).is_err() {
+            later |= 1 << index;
+        }
+    }
+    let flag = namespace::flag(NamespaceType::User);
+    sys::namespace::setns(user.as_raw_fd(), flag)?;
+    let rest = joined.others.iter().enumerate();
+    rest.filter(|(index, _)| later & 1 << index != 0)
+        .try_for_each(|(_, namespace)| enter(namespace))
+}
+
+/// Who enters a user namespace is still who they were outside, which may be
+/// nobody inside.
+fn become_root_if_mapped(local: &mut Local) -> sys::Result<()> {
+    match credential::set_groups(&[]) {
+        Err(Errno(libc::EPERM)) => local.groups_denied = true,
+        result => result?,
+    }
+    match credential::set_gid(0).and_then(|()| credential::set_uid(0)) {
+        Err(Errno(libc::EINVAL)) => Ok(()), // it has no root
+        result => result,
+    }
+}
+
+/// Whether one of the places has a program that may be executed. Any other
+/// answer than a plain no is left to the execution itself.
+fn find_program(places: &[CString]) -> sys::Result<()> {
+    let mut answer = Errno(libc::ENOENT);
+    for path in places {
+        match file::may_execute(path) {
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => {}
+            Err(Errno(libc::EACCES)) => answer = Errno(libc::EACCES),
+            _ => return Ok(()),
+        }
+    }
+    Err(answer)
 }
 
 /// Moves into the groups that the parent has made meanwhile.

@@ -1,11 +1,12 @@
 //! The parent's side of a start.
 
 use std::fs;
-use std::os::fd::AsRawFd;
+use std::io::Read as _;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::child::{self, EXECUTING, Gate, Shared};
-use super::plan::Plan;
+use super::plan::{End, Plan, Report};
 use super::running::Running;
 use super::step::Step;
 use crate::cgroup::{Created, Version};
@@ -13,147 +14,264 @@ use crate::error::{Error, Result};
 use crate::id_map::{self, IdMap};
 use crate::namespace;
 use crate::spec::NamespaceType;
-use crate::sys::clone::{Child, Request, with_child};
-use crate::sys::{self, Errno};
+use crate::sys::clone::{Child, Request, with_child, with_grandchild};
+use crate::sys::{self, Errno, descriptor};
 
-/// Carries out a plan. Returns when the program has been executed.
-pub(crate) fn launch(mut plan: Plan) -> Result<Running> {
+/// What somebody else does at points of a start. An error ends it.
+pub(crate) trait Attend {
+    /// The process exists. It cannot outlive this process before this returns.
+    fn born(&mut self, _pid: i32) -> Result<()> {
+        Ok(())
+    }
+
+    /// Its root is built and not yet entered; it waits. Only where the spec
+    /// has hooks for this moment.
+    fn built(&mut self, _child: &Child) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Nobody else cares.
+#[derive(Debug)]
+pub(crate) struct Nobody;
+
+impl Attend for Nobody {}
+
+/// Carries out a plan. Returns when the program has been executed, or, where it
+/// is not to be executed yet, when it waits.
+pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running> {
     let mut created = Created::default();
     let mut warnings = std::mem::take(&mut plan.warnings);
     let born_ready = plan
         .cgroups
         .create(Version::V2, &mut created, &mut warnings)?;
-    let restore = Restore::before(&plan);
+    let restore = Restore::before(&plan)?;
     let shared = Shared {
         plan: &plan,
         id_map: Gate::default(),
         cgroups: Gate::default(),
+        hooks: Gate::default(),
         ready: AtomicU64::new(born_ready),
         step: AtomicU32::new(0),
         failure: AtomicI32::new(0),
     };
     let work = |child: &Child| {
-        let done = while_the_child_works(child, &shared, &mut created, &mut warnings);
+        let done = while_the_child_works(child, &shared, &mut created, &mut warnings, attend);
         if done.is_err() {
             shared.id_map.abandon();
             shared.cgroups.abandon();
+            shared.hooks.abandon();
         }
         done
     };
-    let (child, done) = clone(&shared, born_ready, work)?;
+    let cloned = clone(&shared, born_ready, work);
     drop(restore);
-    // From here on dropping it kills, reaps and cleans up.
-    let running = Running::new(child, created, warnings);
-    done?;
-    match (
+    let (failure, step) = (
         shared.failure.load(Ordering::Acquire),
         shared.step.load(Ordering::Relaxed),
-    ) {
-        (0, EXECUTING) => Ok(running),
-        (0, step) => Err(Error::Killed {
-            step: name(&plan, step),
-        }),
-        (errno, EXECUTING) => Err(exec_error(&plan, Errno(errno))),
-        (errno, step) => Err(setup_error(&plan, step, Errno(errno))),
+    );
+    // From here on dropping it kills, reaps and cleans up.
+    let running = match cloned? {
+        Some((child, done)) => {
+            let running = Running::new(child, created, warnings);
+            done?;
+            running
+        }
+        None => return Err(failed_at(&plan, step, Errno(failure))),
+    };
+    if (failure, step) != (0, EXECUTING) {
+        return Err(failed_at(&plan, step, Errno(failure)));
+    }
+    match executed(plan.end) {
+        Ok(()) => Ok(running),
+        Err((program, errno)) => Err(exec_error(program, errno)),
+    }
+}
+
+/// Waits until the trampoline has executed the program, where it is to do so now.
+fn executed(end: End) -> std::result::Result<(), (String, Errno)> {
+    let program = end.program();
+    let End::Trampoline {
+        report: Report::Now { reader, writer },
+        ..
+    } = end
+    else {
+        return Ok(());
+    };
+    // The other copy of it is closed by the execution.
+    drop(writer);
+    let mut errno = [0; 4];
+    match fs::File::from(reader.into_owned()).read_exact(&mut errno) {
+        Ok(()) => Err((program, Errno(i32::from_ne_bytes(errno)))),
+        Err(_) => Ok(()), // end of file: nothing was written
     }
 }
 
 /// Clones into the version 2 group, or, where the kernel does not let us,
-/// outside of it.
-fn clone<R>(shared: &Shared<'_>, ready: u64, work: impl FnOnce(&Child) -> R) -> Result<(Child, R)> {
+/// outside of it. `None` where the intermediate child failed.
+fn clone<R>(
+    shared: &Shared<'_>,
+    ready: u64,
+    work: impl FnOnce(&Child) -> R,
+) -> Result<Option<(Child, R)>> {
+    let plan = shared.plan;
     let failed = |errno: Errno| Error::Setup {
         step: "clone the container's init".to_owned(),
         source: errno.into(),
-        remedy: clone_remedy(errno, shared.plan.by_clone),
+        remedy: clone_remedy(errno, plan.by_clone),
     };
-    let namespaces = shared.plan.by_clone;
-    let directory = shared
-        .plan
+    let made = plan
         .cgroups
         .unified(ready)
         .and_then(|group| fs::File::open(&group.directory).ok());
+    let directory = plan
+        .born_into
+        .as_ref()
+        .map(AsRawFd::as_raw_fd)
+        .or(made.as_ref().map(AsRawFd::as_raw_fd));
     let mut work = Some(work);
     let mut attempt = |cgroup| {
-        let request = Request { namespaces, cgroup };
-        // `with_child` runs its closure once, and only where the clone worked.
-        with_child(request, shared, child::run, |child| {
-            work.take().map(|work| work(child))
-        })
+        // It runs once, and only where the clone worked.
+        let mut work = |child: &Child| work.take().map(|work| work(child));
+        let namespaces = plan.by_clone;
+        if plan.before.is_empty() {
+            let request = Request { namespaces, cgroup };
+            return with_child(request, shared, child::run, &mut work).map(Some);
+        }
+        let first = Request {
+            namespaces: 0,
+            cgroup,
+        };
+        let second = Request {
+            namespaces,
+            cgroup: None,
+        };
+        with_grandchild(first, child::prepare, second, shared, child::run, &mut work)
     };
-    let first = attempt(directory.as_ref().map(AsRawFd::as_raw_fd));
+    let first = attempt(directory);
     let second = match first {
         Err(_) if directory.is_some() => attempt(None),
         first => first,
     };
-    let (child, result) = second.map_err(failed)?;
-    // The closure ran exactly once.
-    result
-        .map(|result| (child, result))
-        .ok_or_else(|| failed(Errno(libc::EINVAL)))
+    match second.map_err(failed)? {
+        None => Ok(None),
+        Some((child, Some(result))) => Ok(Some((child, result))),
+        // Not reached: a clone that works runs the closure.
+        Some((_, None)) => Err(failed(Errno(libc::EINVAL))),
+    }
 }
 
-/// Writes the id map, then makes the version 1 groups.
+/// Writes the id map, puts the child on record, makes the version 1 groups, and
+/// has the hooks run.
 fn while_the_child_works(
     child: &Child,
     shared: &Shared<'_>,
     created: &mut Created,
     warnings: &mut Vec<String>,
+    attend: &mut dyn Attend,
 ) -> Result<()> {
     if let Some(IdMap::ByParent { uids, gids }) = &shared.plan.id_map {
         id_map::write_for(child.pid, uids, gids)?;
     }
     shared.id_map.open();
+    attend.born(child.pid)?;
     if shared.plan.has_cgroups(Version::V1) {
         let ready = shared.plan.cgroups.create(Version::V1, created, warnings)?;
         shared.ready.fetch_or(ready, Ordering::Release);
     }
     shared.cgroups.open();
+    if let Some(event) = &shared.plan.meeting {
+        // Readable, the pidfd says that the child ended before it got there;
+        // why, the steps tell.
+        let mut either = [event.as_raw_fd(), child.pidfd.as_raw_fd()];
+        let mut arrived = descriptor::poll_readable(&mut either, -1);
+        while arrived == Err(Errno(libc::EINTR)) {
+            arrived = descriptor::poll_readable(&mut either, -1);
+        }
+        if arrived.is_ok_and(|ready| ready & 1 != 0) {
+            attend.built(child)?;
+        }
+        shared.hooks.open();
+    }
     Ok(())
 }
 
 /// What the child changes on shared memory's account, put back afterwards:
 /// a change of user makes all who share the memory undumpable (their files in
-/// /proc become root's), and the OOM score is kept once for all of them.
+/// /proc become root's), and the OOM score is kept once for all of them. And
+/// the time namespace, which only we can enter for it.
 struct Restore {
     dumpable: bool,
     oom_score: Option<String>,
+    time: Option<OwnedFd>,
 }
 
 impl Restore {
-    fn before(plan: &Plan) -> Self {
-        Self {
+    fn before(plan: &Plan) -> Result<Self> {
+        let mut restore = Self {
             dumpable: plan.changes_user && sys::process::is_dumpable(),
             oom_score: plan
                 .changes_oom_score
                 .then(|| fs::read_to_string("/proc/self/oom_score_adj").ok())
                 .flatten(),
+            time: None,
+        };
+        if let Some(time) = &plan.time {
+            let own = "/proc/self/ns/time";
+            let own = fs::File::open(own).map_err(|source| Error::Read {
+                path: own.into(),
+                source,
+            })?;
+            let flag = namespace::flag(NamespaceType::Time);
+            sys::namespace::setns(time.as_raw_fd(), flag).map_err(|errno| Error::Setup {
+                step: "join the time namespace".to_owned(),
+                source: errno.into(),
+                remedy: match errno.code() {
+                    libc::EPERM => Some("joining one needs root".to_owned()),
+                    libc::EUSERS => Some("a process with several threads cannot".to_owned()),
+                    _ => None,
+                },
+            })?;
+            restore.time = Some(own.into());
         }
+        Ok(restore)
     }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
         if self.dumpable {
-            sys::process::set_dumpable();
+            sys::process::set_dumpable(true);
         }
         if let Some(score) = &self.oom_score {
             let _ = fs::write("/proc/self/oom_score_adj", score.trim());
         }
+        if let Some(own) = &self.time {
+            let flag = namespace::flag(NamespaceType::Time);
+            let _ = sys::namespace::setns(own.as_raw_fd(), flag);
+        }
+    }
+}
+
+/// Why the child did not get to its program.
+fn failed_at(plan: &Plan, step: u32, errno: Errno) -> Error {
+    match plan.step(step) {
+        _ if errno.code() == 0 => Error::Killed {
+            step: name(plan, step),
+        },
+        Some(Step::FindProgram) => exec_error(plan.end.program(), errno),
+        None if step == EXECUTING => exec_error(plan.end.program(), errno),
+        _ => setup_error(plan, step, errno),
     }
 }
 
 fn name(plan: &Plan, step: u32) -> String {
-    plan.steps
-        .get(step as usize)
+    plan.step(step)
         .map_or_else(|| "start".to_owned(), ToString::to_string)
 }
 
-fn exec_error(plan: &Plan, errno: Errno) -> Error {
-    let program = plan
-        .args
-        .strings()
-        .first()
-        .map(|p| p.to_string_lossy().into_owned());
+/// The error of a program that cannot be executed.
+pub(crate) fn exec_error(program: String, errno: Errno) -> Error {
     let remedy = match errno.code() {
         libc::ENOENT => Some(
             "the file, its interpreter (`#!`) or its dynamic loader is missing in the root file system",
@@ -163,7 +281,7 @@ fn exec_error(plan: &Plan, errno: Errno) -> Error {
         _ => None,
     };
     Error::Exec {
-        program: program.unwrap_or_default(),
+        program,
         source: errno.into(),
         remedy: remedy.map(str::to_owned),
     }
@@ -171,10 +289,7 @@ fn exec_error(plan: &Plan, errno: Errno) -> Error {
 
 fn setup_error(plan: &Plan, step: u32, errno: Errno) -> Error {
     let user = plan.by_clone & namespace::flag(NamespaceType::User) != 0;
-    let remedy = plan
-        .steps
-        .get(step as usize)
-        .and_then(|step| remedy(step, errno, user));
+    let remedy = plan.step(step).and_then(|step| remedy(step, errno, user));
     Error::Setup {
         step: name(plan, step),
         source: errno.into(),

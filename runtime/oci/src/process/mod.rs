@@ -12,6 +12,7 @@
 //! costs more is the steps, not another code path.
 
 mod child;
+mod console;
 mod launch;
 mod plan;
 mod program;
@@ -19,13 +20,14 @@ mod running;
 mod step;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::Result;
 
-pub(crate) use launch::launch;
-pub(crate) use plan::Plan;
+pub(crate) use launch::{Attend, Nobody, exec_error as program_error, launch};
+pub(crate) use plan::{Latch, Plan, Target};
 pub use running::{ExitStatus, Running};
 
 /// A program to execute.
@@ -102,6 +104,32 @@ pub struct Options {
     pub cgroup: Cgroup,
     /// It stays in the caller's session keyring.
     pub keep_keyring: bool,
+    /// Where the master of its terminal is sent, as a message with a descriptor
+    /// (`SCM_RIGHTS`); needed where `process.terminal` is true.
+    pub console: Option<Arc<OwnedFd>>,
+    /// Its root is moved into place (`MS_MOVE`) instead of exchanged: for a host
+    /// whose own root is an initial ramfs.
+    pub no_pivot: bool,
+    /// How many descriptors from 3 on are handed on to it.
+    pub preserve_fds: u32,
+    /// How many of those it is told of as sockets (`sd_listen_fds(3)`).
+    pub listen_fds: u32,
+}
+
+impl Options {
+    /// For a process that must not outlive this one.
+    pub(crate) fn attached() -> Self {
+        Self {
+            die_with_parent: true,
+            keep_keyring: true,
+            ..Self::default()
+        }
+    }
+
+    /// The first descriptor that is not handed on.
+    fn first_free_descriptor(&self) -> u32 {
+        3u32.saturating_add(self.preserve_fds)
+    }
 }
 
 /// Whether this program's file is where its path says.
@@ -132,5 +160,5 @@ pub fn is_at_its_own_path() -> bool {
 /// # Errors
 /// [`crate::Error::Exec`] where the program cannot be executed.
 pub fn spawn(program: &Program, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
-    launch(Plan::for_program(program, stdio, options)?)
+    launch(Plan::for_program(program, stdio, options)?, &mut Nobody)
 }

@@ -5,13 +5,20 @@ use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
+use super::Options;
 use crate::error::{Error, Result};
 use crate::spec::Process;
 use crate::sys::descriptor::{Resolve, openat, openat2};
 
 /// The environment, with the `HOME` that shells expect where there is none.
-pub(super) fn environment(process: &Process, root: &Path) -> Vec<String> {
+pub(super) fn environment(process: &Process, root: &Path, options: &Options) -> Vec<String> {
     let mut env = process.env.clone();
+    if options.listen_fds > 0 {
+        // `sd_listen_fds(3)`: the container's init is process 1.
+        env.retain(|e| !e.starts_with("LISTEN_FDS=") && !e.starts_with("LISTEN_PID="));
+        env.push(format!("LISTEN_FDS={}", options.listen_fds));
+        env.push("LISTEN_PID=1".to_owned());
+    }
     if !env.iter().any(|e| e.starts_with("HOME=")) {
         let home = home_of(process.user.uid, root).unwrap_or_else(|| "/".to_owned());
         env.push(format!("HOME={home}"));

@@ -54,6 +54,7 @@ pub struct Running {
     cgroups: Created,
     warnings: Vec<String>,
     ended: Option<ExitStatus>,
+    detached: bool,
 }
 
 impl Running {
@@ -63,6 +64,7 @@ impl Running {
             cgroups,
             warnings,
             ended: None,
+            detached: false,
         }
     }
 
@@ -102,6 +104,18 @@ impl Running {
     /// As for [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         self.poll(false)
+    }
+
+    /// Lets it live on without us: dropping `self` no longer ends it.
+    pub fn detach(mut self) {
+        let _ = self.cgroups.keep();
+        self.detached = true;
+    }
+
+    /// Waits until it ends, at most `milliseconds`.
+    pub(crate) fn wait_readable(&self, milliseconds: i32) {
+        let fd = self.child.pidfd.as_raw_fd();
+        let _ = sys::descriptor::poll_readable(&mut [fd], milliseconds);
     }
 
     fn poll(&mut self, block: bool) -> Result<Option<ExitStatus>> {
@@ -144,7 +158,7 @@ impl AsFd for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.detached {
             let _ = self.kill(libc::SIGKILL);
             // A process that version 1 has frozen dies when it is thawed.
             if self.cgroups.groups().is_frozen() {

@@ -5,8 +5,9 @@ use std::fmt;
 use std::os::fd::{OwnedFd, RawFd};
 
 use super::Session;
+use super::console::Console;
 use crate::id_map::SelfMap;
-use crate::namespace;
+use crate::namespace::{self, Joined};
 use crate::rootfs;
 use crate::security::rlimit::Limit;
 use crate::security::seccomp::Filter;
@@ -20,16 +21,25 @@ pub(crate) enum Step {
     DieWithParent {
         signal: i32,
     },
+    /// Enter the namespaces of a running container, through its init.
+    JoinProcess {
+        pidfd: OwnedFd,
+        flags: u64,
+    },
+    /// Enter namespaces one by one.
+    JoinAll(Joined),
+    /// Write oneself into the `tasks` file of groups that exist.
+    JoinGroups(Vec<CString>),
+    /// Let nobody look into this memory.
+    Hide,
     WriteIdMap(SelfMap),
     AwaitIdMap,
     BecomeRoot,
+    /// As `BecomeRoot`, where the user namespace, which somebody else made, has a root.
+    BecomeRootIfMapped,
     LeadSession(Session),
     OomScore(String),
     Keyring(CString),
-    Join {
-        kind: NamespaceType,
-        fd: OwnedFd,
-    },
     Unshare(u64),
     LoopbackUp,
     TimeOffsets(String),
@@ -37,6 +47,11 @@ pub(crate) enum Step {
     Domainname(CString),
     JoinCgroups,
     Rootfs(rootfs::Step),
+    /// Open the root that one is in.
+    OpenRoot,
+    Console(Console),
+    /// Tell the parent that the root is built, and wait until it has run the hooks.
+    Meet(RawFd),
     ClearUmask,
     WorkingDirectory(CString),
     CheckWorkingDirectory,
@@ -52,8 +67,17 @@ pub(crate) enum Step {
     Capabilities(capability::Sets),
     NoNewPrivileges,
     Umask(u32),
+    /// See that the program is there before anybody waits for it.
+    FindProgram,
     Streams([RawFd; 3]),
-    CloseOnExec,
+    /// The terminal that `Console` opened at all three.
+    TerminalStreams,
+    /// Descriptors from this one on do not outlive the execution.
+    CloseOnExec(u32),
+    /// But this one does.
+    KeepOpen(RawFd),
+    /// Wait until the parent has written down that we exist.
+    AwaitRecord,
     Seccomp(Filter),
 }
 
@@ -61,13 +85,24 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DieWithParent { .. } => f.write_str("tie its life to its parent's"),
+            Self::JoinProcess { .. } => f.write_str("join the container's namespaces"),
+            Self::JoinAll(joined) => {
+                f.write_str("join namespaces:")?;
+                let user = joined.user.iter().map(|_| NamespaceType::User);
+                let others = joined.others.iter().map(|(kind, _)| *kind);
+                user.chain(others)
+                    .try_for_each(|kind| write!(f, " {}", kind.name()))
+            }
+            Self::JoinGroups(_) | Self::JoinCgroups => f.write_str("join its control groups"),
+            Self::Hide => f.write_str("hide its memory"),
             Self::WriteIdMap(_) => f.write_str("map its id in the user namespace"),
             Self::AwaitIdMap => f.write_str("wait for the id map"),
-            Self::BecomeRoot => f.write_str("become root of the user namespace"),
+            Self::BecomeRoot | Self::BecomeRootIfMapped => {
+                f.write_str("become root of the user namespace")
+            }
             Self::LeadSession(_) => f.write_str("lead a session"),
             Self::OomScore(score) => write!(f, "set oomScoreAdj to {score}"),
             Self::Keyring(_) => f.write_str("join a new session keyring"),
-            Self::Join { kind, .. } => write!(f, "join the {} namespace", kind.name()),
             Self::Unshare(flags) => {
                 f.write_str("make namespaces:")?;
                 let kinds = [
@@ -88,8 +123,10 @@ impl fmt::Display for Step {
             Self::TimeOffsets(_) => f.write_str("set the time namespace's offsets"),
             Self::Hostname(name) => write!(f, "set the hostname {}", name.to_string_lossy()),
             Self::Domainname(name) => write!(f, "set the domainname {}", name.to_string_lossy()),
-            Self::JoinCgroups => f.write_str("join its control groups"),
             Self::Rootfs(step) => write!(f, "{step}"),
+            Self::OpenRoot => f.write_str("open the container's root"),
+            Self::Console(_) => f.write_str("open a terminal (/dev/pts, /dev/console)"),
+            Self::Meet(_) => f.write_str("wait for the hooks"),
             Self::ClearUmask | Self::Umask(_) => f.write_str("set the umask"),
             Self::WorkingDirectory(path) => {
                 write!(f, "enter the working directory {}", path.to_string_lossy())
@@ -104,8 +141,12 @@ impl fmt::Display for Step {
             Self::User { uid, gid, .. } => write!(f, "become user {uid}, group {gid}"),
             Self::Capabilities(_) => f.write_str("set the capabilities"),
             Self::NoNewPrivileges => f.write_str("give up new privileges"),
-            Self::Streams(_) => f.write_str("connect its standard streams"),
-            Self::CloseOnExec => f.write_str("keep the runtime's descriptors from it"),
+            Self::FindProgram => f.write_str("find the program"),
+            Self::Streams(_) | Self::TerminalStreams => f.write_str("connect its standard streams"),
+            Self::CloseOnExec(_) | Self::KeepOpen(_) => {
+                f.write_str("keep the runtime's descriptors from it")
+            }
+            Self::AwaitRecord => f.write_str("wait until it is on record"),
             Self::Seccomp(_) => f.write_str("install the seccomp filter"),
         }
     }

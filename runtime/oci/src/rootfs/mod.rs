@@ -8,6 +8,7 @@
 mod bind;
 mod by_descriptor;
 mod cgroup_mount;
+mod console;
 mod context;
 mod copy_up;
 mod devices;
@@ -36,6 +37,7 @@ use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Errno};
 
 pub(crate) use cgroup_mount::CgroupMount;
+pub(crate) use console::bind_console;
 pub(crate) use context::Context;
 pub(crate) use devices::Node;
 pub(crate) use exchange::Spread;

@@ -78,7 +78,8 @@ impl Site {
         self.root.take().ok_or(Errno(libc::EBADF))
     }
 
-    pub(super) fn root(&self) -> sys::Result<RawFd> {
+    /// The root, while it is not yet entered.
+    pub(crate) fn root(&self) -> sys::Result<RawFd> {
         let root = self.root.as_ref().ok_or(Errno(libc::EBADF))?;
         Ok(root.as_raw_fd())
     }

@@ -106,6 +106,11 @@ impl Spec {
         serde_json::from_slice(text)
     }
 
+    /// Whether a namespace of `kind` is made or joined.
+    pub(crate) fn names_namespace(&self, kind: NamespaceType) -> bool {
+        self.linux().namespaces.iter().any(|n| n.kind == kind)
+    }
+
     /// The Linux part, empty where there is none.
     pub(crate) fn linux(&self) -> &Linux {
         static NONE: std::sync::LazyLock<Linux> = std::sync::LazyLock::new(Linux::default);

@@ -54,21 +54,11 @@ fn linux(spec: &mut Spec) -> &mut Linux {
 
 #[test]
 fn what_is_not_done_is_refused_by_name() {
-    refused("process.terminal", |s| process(s).terminal = true);
-    refused("hooks", |s| {
-        s.hooks = Some(Hooks {
-            prestart: vec![hook("/x", None)],
-            ..Hooks::default()
-        });
-    });
     refused("process.selinuxLabel", |s| {
         process(s).selinux_label = Some("l".to_owned());
     });
     refused("linux.memoryPolicy", |s| {
         linux(s).memory_policy = Some(serde_json::json!({"mode": "MPOL_BIND"}));
-    });
-    refused("linux.namespaces", |s| {
-        linux(s).namespaces[0].path = Some("/proc/1/ns/pid".into());
     });
 }
 

@@ -42,8 +42,16 @@ pub fn check(spec: &Spec) -> Result<&Process> {
     names(spec)?;
     linux::check(linux)?;
     check_namespaces(spec, linux)?;
-    refuse(spec, process, linux)?;
+    refuse(process, linux)?;
     Ok(process)
+}
+
+/// Checks the process of a container that exists already.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_process(process: &Process) -> Result<()> {
+    process::check(process)
 }
 
 /// `major.minor`, and what may follow.
@@ -103,17 +111,6 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
                 "keep one",
             ));
         }
-        let needs_more = matches!(
-            namespace.kind,
-            NamespaceType::User | NamespaceType::Pid | NamespaceType::Mount
-        );
-        if namespace.path.is_some() && needs_more {
-            return Err(unsupported(
-                field,
-                &format!("joining a {kind} namespace by path"),
-                "leave out `path` to make a new one",
-            ));
-        }
     }
     if !has(NamespaceType::Mount) {
         let remedy = "add {\"type\": \"mount\"}";
@@ -138,7 +135,9 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
         ));
     }
     let mapped = !linux.uid_mappings.is_empty() && !linux.gid_mappings.is_empty();
-    if has(NamespaceType::User) && !mapped {
+    // One that exists has its maps already.
+    let is_new = |n: &super::Namespace| n.kind == NamespaceType::User && n.path.is_none();
+    if linux.namespaces.iter().any(is_new) && !mapped {
         return Err(invalid(
             "linux.uidMappings",
             "a user namespace needs maps of user and group ids",
@@ -165,7 +164,7 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
 }
 
 /// Refuses by name what is asked for and not done.
-fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
+fn refuse(process: &Process, linux: &Linux) -> Result<()> {
     let set = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.is_empty());
     let is = |value: &Option<serde_json::Value>| {
         value
@@ -174,22 +173,10 @@ fn refuse(spec: &Spec, process: &Process, linux: &Linux) -> Result<()> {
     };
     let refusals = [
         (
-            process.terminal,
-            "process.terminal",
-            "a terminal",
-            "set it to false",
-        ),
-        (
             set(&process.selinux_label),
             "process.selinuxLabel",
             "SELinux labels",
             "remove it",
-        ),
-        (
-            spec.hooks.as_ref().is_some_and(|h| !h.is_empty()),
-            "hooks",
-            "hooks",
-            "remove them",
         ),
         (
             set(&linux.mount_label),

@@ -9,7 +9,7 @@
 
 use std::ffi::c_void;
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::raw::{int, pad, syscall};
 use super::signal::{self, SignalSet};
@@ -140,41 +140,210 @@ pub(crate) fn with_child<T: Sync, R>(
         shared,
         handlers_inherited: false,
     };
-    let cloned = match clone3(request, &stack, &running, &start) {
-        // Container engines answer ENOSYS for clone3, whose flags a seccomp
-        // filter cannot see; the old call can do what a plain process needs.
-        Err(Errno(libc::ENOSYS)) if request.cgroup.is_none() => {
-            start.handlers_inherited = true;
-            clone(request, &stack, &running, &start)
-        }
-        other => other,
-    };
-    let child = cloned.inspect_err(|_| running.store(0, std::sync::atomic::Ordering::Release))?;
+    let child = start_child(request, &stack, &running, &mut start)?;
     let result = meanwhile(&child);
     drop(borrowed);
     Ok((child, result))
 }
 
-/// Shared memory; a pidfd; and the word that the kernel clears, waking its
-/// waiters, when the child executes or exits (`CLONE_CHILD_CLEARTID`).
-const FLAGS: u64 = (libc::CLONE_VM | libc::CLONE_PIDFD | libc::CLONE_CHILD_CLEARTID) as u64;
+/// Starts a child by way of an intermediate one: the first runs `before(shared)`
+/// and, where that returns 0, clones the second, a child of this process too
+/// (`CLONE_PARENT`), and exits.
+///
+/// For what a process can only do to its children: a process never changes its
+/// own pid namespace, and one that is to be made in a user namespace that
+/// exists has to be made from inside of it.
+///
+/// Everything else is as for [`with_child`]. `None` where `before` failed.
+///
+/// # Errors
+/// As for [`with_child`], from either clone.
+pub(crate) fn with_grandchild<T: Sync, R>(
+    first: Request,
+    before: fn(&T) -> i32,
+    second: Request,
+    shared: &T,
+    body: fn(&T) -> i32,
+    meanwhile: impl FnOnce(&Child) -> R,
+) -> Result<Option<(Child, R)>> {
+    let (stack, inner_stack) = (Stack::new()?, Stack::new()?);
+    let (running, inner_running) = (AtomicU32::new(1), AtomicU32::new(1));
+    let inner_borrowed = Borrowed {
+        running: &inner_running,
+        mask: signal::set_mask(SignalSet::ALL),
+    };
+    let intermediate = Intermediate {
+        before,
+        request: second,
+        stack: &inner_stack,
+        running: &inner_running,
+        start: Start {
+            body,
+            shared,
+            handlers_inherited: false,
+        },
+        pid: AtomicI32::new(0),
+        failure: AtomicI32::new(0),
+    };
+    let mut start = Start {
+        body: Intermediate::run,
+        shared: &intermediate,
+        handlers_inherited: false,
+    };
+    let outer = start_child(first, &stack, &running, &mut start).inspect_err(|_| {
+        inner_running.store(0, Ordering::Release);
+    })?;
+    futex::wait_while(&running, 1);
+    let _ = super::process::wait_for(outer.pid, true);
+    let pid = intermediate.pid.load(Ordering::Acquire);
+    if pid == 0 {
+        // Killed, perhaps, before it could say so.
+        inner_running.store(0, Ordering::Release);
+        drop(inner_borrowed);
+        return match intermediate.failure.load(Ordering::Acquire) {
+            0 => Ok(None),
+            errno => Err(Errno(errno)),
+        };
+    }
+    // Not reaped yet, so its number cannot be anybody else's.
+    let pidfd = super::process::pidfd_open(pid)?;
+    let child = Child {
+        pid,
+        pidfd: pidfd.into_owned(),
+    };
+    let result = meanwhile(&child);
+    drop(inner_borrowed);
+    Ok(Some((child, result)))
+}
+
+/// What the intermediate child needs to make the second.
+struct Intermediate<'a, T> {
+    before: fn(&T) -> i32,
+    request: Request,
+    stack: &'a Stack,
+    running: &'a AtomicU32,
+    start: Start<'a, T>,
+    /// The second child's id, as this process sees it.
+    pid: AtomicI32,
+    /// The errno of its clone, or 0.
+    failure: AtomicI32,
+}
+
+// SAFETY: only the intermediate child reads `stack`'s address, to hand it to
+// the kernel; everything else in it is shared by atomics or behind `T: Sync`.
+unsafe impl<T: Sync> Sync for Intermediate<'_, T> {}
+
+impl<T: Sync> Intermediate<'_, T> {
+    /// Runs in the intermediate child.
+    fn run(&self) -> i32 {
+        if (self.before)(self.start.shared) != 0 {
+            return 1;
+        }
+        let cloned = match clone3(
+            self.request,
+            Place::Sibling(&self.pid),
+            self.stack,
+            self.running,
+            &self.start,
+        ) {
+            Err(Errno(libc::ENOSYS)) if self.request.cgroup.is_none() => clone(
+                self.request,
+                Place::Sibling(&self.pid),
+                self.stack,
+                self.running,
+                &self.start,
+            ),
+            other => other,
+        };
+        match cloned {
+            Ok(_) => 0,
+            Err(errno) => {
+                self.failure.store(errno.code(), Ordering::Release);
+                1
+            }
+        }
+    }
+}
+
+/// Clones; on failure there is nobody to wait for.
+fn start_child<T>(
+    request: Request,
+    stack: &Stack,
+    running: &AtomicU32,
+    start: &mut Start<'_, T>,
+) -> Result<Child> {
+    let mut pidfd: RawFd = -1;
+    let place = Place::Child(&raw mut pidfd);
+    let cloned = match clone3(request, place, stack, running, start) {
+        // Container engines answer ENOSYS for clone3, whose flags a seccomp
+        // filter cannot see; the old call can do what a plain process needs.
+        Err(Errno(libc::ENOSYS)) if request.cgroup.is_none() => {
+            start.handlers_inherited = true;
+            clone(request, place, stack, running, start)
+        }
+        other => other,
+    };
+    let pid = cloned.inspect_err(|_| running.store(0, Ordering::Release))?;
+    Ok(Child {
+        pid,
+        pidfd: Descriptor::from_raw(pidfd).into_owned(),
+    })
+}
+
+/// Whose child the new process is, and where the kernel notes what the caller
+/// has to know of it.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// The caller's: a pidfd is stored.
+    Child(*mut RawFd),
+    /// The caller's parent's: its id is stored.
+    Sibling(&'a AtomicI32),
+}
+
+impl Place<'_> {
+    /// The flags, and the values of `pidfd` and `parent_tid`.
+    fn request(self) -> (u64, u64, u64) {
+        match self {
+            Self::Child(pidfd) => (
+                u64::from(libc::CLONE_PIDFD.cast_unsigned()),
+                pidfd.expose_provenance() as u64,
+                0,
+            ),
+            Self::Sibling(pid) => (
+                u64::from((libc::CLONE_PARENT | libc::CLONE_PARENT_SETTID).cast_unsigned()),
+                0,
+                pid.as_ptr().expose_provenance() as u64,
+            ),
+        }
+    }
+}
+
+/// Shared memory, and the word that the kernel clears, waking its waiters, when
+/// the child executes or exits (`CLONE_CHILD_CLEARTID`).
+const FLAGS: u64 = (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
 
 /// `long clone3(struct clone_args *, size_t)`, `clone(2)`.
 fn clone3<T>(
     request: Request,
+    place: Place<'_>,
     stack: &Stack,
     running: &AtomicU32,
     start: &Start<'_, T>,
-) -> Result<Child> {
+) -> Result<i32> {
     const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    let mut pidfd: RawFd = -1;
     let into = request.cgroup.map_or(0, |_| CLONE_INTO_CGROUP);
+    let (flags, pidfd, parent_tid) = place.request();
     let mut args = CloneArgs {
-        flags: FLAGS | CLONE_CLEAR_SIGHAND | into | request.namespaces,
-        pidfd: (&raw mut pidfd).expose_provenance() as u64,
+        flags: FLAGS | flags | CLONE_CLEAR_SIGHAND | into | request.namespaces,
+        pidfd,
+        parent_tid,
         child_tid: running.as_ptr().expose_provenance() as u64,
-        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        // A sibling's is its maker's, and the kernel wants none named.
+        exit_signal: match place {
+            Place::Child(_) => u64::from(libc::SIGCHLD.cast_unsigned()),
+            Place::Sibling(_) => 0,
+        },
         stack: stack.0.expose_provenance() as u64,
         stack_size: STACK_SIZE as u64,
         cgroup: request.cgroup.map_or(0, |fd| u64::from(fd.cast_unsigned())),
@@ -183,38 +352,32 @@ fn clone3<T>(
     let call = [(&raw mut args).expose_provenance(), size_of::<CloneArgs>()];
     // SAFETY: `args` is the kernel's structure with its true size; the stack is
     // a live mapping used by nobody else; `start`, `running` and the stack
-    // outlive the child's use of them, since `with_child` waits for it.
-    let pid = unsafe { enter(libc::SYS_clone3, pad(call), entry::<T>, start) }?;
-    Ok(Child {
-        pid: int(pid),
-        pidfd: Descriptor::from_raw(pidfd).into_owned(),
-    })
+    // outlive the child's use of them, since whoever calls this waits for it.
+    unsafe { enter(libc::SYS_clone3, pad(call), entry::<T>, start) }.map(int)
 }
 
 /// `long clone(unsigned long flags, void *stack, int *parent_tid, ...)`, `clone(2)`.
 fn clone<T>(
     request: Request,
+    place: Place<'_>,
     stack: &Stack,
     running: &AtomicU32,
     start: &Start<'_, T>,
-) -> Result<Child> {
-    let mut pidfd: RawFd = -1;
-    let flags = (FLAGS | request.namespaces) as usize | libc::SIGCHLD as usize;
+) -> Result<i32> {
+    let (flags, pidfd, parent_tid) = place.request();
+    let flags = (FLAGS | flags | request.namespaces) as usize | libc::SIGCHLD as usize;
     let top = stack.0.expose_provenance() + STACK_SIZE;
-    let (pidfd_at, tid) = (
-        (&raw mut pidfd).expose_provenance(),
+    // The pidfd is stored where `parent_tid` points; only one of them is asked for.
+    let (stored, tid) = (
+        (pidfd | parent_tid) as usize,
         running.as_ptr().expose_provenance(),
     );
     #[cfg(target_arch = "x86_64")]
-    let call = [flags, top, pidfd_at, tid, 0];
+    let call = [flags, top, stored, tid, 0];
     #[cfg(target_arch = "aarch64")]
-    let call = [flags, top, pidfd_at, 0, tid];
-    // SAFETY: as for `clone3`; the pidfd is stored where `parent_tid` points.
-    let pid = unsafe { enter(libc::SYS_clone, pad(call), entry::<T>, start) }?;
-    Ok(Child {
-        pid: int(pid),
-        pidfd: Descriptor::from_raw(pidfd).into_owned(),
-    })
+    let call = [flags, top, stored, 0, tid];
+    // SAFETY: as for `clone3`.
+    unsafe { enter(libc::SYS_clone, pad(call), entry::<T>, start) }.map(int)
 }
 
 /// The child's first function, on its own stack.

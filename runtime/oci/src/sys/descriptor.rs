@@ -166,6 +166,80 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     unsafe { syscall!(SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) }.map(drop)
 }
 
+/// `fcntl(fd, F_SETFD, 0)`, `fcntl(2)`: the descriptor stays open across the next execution.
+///
+/// # Errors
+/// `EBADF`.
+pub fn keep_on_exec(fd: RawFd) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_fcntl, fd, libc::F_SETFD, 0i32) }.map(drop)
+}
+
+/// `fcntl(fd, F_DUPFD_CLOEXEC, least)`, `fcntl(2)`: a copy that is not below `least`.
+///
+/// # Errors
+/// `EBADF`, `EMFILE`; `EINVAL` for `least` beyond the limit of open files.
+pub fn dup_from(fd: RawFd, least: u32) -> Result<Descriptor> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, least) }.map(Descriptor::new)
+}
+
+/// `int pipe2(int fds[2], O_CLOEXEC)`, `pipe(2)`: the end to read from, and the
+/// one to write to.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn pipe() -> Result<(Descriptor, Descriptor)> {
+    let mut ends = [-1i32; 2];
+    // SAFETY: the kernel writes two ints.
+    unsafe { syscall!(SYS_pipe2, ends.as_mut_ptr(), libc::O_CLOEXEC) }?;
+    Ok((Descriptor(ends[0]), Descriptor(ends[1])))
+}
+
+/// `int memfd_create(const char *name, MFD_CLOEXEC)`, `memfd_create(2)`: a file
+/// in memory, to be read and written.
+///
+/// # Errors
+/// `EMFILE`, `ENOMEM`.
+pub fn memory(name: &CStr) -> Result<OwnedFd> {
+    // SAFETY: `name` outlives the call.
+    unsafe { syscall!(SYS_memfd_create, name, libc::MFD_CLOEXEC) }
+        .map(Descriptor::new)
+        .map(Descriptor::into_owned)
+}
+
+/// `int eventfd(0, EFD_CLOEXEC)`, `eventfd(2)`: a counter to wait on.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn event() -> Result<Descriptor> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_eventfd2, 0u32, libc::EFD_CLOEXEC) }.map(Descriptor::new)
+}
+
+/// `int flock(int fd, LOCK_EX)`, `flock(2)`: waits where `block`; `false` where
+/// somebody else holds it. Gone with the last copy of the open file.
+///
+/// # Errors
+/// `EINTR`, `ENOLCK`.
+pub fn lock(fd: RawFd, block: bool) -> Result<bool> {
+    let how = libc::LOCK_EX | if block { 0 } else { libc::LOCK_NB };
+    loop {
+        // SAFETY: numbers only.
+        match unsafe { syscall!(SYS_flock, fd, how) } {
+            Err(Errno(libc::EWOULDBLOCK)) => return Ok(false),
+            Err(Errno(libc::EINTR)) => {}
+            result => return result.map(|_| true),
+        }
+    }
+}
+
+/// `int flock(int fd, LOCK_UN)`, `flock(2)`.
+pub fn unlock(fd: RawFd) {
+    // SAFETY: numbers only; what is not locked stays so.
+    let _ = unsafe { syscall!(SYS_flock, fd, libc::LOCK_UN) };
+}
+
 /// `int poll(struct pollfd *, 1, 0)` by `ppoll(2)`: whether `fd` is readable now.
 ///
 /// # Errors

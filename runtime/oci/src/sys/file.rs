@@ -99,6 +99,12 @@ pub fn may_write(path: &std::path::Path) -> bool {
     unsafe { syscall!(SYS_faccessat2, dir, path.as_c_str(), mode, flags) }.is_ok()
 }
 
+/// Whether there is something at `path`, a symlink that leads nowhere included.
+#[must_use]
+pub fn exists(path: &CStr) -> bool {
+    stat_at(libc::AT_FDCWD, path).is_ok()
+}
+
 /// `int fstatfs(int fd, struct statfs *)`, `statfs(2)`: the file system's magic number.
 ///
 /// # Errors
@@ -146,6 +152,25 @@ pub fn unlinkat(dir: RawFd, path: &CStr) -> Result<()> {
 pub fn mknodat(dir: RawFd, path: &CStr, mode: u32, device: u64) -> Result<()> {
     // SAFETY: `path` outlives the call.
     unsafe { syscall!(SYS_mknodat, dir, path, mode, device) }.map(drop)
+}
+
+/// `int faccessat2(dirfd, path, X_OK, AT_EACCESS)`, `access(2)`: whether this
+/// process may execute the file, by its effective ids.
+///
+/// # Errors
+/// `EACCES` where it may not; `ENOENT`, `ENOTDIR`; `ENOSYS` before Linux 5.8.
+pub fn may_execute(path: &CStr) -> Result<()> {
+    // SAFETY: `path` outlives the call.
+    unsafe {
+        syscall!(
+            SYS_faccessat2,
+            libc::AT_FDCWD,
+            path,
+            libc::X_OK,
+            libc::AT_EACCESS
+        )
+    }
+    .map(drop)
 }
 
 /// `int symlinkat(const char *target, int dirfd, const char *path)`, `symlink(2)`.
@@ -206,6 +231,15 @@ pub fn seek(fd: RawFd, offset: u64) -> Result<()> {
 pub fn send(out: RawFd, from: RawFd, count: usize) -> Result<usize> {
     // SAFETY: numbers, and no offset: the kernel uses that of `from`.
     unsafe { syscall!(SYS_sendfile, out, from, 0usize, count) }
+}
+
+/// `int fchown(int fd, uid_t uid, gid_t gid)`, `chown(2)`; `u32::MAX` leaves an id.
+///
+/// # Errors
+/// `EPERM`; `EINVAL` for an id that the user namespace does not map.
+pub fn fchown(fd: RawFd, uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_fchown, fd, uid, gid) }.map(drop)
 }
 
 /// `int chdir(const char *path)`, `chdir(2)`.

@@ -29,6 +29,9 @@ pub mod resource;
 pub mod schedule;
 pub mod seccomp;
 pub mod signal;
+pub mod socket;
+pub mod terminal;
+pub mod trampoline;
 
 pub use descriptor::Descriptor;
 pub use errno::Errno;

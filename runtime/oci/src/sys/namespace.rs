@@ -27,6 +27,17 @@ pub fn setns(fd: RawFd, kind: u64) -> Result<()> {
     unsafe { syscall!(SYS_setns, fd, kind) }.map(drop)
 }
 
+/// `ioctl(fd, NS_GET_NSTYPE)`, `ioctl_nsfs(2)`: the `CLONE_NEW*` flag of the
+/// namespace that `fd` is open on.
+///
+/// # Errors
+/// `ENOTTY` where `fd` is open on something else.
+pub fn kind(fd: RawFd) -> Result<u64> {
+    const NS_GET_NSTYPE: u32 = 0xb703;
+    // SAFETY: numbers only; a descriptor of another kind refuses the request.
+    unsafe { syscall!(SYS_ioctl, fd, NS_GET_NSTYPE) }.map(|kind| kind as u64)
+}
+
 /// `int sethostname(const char *name, size_t len)`, `sethostname(2)`.
 ///
 /// # Errors

@@ -49,6 +49,19 @@ pub fn execve(path: &CStr, args: &StringArray, env: &StringArray) -> Errno {
     }
 }
 
+/// `int execveat(int dirfd, "", argv, envp, AT_EMPTY_PATH)`, `execveat(2)`: the
+/// program that `file` is open on.
+///
+/// Returns only where it failed.
+pub fn execute_file(file: RawFd, args: &StringArray, env: &StringArray) -> Errno {
+    let (args, env) = (args.pointers.as_ptr(), env.pointers.as_ptr());
+    // SAFETY: as for `execve`; the path is an empty C string.
+    match unsafe { syscall!(SYS_execveat, file, c"", args, env, libc::AT_EMPTY_PATH) } {
+        Err(errno) => errno,
+        Ok(_) => Errno(libc::EINVAL),
+    }
+}
+
 /// `void exit_group(int status)`, `_exit(2)`: no destructor, no atexit handler runs.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: a number only; the call does not return.
@@ -107,30 +120,28 @@ pub fn is_dumpable() -> bool {
     dumpable == Ok(1)
 }
 
-/// `prctl(PR_SET_DUMPABLE, 1)`: this process's files in /proc are its user's again.
-pub fn set_dumpable() {
+/// `prctl(PR_SET_DUMPABLE, …)`: whether others of its user may look into this
+/// process through /proc and `ptrace(2)`.
+pub fn set_dumpable(dumpable: bool) {
     // SAFETY: numbers only.
-    let _ = unsafe { syscall!(SYS_prctl, libc::PR_SET_DUMPABLE, 1u32) };
+    let _ = unsafe { syscall!(SYS_prctl, libc::PR_SET_DUMPABLE, u32::from(dumpable)) };
 }
 
-/// `int pidfd_open(pid_t pid, unsigned flags)` on this process, `pidfd_open(2)`.
+/// `int pidfd_open(pid_t pid, unsigned flags)`, `pidfd_open(2)`.
 ///
 /// # Errors
-/// `EMFILE`, `ENOSYS` before Linux 5.3.
-pub fn pidfd_of_self() -> Result<Descriptor> {
-    let pid = std::process::id();
-    // SAFETY: numbers only.
-    unsafe { syscall!(SYS_pidfd_open, pid, 0u32) }.map(Descriptor::new)
-}
-
-/// `int pidfd_open(pid_t pid, unsigned flags)`, `pidfd_open(2)`: holds on to a
-/// process, so that its id cannot come to mean another one.
-///
-/// # Errors
-/// `ESRCH` where there is none; `EMFILE`.
+/// `ESRCH` where there is no such process; `EMFILE`; `ENOSYS` before Linux 5.3.
 pub fn pidfd_open(pid: i32) -> Result<Descriptor> {
     // SAFETY: numbers only.
     unsafe { syscall!(SYS_pidfd_open, pid, 0u32) }.map(Descriptor::new)
+}
+
+/// [`pidfd_open`] on this process.
+///
+/// # Errors
+/// As for [`pidfd_open`].
+pub fn pidfd_of_self() -> Result<Descriptor> {
+    pidfd_open(std::process::id().cast_signed())
 }
 
 /// `int pidfd_send_signal(int pidfd, int sig, siginfo_t *, unsigned)`, `pidfd_send_signal(2)`.

@@ -21,9 +21,14 @@ pub(crate) const CLAIMS: &[Claim] = &[
         proc_link,
     ),
     (
-        "a_runtime_that_its_container_executes_ends_at_once",
+        "a_container_that_executes_its_own_init_gets_no_file_of_the_host",
         containers,
         own_executable,
+    ),
+    (
+        "a_process_that_joins_a_container_never_shows_it_the_runtimes_file",
+        containers,
+        seen_executable,
     ),
     (
         "a_mount_target_that_is_a_symlink_out_of_the_root_stays_inside",
@@ -52,7 +57,8 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
 ];
 
-/// CVE-2019-5736: directly, and as the interpreter of a script.
+/// CVE-2019-5736: directly, and as the interpreter of a script. What is
+/// executed is the trampoline, which does nothing for anybody but the runtime.
 fn own_executable() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
@@ -62,21 +68,43 @@ fn own_executable() {
     for program in ["/proc/self/exe", "/bin/script"] {
         let mut spec = place.spec("true");
         process(&mut spec).args = vec![program.to_owned(), "--version".to_owned()];
-        place.write(&spec);
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_isorun"))
-            .args([
-                "run",
-                "-b",
-                place.path().to_str().unwrap(),
-                &crate::support::name(),
-            ])
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{program}: {said}");
-        assert!(said.contains("inside a container"), "{program}: {said}");
-        assert!(output.stdout.is_empty());
+        let (said, status) = place.run(&spec);
+        assert_eq!((said.as_str(), status.code), ("", Some(126)), "{program}");
     }
+}
+
+/// CVE-2019-5736 again: the container looks at every process that joins it.
+fn seen_executable() {
+    let place = Place::new();
+    let states = tempfile::tempdir().unwrap();
+    let root = isolab_oci::StateRoot::new(states.path().join("states"));
+    let mut spec = place.spec(
+        "while :; do for p in /proc/[0-9]*; do stat -Lc %s $p/exe; done; done 2>/dev/null >>/tmp/sizes",
+    );
+    spec.root.as_mut().unwrap().readonly = false;
+    // Even what is not to be given away lightly does not help it.
+    let own = process(&mut spec).capabilities.as_mut().unwrap();
+    own.bounding.push("CAP_DAC_READ_SEARCH".to_owned());
+    let bundle = isolab_oci::Bundle::new(place.path(), spec.clone()).unwrap();
+    let stdio = isolab_oci::Stdio::inherit();
+    let id = crate::support::name();
+    let begin = isolab_oci::Begin::Now;
+    let made = isolab_oci::Container::create(&root, &id, &bundle, begin, stdio, &options());
+    let (container, running) = made.unwrap();
+    let visitor = isolab_oci::spec::Process {
+        args: vec!["/bin/true".to_owned()],
+        ..spec.process.clone().unwrap()
+    };
+    for _ in 0..200 {
+        let mut visit = container.exec(&visitor, stdio, &options()).unwrap();
+        assert!(visit.wait().unwrap().success());
+    }
+    drop(running);
+    container.delete(false).unwrap();
+    let ours = fs::metadata("/proc/self/exe").unwrap().len().to_string();
+    let seen = fs::read_to_string(place.root().join("tmp/sizes")).unwrap();
+    assert!(seen.lines().count() > 100, "it saw little");
+    assert!(!seen.lines().any(|size| size == ours), "it saw our file");
 }
 
 /// The rootfs's `/dev` leads to a host directory that is watched.

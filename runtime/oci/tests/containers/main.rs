@@ -11,6 +11,7 @@ mod attacks_process;
 mod busybox;
 mod cgroups;
 mod command;
+mod created;
 mod inside;
 mod lifecycle;
 mod limits;
@@ -40,6 +41,7 @@ fn main() {
         lifecycle::CLAIMS,
         limits::CLAIMS,
         command::CLAIMS,
+        created::CLAIMS,
         peers::CLAIMS,
         security::CLAIMS,
     ];

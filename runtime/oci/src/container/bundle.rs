@@ -1,10 +1,9 @@
-//! Bundles, and containers started from them.
+//! Bundles: a `config.json` and what it speaks of.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::process::{Options, Plan, Running, Stdio, launch};
-use crate::spec::{Spec, validate};
+use crate::spec::Spec;
 
 /// A directory with a `config.json` and, usually, a root file system: the seam
 /// between who prepares containers and who runs them.
@@ -48,31 +47,5 @@ impl Bundle {
     #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec
-    }
-}
-
-/// The container itself: made and started in one go.
-#[derive(Clone, Copy, Debug)]
-pub struct Container;
-
-impl Container {
-    /// Starts the container that `bundle` describes. Returns when its program
-    /// has been executed.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] and [`Error::Unsupported`] for the bundle,
-    /// [`Error::Setup`] for a step that the kernel refused, [`Error::Exec`] for
-    /// the program. Nothing is left behind.
-    pub fn run(bundle: &Bundle, id: &str, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
-        validate::check_id(id)?;
-        let process = validate::check(&bundle.spec)?;
-        launch(Plan::for_container(
-            &bundle.directory,
-            &bundle.spec,
-            process,
-            id,
-            stdio,
-            options,
-        )?)
     }
 }

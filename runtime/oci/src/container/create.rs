@@ -1,0 +1,166 @@
+//! Making a container that waits, or one that goes on at once.
+
+use std::os::fd::AsFd as _;
+use std::time::SystemTime;
+
+use super::hooks::{self, Inside};
+use super::record::{Facts, Record, Reserved, StateRoot};
+use super::state::{State, Status};
+use super::{Bundle, Container};
+use crate::error::{Error, Result};
+use crate::process::{Attend, Options, Plan, Running, Stdio, launch};
+use crate::spec::{Spec, validate};
+use crate::sys;
+use crate::sys::clone::Child;
+
+/// When a new container's program is executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// When [`Container::start`] says so.
+    #[default]
+    Later,
+    /// At once.
+    Now,
+}
+
+impl Container {
+    // ANCHOR: create
+    /// Makes the container `id` that `bundle` describes.
+    ///
+    /// What comes back first is the container as every command below `root`
+    /// knows it, second its process, a child of this one. Dropping that ends
+    /// the container; [`Running::detach`] lets it live on.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where the id is taken, and those of
+    /// [`run`](Self::run); [`Error::Hook`] where a hook failed. Nothing is
+    /// left behind.
+    pub fn create(
+        root: &StateRoot,
+        id: &str,
+        bundle: &Bundle,
+        begin: Begin,
+        stdio: Stdio<'_>,
+        options: &Options,
+    ) -> Result<(Self, Running)> {
+        validate::check_id(id)?;
+        let process = validate::check(bundle.spec())?;
+        let reserved = Record::reserve(root, id)?;
+        let made = make(&reserved, bundle, process, id, begin, stdio, options);
+        let (facts, running) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                if matches!(error, Error::Hook { .. }) {
+                    // The specification has what was begun undone as `delete`
+                    // undoes it, and that is when these run.
+                    let state = state(bundle, id, Status::Stopped, 0);
+                    let _ = hooks::run_poststop(bundle.spec(), &state);
+                }
+                reserved.give_up();
+                return Err(error);
+            }
+        };
+        let record = reserved.complete(facts, running.pid())?;
+        let container = Self { record };
+        if begin == Begin::Now {
+            container.run_poststart(&running)?;
+        }
+        Ok((container, running))
+    }
+    // ANCHOR_END: create
+
+    fn run_poststart(&self, running: &Running) -> Result<()> {
+        let spec = self.spec()?;
+        if spec
+            .hooks
+            .as_ref()
+            .is_none_or(|hooks| hooks.poststart.is_empty())
+        {
+            return Ok(());
+        }
+        let ran = hooks::run_poststart(&spec, &self.state()?);
+        if ran.is_err() {
+            let _ = running.kill(libc::SIGKILL);
+            let _ = hooks::run_poststop(&spec, &self.state()?);
+            let _ = self.record.remove();
+        }
+        ran
+    }
+}
+
+fn make(
+    reserved: &Reserved,
+    bundle: &Bundle,
+    process: &crate::spec::Process,
+    id: &str,
+    begin: Begin,
+    stdio: Stdio<'_>,
+    options: &Options,
+) -> Result<(Facts, Running)> {
+    let spec = bundle.spec();
+    let latch = match begin {
+        Begin::Later => Some(reserved.make_latch()?),
+        Begin::Now => None,
+    };
+    let directory = bundle.directory();
+    let plan = Plan::for_container(directory, spec, process, id, stdio, options, latch)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let root = spec.root.as_ref();
+    let facts = Facts {
+        bundle: directory.to_owned(),
+        rootfs: root.map_or_else(|| directory.to_owned(), |root| directory.join(&root.path)),
+        created: (now.as_secs(), now.subsec_nanos()),
+        owner: sys::process::effective_ids().0,
+        cgroups: plan.groups(),
+    };
+    reserved.write(&bundle.text()?, &facts)?;
+    let mut attendant = Attendant {
+        reserved,
+        bundle,
+        id,
+    };
+    let running = launch(plan, &mut attendant)?;
+    Ok((facts, running))
+}
+
+/// What is done beside the child while it works.
+struct Attendant<'a> {
+    reserved: &'a Reserved,
+    bundle: &'a Bundle,
+    id: &'a str,
+}
+
+impl Attend for Attendant<'_> {
+    fn born(&mut self, pid: i32) -> Result<()> {
+        self.reserved.write_init(pid)
+    }
+
+    fn built(&mut self, child: &Child) -> Result<()> {
+        let state = state(self.bundle, self.id, Status::Creating, child.pid);
+        let inside = Inside {
+            pid: child.pid,
+            pidfd: child.pidfd.as_fd(),
+        };
+        hooks::run_while_creating(self.bundle.spec(), &state, &inside)
+    }
+}
+
+fn state(bundle: &Bundle, id: &str, status: Status, pid: i32) -> State {
+    let directory = bundle.directory().to_owned();
+    State::new(id, directory, bundle.spec(), status, pid)
+}
+
+impl Bundle {
+    /// The config's text, for the record.
+    fn text(&self) -> Result<Vec<u8>> {
+        serialize(self.spec())
+    }
+}
+
+fn serialize(spec: &Spec) -> Result<Vec<u8>> {
+    serde_json::to_vec(spec).map_err(|source| Error::Malformed {
+        path: "config.json".into(),
+        source,
+    })
+}

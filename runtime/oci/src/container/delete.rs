@@ -1,0 +1,75 @@
+//! The end of a container: nothing of it is left.
+
+use std::time::{Duration, Instant};
+
+use super::Container;
+use super::hooks;
+use super::state::Status;
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// How long the kernel may take to end a killed process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Container {
+    // ANCHOR: delete
+    /// Removes what `create` made: control groups, state, id. What the bundle
+    /// holds stays. With `force` it is killed first.
+    ///
+    /// # Errors
+    /// [`Error::State`] where it has not stopped and `force` is false;
+    /// [`Error::Supervise`] where a killed process does not end;
+    /// [`Error::Hook`] where a `poststop` hook failed: it is deleted all the same.
+    pub fn delete(mut self, force: bool) -> Result<()> {
+        let _lock = self.record.lock()?;
+        if !self.record.is_complete() {
+            // Locked by us: nobody makes it any more.
+            self.record.clear();
+            return self.record.remove();
+        }
+        match self.status() {
+            Status::Stopped => {}
+            _ if force => self.end()?,
+            status => return Err(self.wrong_state("delete", status)),
+        }
+        // Others of its processes may be left where it has no pid namespace.
+        let groups = self.groups();
+        if groups.exists() && !groups.processes().is_empty() {
+            groups.kill()?;
+        }
+        groups.remove()?;
+        let last = self.spec().and_then(|spec| Ok((self.state()?, spec)));
+        self.record.remove()?;
+        match last {
+            Ok((state, spec)) => hooks::run_poststop(&spec, &state),
+            Err(_) => Ok(()), // a state that somebody changed: it is gone now
+        }
+    }
+    // ANCHOR_END: delete
+
+    /// Kills everything, and sees it end.
+    fn end(&self) -> Result<()> {
+        let Some(pid) = self.pid() else {
+            return Ok(());
+        };
+        match self.kill(libc::SIGKILL, false) {
+            Ok(()) | Err(Error::State { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let Ok(pidfd) = sys::process::pidfd_open(pid) else {
+            return Ok(());
+        };
+        while self.pid().is_some() {
+            if Instant::now() > deadline {
+                return Err(Error::Supervise {
+                    action: "delete the container: its first process does not end",
+                    source: std::io::ErrorKind::TimedOut.into(),
+                });
+            }
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&pidfd);
+            let _ = sys::descriptor::poll_readable(&mut [fd], 100);
+        }
+        Ok(())
+    }
+}

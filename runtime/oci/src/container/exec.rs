@@ -1,0 +1,76 @@
+//! One more process in a container.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use super::Container;
+use super::state::Status;
+use crate::error::{Error, Result};
+use crate::process::{Nobody, Options, Plan, Running, Stdio, Target, launch};
+use crate::spec::{Process, Spec, validate};
+use crate::sys::{self, file};
+
+/// How a process that must not outlive us is started.
+pub(super) fn attached() -> Options {
+    Options::attached()
+}
+
+impl Container {
+    /// Starts `process` in the container's namespaces and control groups, with
+    /// the container's system call filter.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the container does not run, [`Error::Invalid`] for
+    /// the process, [`Error::Exec`] for its program, [`Error::Setup`].
+    pub fn exec(&self, process: &Process, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
+        match self.status() {
+            Status::Created | Status::Running => {}
+            status => return Err(self.wrong_state("execute a process in", status)),
+        }
+        validate::check_process(process)?;
+        self.exec_in(&self.spec()?, process, stdio, options)
+    }
+
+    pub(super) fn exec_in(
+        &self,
+        spec: &Spec,
+        process: &Process,
+        stdio: Stdio<'_>,
+        options: &Options,
+    ) -> Result<Running> {
+        let gone = || self.wrong_state("execute a process in", Status::Stopped);
+        let pid = self.pid().ok_or_else(gone)?;
+        let pidfd = sys::process::pidfd_open(pid).map_err(|_| gone())?;
+        // The descriptor is open: if this is still the same process, it stays so.
+        if self.pid() != Some(pid) {
+            return Err(gone());
+        }
+        // A group that could not be made does not exist; one that has its init
+        // in it cannot be removed.
+        let mut joining = self.groups().joining(pid)?;
+        joining.tasks.retain(|tasks| file::exists(tasks));
+        let unified = joining.unified.filter(|directory| directory.is_dir());
+        let unified = unified.map(|directory| {
+            fs::File::open(&directory)
+                .map(OwnedFd::from)
+                .map_err(|source| Error::Read {
+                    path: directory,
+                    source,
+                })
+        });
+        let plan = Plan::for_exec(
+            Target {
+                spec,
+                id: self.id(),
+                pid,
+                pidfd: pidfd.into_owned(),
+                tasks: joining.tasks,
+                unified: unified.transpose()?,
+            },
+            process,
+            stdio,
+            options,
+        )?;
+        launch(plan, &mut Nobody)
+    }
+}

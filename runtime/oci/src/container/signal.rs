@@ -1,0 +1,57 @@
+//! Signals to a container.
+
+use std::os::fd::AsRawFd as _;
+
+use super::Container;
+use super::state::Status;
+use crate::error::{Error, Result};
+use crate::spec::NamespaceType;
+use crate::sys::{self, Errno};
+
+impl Container {
+    /// Sends `signal` to its first process, or to `all` of them.
+    ///
+    /// # Errors
+    /// [`Error::State`] where it has stopped; [`Error::Supervise`] for a signal
+    /// that does not exist.
+    pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let stopped = || self.wrong_state("signal", Status::Stopped);
+        if all {
+            return self.signal_all(signal);
+        }
+        let pid = self.pid().ok_or_else(stopped)?;
+        let pidfd = sys::process::pidfd_open(pid).map_err(|_| stopped())?;
+        // The descriptor is open: if this is still the same process, it stays so.
+        if self.pid() != Some(pid) {
+            return Err(stopped());
+        }
+        // Without a pid namespace the others would outlive their first.
+        if signal == libc::SIGKILL && !self.has_own_pids() && !self.groups().is_empty() {
+            return self.signal_all(signal);
+        }
+        match sys::process::pidfd_send_signal(pidfd.as_raw_fd(), signal) {
+            Err(Errno(libc::ESRCH)) => return Err(stopped()),
+            result => result.map_err(|errno| Error::Supervise {
+                action: "signal the container",
+                source: errno.into(),
+            })?,
+        }
+        if signal == libc::SIGKILL && self.groups().is_frozen() {
+            // What stands still cannot die.
+            let _ = self.groups().thaw();
+        }
+        Ok(())
+    }
+
+    fn signal_all(&self, signal: i32) -> Result<()> {
+        if signal == libc::SIGKILL {
+            return self.groups().kill();
+        }
+        self.groups().signal_all(signal).map(drop)
+    }
+
+    fn has_own_pids(&self) -> bool {
+        self.spec()
+            .is_ok_and(|spec| spec.names_namespace(NamespaceType::Pid))
+    }
+}

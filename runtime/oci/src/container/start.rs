@@ -1,0 +1,94 @@
+//! Starting what was created.
+
+use std::os::fd::AsRawFd as _;
+
+use super::hooks;
+use super::state::Status;
+use super::{Container, exec};
+use crate::error::{Error, Result};
+use crate::process::program_error;
+use crate::spec::{Process, Spec};
+use crate::sys::{self, Errno, descriptor};
+
+impl Container {
+    // ANCHOR: start
+    /// Has the container's program executed. Returns when it has been.
+    ///
+    /// # Errors
+    /// [`Error::State`] where it was not created, or was started already;
+    /// [`Error::Exec`] where the program cannot be executed: the container has
+    /// stopped then; [`Error::Hook`].
+    pub fn start(&mut self) -> Result<()> {
+        let _lock = self.record.lock()?;
+        match self.status() {
+            Status::Created => {}
+            status => return Err(self.wrong_state("start", status)),
+        }
+        let spec = self.spec()?;
+        self.run_start_hooks(&spec)?;
+        self.release(&spec)?;
+        let state = self.state()?;
+        hooks::run_poststart(&spec, &state).inspect_err(|_| {
+            let _ = self.kill(libc::SIGKILL, false);
+        })
+    }
+    // ANCHOR_END: start
+
+    /// `startContainer` hooks: in the container, as its process would be.
+    fn run_start_hooks(&self, spec: &Spec) -> Result<()> {
+        let state = self.state()?;
+        let ran = hooks::run_start_container(spec, &state, |program, stdio| {
+            let process = Process {
+                args: vec![program.path.to_string_lossy().into_owned()],
+                env: program.env.clone(),
+                cwd: "/".into(),
+                terminal: false,
+                ..spec.process.clone().unwrap_or_default()
+            };
+            let arguments = program.args.get(1..).unwrap_or_default().to_vec();
+            let mut process = process;
+            process.args.extend(arguments);
+            self.exec_in(spec, &process, stdio, &exec::attached())
+        });
+        ran.inspect_err(|_| {
+            let _ = self.kill(libc::SIGKILL, false);
+        })
+    }
+
+    /// Lets the first process go on, and hears how that went.
+    fn release(&self, spec: &Spec) -> Result<()> {
+        let failed = |errno: Errno| Error::Supervise {
+            action: "start the container: its first process does not answer",
+            source: errno.into(),
+        };
+        let flags = libc::O_RDONLY;
+        let answer = self.record.open_latch("started", flags).map_err(failed)?;
+        let start = self.record.open_latch("start", libc::O_WRONLY);
+        let start = start.map_err(failed)?;
+        descriptor::write(start.as_raw_fd(), b"s").map_err(failed)?;
+        drop(start);
+        // Readable once it has failed, and at its end once it has executed.
+        let mut errno = [0; 4];
+        let count = loop {
+            match descriptor::poll_readable(&mut [answer.as_raw_fd()], -1) {
+                Ok(_) => {}
+                Err(Errno(libc::EINTR)) => continue,
+                Err(errno) => return Err(failed(errno)),
+            }
+            match descriptor::read(answer.as_raw_fd(), &mut errno) {
+                Err(Errno(libc::EINTR | libc::EAGAIN)) => {}
+                count => break count.map_err(failed)?,
+            }
+        };
+        self.record.remove_latch();
+        if count == errno.len() {
+            let program = spec.process.as_ref().and_then(|p| p.args.first());
+            let program = program.cloned().unwrap_or_default();
+            return Err(program_error(
+                program,
+                sys::Errno(i32::from_ne_bytes(errno)),
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,338 @@
+//! The plan of a container: the list of steps from a clone to its program.
+
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use super::super::console::Console;
+use super::super::program::{c_string, environment};
+use super::super::step::Step;
+use super::super::{Cgroup, Options, Stdio};
+use super::{End, Latch, Plan, console_socket, numbers};
+use crate::cgroup::{self, Placement};
+use crate::error::{Error, Result};
+use crate::id_map::IdMap;
+use crate::namespace::{self, Namespaces};
+use crate::rootfs::{self, CgroupMount, Inside, Mount, Node, Spread, Sysctl};
+use crate::spec::{IdMapping, NamespaceType, Process, Spec};
+use crate::sys::descriptor;
+use crate::sys::terminal::WindowSize;
+
+/// A root that is built, and what is left to do with it.
+struct Root {
+    path: PathBuf,
+    spread: Spread,
+    /// Mounts that are written to while others are made on them.
+    read_only: Vec<rootfs::Inside>,
+}
+
+impl Plan {
+    /// The plan of a container. The spec has been validated.
+    // ANCHOR: plan
+    pub(crate) fn for_container(
+        bundle: &Path,
+        spec: &Spec,
+        process: &Process,
+        id: &str,
+        stdio: Stdio<'_>,
+        options: &Options,
+        latch: Option<Latch>,
+    ) -> Result<Self> {
+        let program = process.args.first().map_or("", String::as_str);
+        let root = bundle.join(spec.root.as_ref().map_or(Path::new(""), |root| &root.path));
+        let env = environment(process, &root, options);
+        let mut plan = Self::new(End::trampoline(
+            program,
+            &process.args,
+            &env,
+            latch,
+            options,
+        )?)?;
+        let namespaces = Namespaces::from_spec(spec.linux())?;
+        plan.place_container(spec, id, options)?;
+        plan.by_clone = namespaces.by_clone;
+        plan.enter_user_namespace(spec, &namespaces);
+        plan.begin_session(process, id, options)?;
+        let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
+        plan.enter_namespaces(spec, namespaces)?;
+        plan.begin();
+        let root = plan.build_root(bundle, spec, user, cgroup)?;
+        plan.meet_for_hooks(spec)?;
+        plan.enter_root(spec, root, options)?;
+        let sets = plan.restrict(process, spec.linux(), user)?;
+        plan.steps.push(match process.terminal {
+            true => Step::TerminalStreams,
+            false => Step::Streams(numbers(stdio)),
+        });
+        plan.give_up_privileges(spec, process, sets, options)?;
+        Ok(plan)
+    }
+    // ANCHOR_END: plan
+
+    fn place_container(&mut self, spec: &Spec, id: &str, options: &Options) -> Result<()> {
+        let path = match options.cgroup {
+            Cgroup::Inherit => return Ok(()),
+            Cgroup::Owned => PathBuf::from(cgroup::owned_name()),
+            Cgroup::Named => spec
+                .linux()
+                .cgroups_path
+                .clone()
+                .unwrap_or_else(|| id.into()),
+        };
+        self.place(&path, Some(spec))
+    }
+
+    /// First of all: until its ids are mapped the child is nobody.
+    fn enter_user_namespace(&mut self, spec: &Spec, namespaces: &Namespaces) {
+        if !namespaces.makes(NamespaceType::User) {
+            return;
+        }
+        let linux = spec.linux();
+        match IdMap::choose(&linux.uid_mappings, &linux.gid_mappings) {
+            IdMap::BySelf(map) => {
+                self.groups_denied = true;
+                self.steps.push(Step::WriteIdMap(map));
+            }
+            by_parent @ IdMap::ByParent { .. } => {
+                self.id_map = Some(by_parent);
+                self.steps.push(Step::AwaitIdMap);
+                // The runtime's own ids may not be among those mapped.
+                let has_root = |map: &[IdMapping]| map.iter().any(|m| m.container_id == 0);
+                if has_root(&linux.uid_mappings) && has_root(&linux.gid_mappings) {
+                    self.steps.push(Step::BecomeRoot);
+                    self.changes_user = true;
+                }
+            }
+        }
+    }
+
+    fn begin_session(&mut self, process: &Process, id: &str, options: &Options) -> Result<()> {
+        self.steps.push(Step::LeadSession(options.session));
+        if let Some(score) = process.oom_score_adj {
+            self.changes_oom_score = true;
+            self.steps.push(Step::OomScore(score.to_string()));
+        }
+        if !options.keep_keyring {
+            self.steps
+                .push(Step::Keyring(c_string("the id", id.as_bytes())?));
+        }
+        Ok(())
+    }
+
+    fn enter_namespaces(&mut self, spec: &Spec, mut namespaces: Namespaces) -> Result<()> {
+        let by_parent = namespaces.need_two_clones();
+        self.time = namespaces.joined.time.take();
+        let joined = std::mem::take(&mut namespaces.joined);
+        // Whoever is in a pid namespace that exists may be looked at by
+        // whoever else is in it.
+        let is_seen = joined.has(NamespaceType::Pid);
+        let joins_user = joined.user.is_some();
+        if joins_user || !joined.others.is_empty() {
+            let list = if by_parent {
+                &mut self.before
+            } else {
+                &mut self.steps
+            };
+            if is_seen {
+                list.push(Step::Hide);
+                self.changes_user = true;
+            }
+            list.push(Step::JoinAll(joined));
+        }
+        if joins_user {
+            self.steps.push(Step::BecomeRootIfMapped);
+            self.changes_user = true;
+        }
+        if namespaces.by_child != 0 {
+            self.steps.push(Step::Unshare(namespaces.by_child));
+        }
+        if namespaces.by_child & namespace::flag(NamespaceType::Network) != 0 {
+            self.steps.push(Step::LoopbackUp);
+        }
+        let offsets = &spec.linux().time_offsets;
+        if !offsets.is_empty() {
+            let lines = offsets
+                .iter()
+                .map(|(clock, o)| format!("{clock} {} {}\n", o.secs, o.nanosecs));
+            self.steps.push(Step::TimeOffsets(lines.collect()));
+        }
+        if let Some(name) = &spec.hostname {
+            self.steps
+                .push(Step::Hostname(c_string("hostname", name.as_bytes())?));
+        }
+        if let Some(name) = &spec.domainname {
+            self.steps
+                .push(Step::Domainname(c_string("domainname", name.as_bytes())?));
+        }
+        Ok(())
+    }
+
+    /// The mounts in the author's order, then what lies on top of them.
+    fn build_root(&mut self, bundle: &Path, spec: &Spec, user: bool, cgroup: bool) -> Result<Root> {
+        let linux = spec.linux();
+        let context = rootfs::Context::new(bundle, spec);
+        let spread = rootfs::spread(linux.rootfs_propagation.as_deref(), &context)?;
+        let root = spec.root.as_ref().map_or(Path::new(""), |root| &root.path);
+        let path = bundle.join(root);
+        self.steps.push(Step::ClearUmask);
+        self.root(rootfs::Step::Propagation(spread));
+        self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
+        let mut read_only = Vec::new();
+        // A control group namespace shows the group it was made in as the
+        // root, so the groups are joined before it, and before they are shown.
+        let mut joined = false;
+        let join = |plan: &mut Self| {
+            if !plan.cgroups.groups.is_empty() {
+                plan.steps.push(Step::JoinCgroups);
+            }
+            if cgroup {
+                plan.steps
+                    .push(Step::Unshare(namespace::flag(NamespaceType::Cgroup)));
+            }
+        };
+        for (index, mount) in spec.mounts.iter().enumerate() {
+            let is_cgroup = matches!(mount.fstype.as_deref(), Some("cgroup" | "cgroup2"));
+            if is_cgroup && !std::mem::replace(&mut joined, true) {
+                join(self);
+            }
+            self.root(if is_cgroup {
+                let shown = if self.cgroups.groups.is_empty() {
+                    &Placement::plan(cgroup::discover()?, Path::new(""), None)?
+                } else {
+                    &self.cgroups
+                };
+                rootfs::Step::Cgroups(CgroupMount::prepare(index, mount, shown, cgroup)?)
+            } else {
+                let (mount, late) = Mount::prepare(index, mount, &context)?;
+                read_only.extend(late);
+                rootfs::Step::Mount(mount)
+            });
+        }
+        if !joined {
+            join(self);
+        }
+        // A /dev that is the host's own is left as it is.
+        if !rootfs::binds_dev(&spec.mounts) {
+            for node in Node::prepare_all(&linux.devices, user)? {
+                self.root(rootfs::Step::Node(node));
+            }
+            self.root(rootfs::Step::Links);
+        }
+        if let Some(process) = &spec.process {
+            let path = Inside::new("process.cwd", &process.cwd)?;
+            self.root(rootfs::Step::MakeDirectory(path));
+        }
+        self.warnings.extend(context.into_warnings());
+        Ok(Root {
+            path,
+            spread,
+            read_only,
+        })
+    }
+
+    /// Hooks see the root as it was built, from outside.
+    fn meet_for_hooks(&mut self, spec: &Spec) -> Result<()> {
+        let Some(hooks) = &spec.hooks else {
+            return Ok(());
+        };
+        let now = [
+            &hooks.prestart,
+            &hooks.create_runtime,
+            &hooks.create_container,
+        ];
+        if now.iter().all(|hooks| hooks.is_empty()) {
+            return Ok(());
+        }
+        let event = descriptor::event().map_err(|errno| Error::Setup {
+            step: "make an eventfd".to_owned(),
+            source: errno.into(),
+            remedy: None,
+        })?;
+        self.steps.push(Step::Meet(event.as_raw_fd()));
+        self.meeting = Some(event);
+        Ok(())
+    }
+
+    /// What protects the root, and the way into it.
+    fn enter_root(&mut self, spec: &Spec, root: Root, options: &Options) -> Result<()> {
+        let linux = spec.linux();
+        if let Some(process) = spec.process.as_ref().filter(|p| p.terminal) {
+            self.steps.push(Step::Console(Console {
+                socket: console_socket(options)?,
+                size: process.console_size.map(|size| WindowSize {
+                    rows: size.height,
+                    columns: size.width,
+                    pixels: [0; 2],
+                }),
+                owner: process.user.uid,
+                bind: true,
+            }));
+        }
+        for (name, value) in &linux.sysctl {
+            self.root(rootfs::Step::Sysctl(Sysctl::prepare(name, value, linux)?));
+        }
+        for path in &linux.readonly_paths {
+            self.root(rootfs::Step::ReadOnlyPath(Inside::new(
+                "linux.readonlyPaths",
+                path,
+            )?));
+        }
+        for path in &linux.masked_paths {
+            self.root(rootfs::Step::Mask(Inside::new("linux.maskedPaths", path)?));
+        }
+        for path in root.read_only {
+            self.root(rootfs::Step::ReadOnlyMount(path));
+        }
+        if spec.root.as_ref().is_some_and(|root| root.readonly) {
+            self.root(rootfs::Step::ReadOnlyRoot);
+        }
+        let spread = root.spread;
+        self.root(rootfs::Step::exchange(
+            &root.path,
+            spread,
+            options.no_pivot,
+        )?);
+        let last = spread.last.map(rootfs::Step::RootPropagation);
+        self.steps.extend(last.map(Step::Rootfs));
+        Ok(())
+    }
+
+    fn root(&mut self, step: rootfs::Step) {
+        self.steps.push(Step::Rootfs(step));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn a_half_made_container_is_tied_to_its_maker_first_of_all() {
+        let null = File::open("/dev/null").unwrap();
+        let stdio = Stdio {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        let spec = Spec::example();
+        let mut process = spec.process.clone().unwrap();
+        process.terminal = false;
+        let options = Options::default();
+        let bundle = Path::new("/nowhere");
+        let plan = Plan::for_container(bundle, &spec, &process, "x", stdio, &options, None);
+        let plan = plan.unwrap();
+        assert!(matches!(plan.steps[0], Step::DieWithParent { signal } if signal == libc::SIGKILL));
+        // And is let go only once it is on record.
+        let ends = plan
+            .steps
+            .iter()
+            .rposition(|s| matches!(s, Step::DieWithParent { signal: 0 }));
+        let record = plan
+            .steps
+            .iter()
+            .position(|s| matches!(s, Step::AwaitRecord));
+        assert!(record.unwrap() < ends.unwrap());
+    }
+}

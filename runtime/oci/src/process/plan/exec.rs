@@ -1,0 +1,147 @@
+//! The plan of one more process in a container that runs.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use super::super::console::Console;
+use super::super::program::{c_string, c_strings, environment};
+use super::super::step::Step;
+use super::super::{Options, Program, Session, Stdio};
+use super::{End, Plan, console_socket, numbers};
+use crate::error::Result;
+use crate::namespace;
+use crate::spec::{NamespaceType, Process, Spec};
+use crate::sys::process::StringArray;
+use crate::sys::terminal::WindowSize;
+
+/// A running container, as far as another process has to know it to get in.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    /// Its config, as it was when it was made.
+    pub(crate) spec: &'a Spec,
+    /// Its id.
+    pub(crate) id: &'a str,
+    /// Its init.
+    pub(crate) pid: i32,
+    /// The same, by descriptor.
+    pub(crate) pidfd: OwnedFd,
+    /// The `tasks` files of its version 1 groups.
+    pub(crate) tasks: Vec<CString>,
+    /// Its version 2 group.
+    pub(crate) unified: Option<OwnedFd>,
+}
+
+impl Plan {
+    // ANCHOR: exec
+    /// The plan of `process` beside the init of `target`.
+    ///
+    /// An intermediate child enters the namespaces, since a pid namespace
+    /// takes in only children; the process itself is born inside.
+    pub(crate) fn for_exec(
+        target: Target<'_>,
+        process: &Process,
+        stdio: Stdio<'_>,
+        options: &Options,
+    ) -> Result<Self> {
+        let program = process.args.first().map_or("", String::as_str);
+        let root = PathBuf::from(format!("/proc/{}/root", target.pid));
+        let env = environment(process, &root, options);
+        let end = End::trampoline(program, &process.args, &env, None, options)?;
+        let mut plan = Self::new(end)?;
+        plan.born_into = target.unified;
+        if let Some(score) = process.oom_score_adj {
+            plan.changes_oom_score = true;
+            plan.before.push(Step::OomScore(score.to_string()));
+        }
+        if !target.tasks.is_empty() {
+            plan.before.push(Step::JoinGroups(target.tasks));
+        }
+        // From the moment at which it is inside, the container's processes
+        // could look into its memory, which is the runtime's.
+        plan.before.push(Step::Hide);
+        plan.changes_user = true;
+        plan.join(target.spec, target.pid, target.pidfd)?;
+        plan.steps.push(Step::LeadSession(options.session));
+        if !options.keep_keyring {
+            let name = c_string("the id", target.id.as_bytes())?;
+            plan.steps.push(Step::Keyring(name));
+        }
+        let user = target.spec.names_namespace(NamespaceType::User);
+        if user {
+            plan.steps.push(Step::BecomeRootIfMapped);
+        }
+        plan.begin();
+        if process.terminal {
+            plan.steps.push(Step::OpenRoot);
+            plan.steps.push(Step::Console(Console {
+                socket: console_socket(options)?,
+                size: process.console_size.map(|size| WindowSize {
+                    rows: size.height,
+                    columns: size.width,
+                    pixels: [0; 2],
+                }),
+                owner: process.user.uid,
+                bind: false,
+            }));
+        }
+        let sets = plan.restrict(process, target.spec.linux(), user)?;
+        plan.steps.push(match process.terminal {
+            true => Step::TerminalStreams,
+            false => Step::Streams(numbers(stdio)),
+        });
+        plan.give_up_privileges(target.spec, process, sets, options)?;
+        Ok(plan)
+    }
+    // ANCHOR_END: exec
+
+    /// The plan of a hook of the runtime's in the namespaces of a container
+    /// that is being made by `pid`: its root is still the runtime's.
+    pub(crate) fn for_hook(
+        program: &Program,
+        spec: &Spec,
+        pid: i32,
+        pidfd: OwnedFd,
+        stdio: Stdio<'_>,
+    ) -> Result<Self> {
+        let mut plan = Self::new(End::Program {
+            places: vec![c_string("hooks", program.path.as_os_str().as_bytes())?],
+            args: StringArray::new(c_strings("hooks.args", &program.args)?),
+            env: StringArray::new(c_strings("hooks.env", &program.env)?),
+        })?;
+        plan.join(spec, pid, pidfd)?;
+        plan.begin();
+        plan.steps.push(Step::LeadSession(Session::New));
+        plan.steps.push(Step::Streams(numbers(stdio)));
+        plan.end(&Options::attached());
+        Ok(plan)
+    }
+
+    /// Enters the namespaces that the container does not share with us.
+    fn join(&mut self, spec: &Spec, pid: i32, pidfd: OwnedFd) -> Result<()> {
+        let mut flags = 0;
+        for namespace in &spec.linux().namespaces {
+            let kind = namespace.kind;
+            let name = match kind {
+                NamespaceType::Network => "net",
+                NamespaceType::Mount => "mnt",
+                other => other.name(),
+            };
+            let theirs = format!("/proc/{pid}/ns/{name}");
+            let theirs = std::fs::File::open(&theirs).map(OwnedFd::from);
+            let theirs = theirs.map_err(|source| crate::error::Error::Read {
+                path: format!("/proc/{pid}/ns/{name}").into(),
+                source,
+            })?;
+            let is_ours = namespace::is_own(&theirs, &format!("/proc/self/ns/{name}"));
+            match kind {
+                _ if is_ours => {}
+                NamespaceType::Time => self.time = Some(theirs),
+                _ => flags |= namespace::flag(kind),
+            }
+        }
+        self.before.push(Step::JoinProcess { pidfd, flags });
+        Ok(())
+    }
+}

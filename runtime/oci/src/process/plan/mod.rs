@@ -1,0 +1,310 @@
+//! The plan: what the child will do, in order, with everything prepared.
+
+mod container;
+mod exec;
+mod privileges;
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::program::{c_string, c_strings, search_path};
+use super::step::Step;
+use super::{Cgroup, Options, Program, Stdio};
+use crate::cgroup::{self, Groups, Placement, Version};
+use crate::error::{Error, Result};
+use crate::id_map::IdMap;
+use crate::spec::Spec;
+use crate::sys::process::{StringArray, pidfd_of_self};
+use crate::sys::{self, Descriptor, descriptor, trampoline};
+
+pub(crate) use exec::Target;
+
+/// A process to start.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What an intermediate child does first, where one is needed.
+    pub(super) before: Vec<Step>,
+    pub(super) steps: Vec<Step>,
+    /// Namespaces that the clone makes.
+    pub(super) by_clone: u64,
+    /// A time namespace, which the runtime enters while it clones.
+    pub(super) time: Option<OwnedFd>,
+    /// The map that the parent writes.
+    pub(super) id_map: Option<IdMap>,
+    pub(super) cgroups: Placement,
+    /// A version 2 group that exists, to be born into.
+    pub(super) born_into: Option<OwnedFd>,
+    pub(super) parent: Descriptor,
+    pub(super) end: End,
+    /// Where the child says that the root is built.
+    pub(super) meeting: Option<Descriptor>,
+    /// Whether the child's ids or capabilities change, or it hides.
+    pub(super) changes_user: bool,
+    pub(super) changes_oom_score: bool,
+    /// Whether the user namespace forbids its processes to change groups
+    /// (`user_namespaces(7)`, "/proc/pid/setgroups").
+    groups_denied: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+/// How the plan ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// By executing the program: a process of our own, on the host.
+    Program {
+        places: Vec<CString>,
+        args: StringArray,
+        env: StringArray,
+    },
+    /// By executing the trampoline, which will execute the container's program.
+    Trampoline {
+        file: Descriptor,
+        /// Another name of `file`, where `execveat(2)` is forbidden.
+        path: CString,
+        /// The places where the program may be, for `Step::FindProgram`.
+        places: Vec<CString>,
+        args: StringArray,
+        env: StringArray,
+        report: Report,
+    },
+}
+
+/// Where the trampoline tells that the execution failed.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// To us, now: both ends of a pipe.
+    Now {
+        reader: Descriptor,
+        writer: Descriptor,
+    },
+    /// To whoever starts the container.
+    Later(Latch),
+}
+
+/// What a created container waits on, and tells its start by.
+#[derive(Debug)]
+pub(crate) struct Latch {
+    /// It goes on when a byte comes from here.
+    pub(crate) start: OwnedFd,
+    /// It writes an errno here, or closes it by executing.
+    pub(crate) started: OwnedFd,
+}
+
+impl Plan {
+    fn new(end: End) -> Result<Self> {
+        let parent = pidfd_of_self().map_err(|errno| Error::Setup {
+            step: "open a descriptor of this process (pidfd_open)".to_owned(),
+            source: errno.into(),
+            remedy: Some("Linux 5.12 or newer is needed".to_owned()),
+        })?;
+        Ok(Self {
+            before: Vec::new(),
+            steps: Vec::with_capacity(80),
+            by_clone: 0,
+            time: None,
+            id_map: None,
+            cgroups: Placement::default(),
+            born_into: None,
+            parent,
+            end,
+            meeting: None,
+            changes_user: false,
+            changes_oom_score: false,
+            groups_denied: false,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The plan of a bare process.
+    pub(crate) fn for_program(
+        program: &Program,
+        stdio: Stdio<'_>,
+        options: &Options,
+    ) -> Result<Self> {
+        let mut plan = Self::new(End::Program {
+            places: search_path(&program.path.to_string_lossy(), &program.env)?,
+            args: StringArray::new(c_strings("process.args", &program.args)?),
+            env: StringArray::new(c_strings("process.env", &program.env)?),
+        })?;
+        if options.cgroup != Cgroup::Inherit {
+            plan.place(Path::new(&cgroup::owned_name()), None)?;
+        }
+        plan.begin();
+        plan.steps.push(Step::LeadSession(options.session));
+        if !plan.cgroups.groups.is_empty() {
+            plan.steps.push(Step::JoinCgroups);
+        }
+        if let Some(cwd) = &program.cwd {
+            let path = c_string("cwd", cwd.as_os_str().as_bytes())?;
+            plan.steps.push(Step::WorkingDirectory(path));
+        }
+        plan.steps.push(Step::Streams(numbers(stdio)));
+        plan.end(options);
+        Ok(plan)
+    }
+
+    fn place(&mut self, path: &Path, spec: Option<&Spec>) -> Result<()> {
+        // A container that asks for no limit still gets no device but the default ones.
+        let resources = spec.map(|s| s.linux().resources.clone().unwrap_or_default());
+        self.cgroups = Placement::plan(cgroup::discover()?, path, resources)?;
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        // A half-made container never outlives its maker, whatever is asked
+        // for the finished one.
+        let step = || Step::DieWithParent {
+            signal: libc::SIGKILL,
+        };
+        if !self.before.is_empty() {
+            self.before.insert(0, step());
+        }
+        self.steps.insert(0, step());
+    }
+
+    fn end(&mut self, options: &Options) {
+        let first = options.first_free_descriptor();
+        self.steps.push(Step::CloseOnExec(first));
+        if let End::Trampoline { report, .. } = &self.end {
+            let open = match report {
+                Report::Now { writer, .. } => [Some(writer.as_raw_fd()), None],
+                Report::Later(latch) => [
+                    Some(latch.started.as_raw_fd()),
+                    Some(latch.start.as_raw_fd()),
+                ],
+            };
+            self.steps
+                .extend(open.into_iter().flatten().map(Step::KeepOpen));
+        }
+        if !options.die_with_parent {
+            self.steps.push(Step::AwaitRecord);
+        }
+        // Again: the kernel forgot it when the user changed.
+        let signal = if options.die_with_parent {
+            libc::SIGKILL
+        } else {
+            0
+        };
+        self.steps.push(Step::DieWithParent { signal });
+    }
+
+    pub(super) fn has_cgroups(&self, version: Version) -> bool {
+        self.cgroups
+            .groups
+            .iter()
+            .any(|g| g.hierarchy.version == version)
+    }
+
+    /// The control groups that it will have, whether they are made already or not.
+    pub(crate) fn groups(&self) -> Groups {
+        self.cgroups.planned()
+    }
+
+    /// The name of step `index`, counted from the intermediate child's first.
+    pub(super) fn step(&self, index: u32) -> Option<&Step> {
+        self.before.iter().chain(&self.steps).nth(index as usize)
+    }
+}
+
+impl End {
+    /// The trampoline, with the program and all that it needs.
+    fn trampoline(
+        program: &str,
+        args: &[String],
+        env: &[String],
+        latch: Option<Latch>,
+        options: &Options,
+    ) -> Result<Self> {
+        let failed = |errno: sys::Errno| Error::Setup {
+            step: "prepare the container's init (memfd_create)".to_owned(),
+            source: errno.into(),
+            remedy: (errno.code() == libc::EACCES)
+                .then(|| "set the kernel parameter vm.memfd_noexec to 0 or 1".to_owned()),
+        };
+        // Out of the way of what is handed on to the container.
+        let first = options.first_free_descriptor();
+        let above = |fd: RawFd| descriptor::dup_from(fd, first);
+        let file = trampoline::sealed().map_err(failed)?;
+        let (report, start) = match latch {
+            Some(Latch { start, started }) => {
+                let latch = Latch {
+                    start: above(start.as_raw_fd()).map_err(failed)?.into_owned(),
+                    started: above(started.as_raw_fd()).map_err(failed)?.into_owned(),
+                };
+                let start = latch.start.as_raw_fd().to_string();
+                (Report::Later(latch), start)
+            }
+            None => {
+                let (reader, writer) = descriptor::pipe().map_err(failed)?;
+                let writer = if writer.as_raw_fd().cast_unsigned() < first {
+                    above(writer.as_raw_fd()).map_err(failed)?
+                } else {
+                    writer
+                };
+                (Report::Now { reader, writer }, "-".to_owned())
+            }
+        };
+        let number = match &report {
+            Report::Now { writer, .. } => writer.as_raw_fd(),
+            Report::Later(latch) => latch.started.as_raw_fd(),
+        };
+        let places = search_path(program, env)?;
+        let head = [
+            "isorun-init",
+            &start,
+            &number.to_string(),
+            &places.len().to_string(),
+        ]
+        .map(|text| CString::new(text).unwrap_or_default());
+        let all = head
+            .into_iter()
+            .chain(places.iter().cloned())
+            .chain(c_strings("process.args", args)?);
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(Self::Trampoline {
+            path: CString::new(path).unwrap_or_default(),
+            file,
+            args: StringArray::new(all.collect()),
+            env: StringArray::new(c_strings("process.env", env)?),
+            places,
+            report,
+        })
+    }
+
+    /// The places where the program may be.
+    pub(super) fn places(&self) -> &[CString] {
+        match self {
+            Self::Program { places, .. } | Self::Trampoline { places, .. } => places,
+        }
+    }
+
+    /// The program as it was named.
+    pub(super) fn program(&self) -> String {
+        let (args, skip) = match self {
+            Self::Program { args, .. } => (args, 0),
+            Self::Trampoline { args, places, .. } => (args, 4 + places.len()),
+        };
+        let name = args.strings().get(skip);
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+}
+
+fn numbers(stdio: Stdio<'_>) -> [RawFd; 3] {
+    [
+        stdio.stdin.as_raw_fd(),
+        stdio.stdout.as_raw_fd(),
+        stdio.stderr.as_raw_fd(),
+    ]
+}
+
+/// The container's terminal, where one is asked for.
+fn console_socket(options: &Options) -> Result<Arc<OwnedFd>> {
+    options.console.clone().ok_or_else(|| Error::Invalid {
+        field: "process.terminal".to_owned(),
+        reason: "a terminal is asked for, and there is nobody to hand it to".to_owned(),
+        remedy: "name a socket with --console-socket, or set it to false".to_owned(),
+    })
+}

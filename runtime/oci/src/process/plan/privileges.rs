@@ -1,0 +1,91 @@
+//! The last steps of a container's process: what it may use, and who it is.
+
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::super::Options;
+use super::super::program::c_string;
+use super::super::step::Step;
+use super::Plan;
+use crate::error::Result;
+use crate::security::rlimit::Limit;
+use crate::security::seccomp::Filter;
+use crate::security::{self, capability};
+use crate::spec::{Linux, Process, Spec};
+
+impl Plan {
+    /// What the process may use. Limits before the user, who could not raise
+    /// them; the bounding set while CAP_SETPCAP is there.
+    pub(super) fn restrict(
+        &mut self,
+        process: &Process,
+        linux: &Linux,
+        user_namespace: bool,
+    ) -> Result<capability::Sets> {
+        for (index, limit) in process.rlimits.iter().enumerate() {
+            self.steps
+                .push(Step::Limit(Limit::from_spec(index, limit)?));
+        }
+        let attributes = security::Step::prepare_all(process, linux)?;
+        self.steps
+            .extend(attributes.into_iter().map(Step::Security));
+        let spec = process.capabilities.clone().unwrap_or_default();
+        let available = capability::available(user_namespace);
+        let (sets, ignored) = capability::Sets::from_spec(&spec, available);
+        if !ignored.is_empty() {
+            let names = ignored.join(" ");
+            self.warnings.push(format!(
+                "ignoring unknown or unavailable capabilities: [{names}]"
+            ));
+        }
+        if process.capabilities.is_some() {
+            self.steps.push(Step::DropBounding(sets));
+        }
+        Ok(sets)
+    }
+
+    // ANCHOR: privileges
+    /// The end: each step needs a privilege that the next one takes away.
+    pub(super) fn give_up_privileges(
+        &mut self,
+        spec: &Spec,
+        process: &Process,
+        sets: capability::Sets,
+        options: &Options,
+    ) -> Result<()> {
+        let filter = spec
+            .linux()
+            .seccomp
+            .as_ref()
+            .map(Filter::compile)
+            .transpose()?;
+        let (now, at_last) = if process.no_new_privileges {
+            (None, filter)
+        } else {
+            (filter, None)
+        };
+        // Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it
+        // has to come while that is there.
+        self.steps.extend(now.map(Step::Seccomp));
+        let user = &process.user;
+        self.steps.push(Step::KeepCapabilities);
+        self.steps.push(Step::User {
+            uid: user.uid,
+            gid: user.gid,
+            groups: (!self.groups_denied).then(|| user.additional_gids.clone()),
+        });
+        self.changes_user = true;
+        let path = c_string("process.cwd", process.cwd.as_os_str().as_bytes())?;
+        self.steps.push(Step::WorkingDirectory(path));
+        self.steps.push(Step::CheckWorkingDirectory);
+        self.steps.push(Step::Umask(user.umask.unwrap_or(0o022)));
+        self.steps.push(Step::Capabilities(sets));
+        if process.no_new_privileges {
+            self.steps.push(Step::NoNewPrivileges);
+        }
+        self.steps.push(Step::FindProgram);
+        self.end(options);
+        self.steps.extend(at_last.map(Step::Seccomp));
+        Ok(())
+    }
+    // ANCHOR_END: privileges
+}

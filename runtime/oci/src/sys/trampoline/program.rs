@@ -1,0 +1,184 @@
+//! The trampoline: the last thing that runs before a container's program, and
+//! all that there is of a container that was created and not yet started.
+//!
+//! Its arguments are `NAME START REPORT COUNT PATH... ARG...`: a descriptor to
+//! wait on before it goes on (`-` for none), one to report on, the number of
+//! places where the program may be, those places, and the program's own
+//! arguments. The environment is the program's already.
+//!
+//! It has no C library and no Rust standard library: it is executed at each
+//! start, so its own start must cost next to nothing.
+
+#![no_std]
+#![no_main]
+
+use core::arch::{asm, global_asm};
+
+#[cfg(target_arch = "x86_64")]
+mod number {
+    pub const READ: usize = 0;
+    pub const WRITE: usize = 1;
+    pub const EXECVE: usize = 59;
+    pub const FCNTL: usize = 72;
+    pub const EXIT_GROUP: usize = 231;
+}
+
+#[cfg(target_arch = "aarch64")]
+mod number {
+    pub const READ: usize = 63;
+    pub const WRITE: usize = 64;
+    pub const EXECVE: usize = 221;
+    pub const FCNTL: usize = 25;
+    pub const EXIT_GROUP: usize = 94;
+}
+
+const F_SETFD: usize = 2;
+const FD_CLOEXEC: usize = 1;
+
+const ENOENT: isize = -2;
+const EINTR: isize = -4;
+const EACCES: isize = -13;
+const ENOTDIR: isize = -20;
+
+/// What a shell's exit status says of a program that is not there, or is none.
+const NOT_FOUND: usize = 127;
+const NOT_EXECUTABLE: usize = 126;
+
+type Text = *const u8;
+
+// The kernel leaves argc, argv and envp on the stack and jumps to `_start`.
+#[cfg(target_arch = "x86_64")]
+global_asm!(
+    ".globl _start",
+    "_start:",
+    "mov rdi, rsp",
+    "and rsp, -16",
+    "call {start}",
+    start = sym start,
+);
+#[cfg(target_arch = "aarch64")]
+global_asm!(".globl _start", "_start:", "mov x0, sp", "bl {start}", start = sym start);
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    exit(NOT_EXECUTABLE)
+}
+
+/// # Safety
+/// `stack` points to the process's initial stack: argc, argv, NULL, envp, NULL.
+unsafe extern "C" fn start(stack: *const usize) -> ! {
+    // SAFETY: by the contract above, argc stands first and argv behind it.
+    let (count, argv) = unsafe { (*stack, stack.add(1).cast::<Text>()) };
+    // SAFETY: envp begins behind argv's terminating NULL.
+    let environment = unsafe { argv.add(count + 1) };
+    if count < 4 {
+        exit(NOT_EXECUTABLE);
+    }
+    // SAFETY: there are at least four arguments, each a C string.
+    let [start, report, paths] = unsafe { [number(*argv.add(1)), number(*argv.add(2)), number(*argv.add(3))] };
+    let (Some(report), Some(paths)) = (report, paths) else {
+        exit(NOT_EXECUTABLE)
+    };
+    // Closed by the execution below, which is how the runtime learns that it
+    // worked. Where it is not open this program was executed by the
+    // container's own program, through /proc/self/exe: nothing is done for it.
+    // SAFETY: numbers only.
+    if unsafe { call(number::FCNTL, report, F_SETFD, FD_CLOEXEC) } < 0 {
+        exit(NOT_EXECUTABLE);
+    }
+    if let Some(descriptor) = start {
+        // SAFETY: numbers only.
+        unsafe { call(number::FCNTL, descriptor, F_SETFD, FD_CLOEXEC) };
+        wait(descriptor);
+    }
+    // SAFETY: argv holds `paths` places behind the first four arguments, and
+    // ends with NULL; the runtime wrote it.
+    let error = unsafe { execute(argv.add(4), paths, environment) };
+    let bytes = (error as i32).to_ne_bytes();
+    // SAFETY: four bytes of a live array.
+    unsafe { call(number::WRITE, report, bytes.as_ptr() as usize, bytes.len()) };
+    exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
+}
+
+/// Waits until somebody writes to the descriptor.
+fn wait(descriptor: usize) {
+    let mut byte = 0u8;
+    loop {
+        // SAFETY: one byte of a live variable.
+        match unsafe { call(number::READ, descriptor, (&raw mut byte) as usize, 1) } {
+            EINTR => {}
+            1 => return,
+            _ => exit(NOT_EXECUTABLE),
+        }
+    }
+}
+
+/// Tries each place, as a shell does. Returns the error number.
+///
+/// # Safety
+/// `argv` holds `count` C strings, then the program's arguments, then NULL.
+unsafe fn execute(argv: *const Text, count: usize, environment: *const Text) -> isize {
+    let mut answer = ENOENT;
+    for index in 0..count {
+        // SAFETY: by the contract above.
+        let (path, arguments) = unsafe { (*argv.add(index), argv.add(count)) };
+        // SAFETY: a C string and two arrays that end with NULL.
+        match unsafe { call(number::EXECVE, path as usize, arguments as usize, environment as usize) } {
+            ENOENT | ENOTDIR => {}
+            EACCES => answer = EACCES, // perhaps a later one may be executed
+            error => return -error,
+        }
+    }
+    -answer
+}
+
+/// A decimal number; `None` for anything else.
+///
+/// # Safety
+/// `text` is a C string.
+unsafe fn number(text: Text) -> Option<usize> {
+    let (mut value, mut at) = (0, text);
+    loop {
+        // SAFETY: not beyond the terminating zero.
+        let byte = unsafe { *at };
+        match byte {
+            0 if at != text => return Some(value),
+            b'0'..=b'9' => value = value * 10 + (byte - b'0') as usize,
+            _ => return None,
+        }
+        // SAFETY: the byte before was not the terminating zero.
+        at = unsafe { at.add(1) };
+    }
+}
+
+fn exit(status: usize) -> ! {
+    loop {
+        // SAFETY: a number only.
+        unsafe { call(number::EXIT_GROUP, status, 0, 0) };
+    }
+}
+
+/// One system call; a negative result is an error number. Source: `syscall(2)`.
+///
+/// # Safety
+/// The arguments must be valid for the system call `number`.
+unsafe fn call(number: usize, a: usize, b: usize, c: usize) -> isize {
+    let result;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller vouches for the arguments; the kernel clobbers only
+    // rcx and r11 beside the result.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number => result,
+            in("rdi") a, in("rsi") b, in("rdx") c,
+            lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the caller vouches for the arguments.
+    unsafe {
+        asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c);
+    }
+    result
+}
