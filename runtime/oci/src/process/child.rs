@@ -170,11 +170,6 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
         Step::LeadSession(Session::New) => process::setsid(),
         Step::LeadSession(Session::Group) => process::lead_process_group(),
         Step::LeadSession(Session::Inherit) => Ok(()),
-        Step::OomScore(score) => descriptor::write_file(
-            libc::AT_FDCWD,
-            c"/proc/self/oom_score_adj",
-            score.as_bytes(),
-        ),
         Step::Keyring(name) => match keyring::join_new_session(name) {
             Err(Errno(libc::ENOSYS)) => Ok(()), // a kernel without key rings has none to share
             result => result,

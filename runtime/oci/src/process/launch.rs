@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use super::child::{self, EXECUTING, Gate, Shared};
@@ -82,28 +82,96 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     if (failure, step) != (0, EXECUTING) {
         return Err(failed_at(&plan, step, Errno(failure)));
     }
-    match executed(plan.end) {
-        Ok(()) => Ok(running),
-        Err((program, errno)) => Err(exec_error(program, errno)),
+    let score = plan.oom_score;
+    finish(plan.end, running, score)
+}
+
+/// What is left to do once the child has memory of its own: it runs the
+/// trampoline.
+fn finish(end: End, mut running: Running, score: Option<i32>) -> Result<Running> {
+    let program = end.program();
+    match end {
+        End::Program { .. } => {}
+        End::Trampoline {
+            report: Report::Later(latch),
+            ..
+        } => {
+            await_ready(latch.started.as_raw_fd(), &running)?;
+            set_oom_score(&mut running, score)?;
+        }
+        End::Trampoline {
+            report:
+                Report::Now {
+                    reader,
+                    writer,
+                    hold,
+                },
+            ..
+        } => {
+            // The other copy of it is closed by the execution.
+            drop(writer);
+            if let Some((_, go_on)) = hold {
+                await_ready(reader.as_raw_fd(), &running)?;
+                set_oom_score(&mut running, score)?;
+                let _ = descriptor::write(go_on.as_raw_fd(), b"s");
+            }
+            let mut errno = [0; 4];
+            let mut reader = fs::File::from(reader.into_owned());
+            if reader.read_exact(&mut errno).is_ok() {
+                return Err(exec_error(program, Errno(i32::from_ne_bytes(errno))));
+            }
+            // Otherwise its end: nothing was written.
+        }
+    }
+    Ok(running)
+}
+
+/// Waits until the trampoline begins to wait.
+fn await_ready(report: RawFd, running: &Running) -> Result<()> {
+    let killed = || Error::Killed {
+        step: "wait for its start".to_owned(),
+    };
+    let mut either = [report, running.as_fd().as_raw_fd()];
+    let ready = loop {
+        match descriptor::poll_readable(&mut either, -1) {
+            Err(Errno(libc::EINTR)) => {}
+            ready => break ready.map_err(|_| killed())?,
+        }
+    };
+    let mut byte = [0];
+    match ready & 1 != 0 && descriptor::read(report, &mut byte) == Ok(1) {
+        true => Ok(()),
+        false => Err(killed()),
     }
 }
 
-/// Waits until the trampoline has executed the program, where it is to do so now.
-fn executed(end: End) -> std::result::Result<(), (String, Errno)> {
-    let program = end.program();
-    let End::Trampoline {
-        report: Report::Now { reader, writer },
-        ..
-    } = end
-    else {
+/// Sets the score of a process that waits.
+fn set_oom_score(running: &mut Running, score: Option<i32>) -> Result<()> {
+    let Some(score) = score else {
         return Ok(());
     };
-    // The other copy of it is closed by the execution.
-    drop(writer);
-    let mut errno = [0; 4];
-    match fs::File::from(reader.into_owned()).read_exact(&mut errno) {
-        Ok(()) => Err((program, Errno(i32::from_ne_bytes(errno)))),
-        Err(_) => Ok(()), // end of file: nothing was written
+    let path = format!("/proc/{}/oom_score_adj", running.pid());
+    let inherited = fs::read_to_string(&path).ok();
+    let is_lower = inherited
+        .and_then(|text| text.trim().parse().ok())
+        .is_some_and(|own: i32| score < own);
+    match fs::write(&path, score.to_string()) {
+        // It belongs to another user than ours, whom only it could have been.
+        Err(source) if !is_lower && source.kind() == std::io::ErrorKind::PermissionDenied => {
+            running.warn(format!(
+                "process.oomScoreAdj = {score} is not set: {source}"
+            ));
+            Ok(())
+        }
+        result => result.map_err(|source| Error::Setup {
+            step: format!("set process.oomScoreAdj to {score}"),
+            remedy: is_lower.then(|| {
+                "lowering it needs CAP_SYS_RESOURCE: give at least the runtime's own \
+                 (/proc/self/oom_score_adj)"
+                    .to_owned()
+            }),
+            source,
+        }),
     }
 }
 
@@ -198,11 +266,9 @@ fn while_the_child_works(
 
 /// What the child changes on shared memory's account, put back afterwards:
 /// a change of user makes all who share the memory undumpable (their files in
-/// /proc become root's), and the OOM score is kept once for all of them. And
-/// the time namespace, which only we can enter for it.
+/// /proc become root's). And the time namespace, which only we can enter for it.
 struct Restore {
     dumpable: bool,
-    oom_score: Option<String>,
     time: Option<OwnedFd>,
 }
 
@@ -210,10 +276,6 @@ impl Restore {
     fn before(plan: &Plan) -> Result<Self> {
         let mut restore = Self {
             dumpable: plan.changes_user && sys::process::is_dumpable(),
-            oom_score: plan
-                .changes_oom_score
-                .then(|| fs::read_to_string("/proc/self/oom_score_adj").ok())
-                .flatten(),
             time: None,
         };
         if let Some(time) = &plan.time {
@@ -242,9 +304,6 @@ impl Drop for Restore {
     fn drop(&mut self) {
         if self.dumpable {
             sys::process::set_dumpable(true);
-        }
-        if let Some(score) = &self.oom_score {
-            let _ = fs::write("/proc/self/oom_score_adj", score.trim());
         }
         if let Some(own) = &self.time {
             let flag = namespace::flag(NamespaceType::Time);
@@ -302,10 +361,6 @@ fn remedy(step: &Step, errno: Errno, user: bool) -> Option<&'static str> {
     match (step, errno.code()) {
         (Step::Rootfs(step), _) => step.remedy(errno, user),
         (Step::Security(step), _) => step.remedy(errno),
-        (Step::OomScore(_), libc::EACCES) => Some(
-            "lowering it needs CAP_SYS_RESOURCE: give at least the runtime's own \
-             (/proc/self/oom_score_adj)",
-        ),
         (Step::Limit(_), libc::EPERM) => Some(
             "raising a hard limit needs CAP_SYS_RESOURCE, which this process lacks: lower it in \
              process.rlimits",

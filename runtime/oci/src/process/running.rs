@@ -68,6 +68,11 @@ impl Running {
         }
     }
 
+    /// Notes what cannot be enforced.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// Its process id, as the caller sees it.
     #[must_use]
     pub fn pid(&self) -> i32 {

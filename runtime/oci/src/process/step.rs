@@ -38,7 +38,6 @@ pub(crate) enum Step {
     /// As `BecomeRoot`, where the user namespace, which somebody else made, has a root.
     BecomeRootIfMapped,
     LeadSession(Session),
-    OomScore(String),
     Keyring(CString),
     Unshare(u64),
     LoopbackUp,
@@ -101,7 +100,6 @@ impl fmt::Display for Step {
                 f.write_str("become root of the user namespace")
             }
             Self::LeadSession(_) => f.write_str("lead a session"),
-            Self::OomScore(score) => write!(f, "set oomScoreAdj to {score}"),
             Self::Keyring(_) => f.write_str("join a new session keyring"),
             Self::Unshare(flags) => {
                 f.write_str("make namespaces:")?;

@@ -7,7 +7,7 @@ use super::super::console::Console;
 use super::super::program::{c_string, environment};
 use super::super::step::Step;
 use super::super::{Cgroup, Options, Stdio};
-use super::{End, Latch, Plan, console_socket, numbers};
+use super::{End, Latch, Plan, changed_oom_score, console_socket, numbers};
 use crate::cgroup::{self, Placement};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
@@ -40,18 +40,21 @@ impl Plan {
         let program = process.args.first().map_or("", String::as_str);
         let root = bundle.join(spec.root.as_ref().map_or(Path::new(""), |root| &root.path));
         let env = environment(process, &root, options);
+        let oom_score = changed_oom_score(process);
         let mut plan = Self::new(End::trampoline(
             program,
             &process.args,
             &env,
             latch,
+            oom_score.is_some(),
             options,
         )?)?;
+        plan.oom_score = oom_score;
         let namespaces = Namespaces::from_spec(spec.linux())?;
         plan.place_container(spec, id, options)?;
         plan.by_clone = namespaces.by_clone;
         plan.enter_user_namespace(spec, &namespaces);
-        plan.begin_session(process, id, options)?;
+        plan.begin_session(id, options)?;
         let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
         plan.enter_namespaces(spec, namespaces)?;
         plan.begin();
@@ -105,12 +108,8 @@ impl Plan {
         }
     }
 
-    fn begin_session(&mut self, process: &Process, id: &str, options: &Options) -> Result<()> {
+    fn begin_session(&mut self, id: &str, options: &Options) -> Result<()> {
         self.steps.push(Step::LeadSession(options.session));
-        if let Some(score) = process.oom_score_adj {
-            self.changes_oom_score = true;
-            self.steps.push(Step::OomScore(score.to_string()));
-        }
         if !options.keep_keyring {
             self.steps
                 .push(Step::Keyring(c_string("the id", id.as_bytes())?));
@@ -319,6 +318,8 @@ mod tests {
         let spec = Spec::example();
         let mut process = spec.process.clone().unwrap();
         process.terminal = false;
+        let mut spec = spec;
+        spec.process = Some(process.clone());
         let options = Options::default();
         let bundle = Path::new("/nowhere");
         let plan = Plan::for_container(bundle, &spec, &process, "x", stdio, &options, None);

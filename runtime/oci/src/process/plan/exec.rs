@@ -9,7 +9,7 @@ use super::super::console::Console;
 use super::super::program::{c_string, c_strings, environment};
 use super::super::step::Step;
 use super::super::{Options, Program, Session, Stdio};
-use super::{End, Plan, console_socket, numbers};
+use super::{End, Plan, changed_oom_score, console_socket, numbers};
 use crate::error::Result;
 use crate::namespace;
 use crate::spec::{NamespaceType, Process, Spec};
@@ -48,13 +48,11 @@ impl Plan {
         let program = process.args.first().map_or("", String::as_str);
         let root = PathBuf::from(format!("/proc/{}/root", target.pid));
         let env = environment(process, &root, options);
-        let end = End::trampoline(program, &process.args, &env, None, options)?;
+        let score = changed_oom_score(process);
+        let end = End::trampoline(program, &process.args, &env, None, score.is_some(), options)?;
         let mut plan = Self::new(end)?;
+        plan.oom_score = score;
         plan.born_into = target.unified;
-        if let Some(score) = process.oom_score_adj {
-            plan.changes_oom_score = true;
-            plan.before.push(Step::OomScore(score.to_string()));
-        }
         if !target.tasks.is_empty() {
             plan.before.push(Step::JoinGroups(target.tasks));
         }

@@ -16,7 +16,7 @@ use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
-use crate::spec::Spec;
+use crate::spec::{Process, Spec};
 use crate::sys::process::{StringArray, pidfd_of_self};
 use crate::sys::{self, Descriptor, descriptor, trampoline};
 
@@ -43,7 +43,9 @@ pub(crate) struct Plan {
     pub(super) meeting: Option<Descriptor>,
     /// Whether the child's ids or capabilities change, or it hides.
     pub(super) changes_user: bool,
-    pub(super) changes_oom_score: bool,
+    /// What the parent sets once the child has memory of its own: on shared
+    /// memory the kernel would set it for both.
+    pub(super) oom_score: Option<i32>,
     /// Whether the user namespace forbids its processes to change groups
     /// (`user_namespaces(7)`, "/proc/pid/setgroups").
     groups_denied: bool,
@@ -79,6 +81,8 @@ pub(super) enum Report {
     Now {
         reader: Descriptor,
         writer: Descriptor,
+        /// What it waits on until we have done something to it: both ends of a pipe.
+        hold: Option<(Descriptor, Descriptor)>,
     },
     /// To whoever starts the container.
     Later(Latch),
@@ -112,7 +116,7 @@ impl Plan {
             end,
             meeting: None,
             changes_user: false,
-            changes_oom_score: false,
+            oom_score: None,
             groups_denied: false,
             warnings: Vec::new(),
         })
@@ -170,7 +174,10 @@ impl Plan {
         self.steps.push(Step::CloseOnExec(first));
         if let End::Trampoline { report, .. } = &self.end {
             let open = match report {
-                Report::Now { writer, .. } => [Some(writer.as_raw_fd()), None],
+                Report::Now { writer, hold, .. } => [
+                    Some(writer.as_raw_fd()),
+                    hold.as_ref().map(|(reader, _)| reader.as_raw_fd()),
+                ],
                 Report::Later(latch) => [
                     Some(latch.started.as_raw_fd()),
                     Some(latch.start.as_raw_fd()),
@@ -216,6 +223,7 @@ impl End {
         args: &[String],
         env: &[String],
         latch: Option<Latch>,
+        holds: bool,
         options: &Options,
     ) -> Result<Self> {
         let failed = |errno: sys::Errno| Error::Setup {
@@ -238,13 +246,25 @@ impl End {
                 (Report::Later(latch), start)
             }
             None => {
-                let (reader, writer) = descriptor::pipe().map_err(failed)?;
-                let writer = if writer.as_raw_fd().cast_unsigned() < first {
-                    above(writer.as_raw_fd()).map_err(failed)?
+                let pipe = || descriptor::pipe().map_err(failed);
+                let (reader, writer) = pipe()?;
+                let writer = above(writer.as_raw_fd()).map_err(failed)?;
+                let hold = if holds {
+                    let (reader, writer) = pipe()?;
+                    Some((above(reader.as_raw_fd()).map_err(failed)?, writer))
                 } else {
-                    writer
+                    None
                 };
-                (Report::Now { reader, writer }, "-".to_owned())
+                let start = match &hold {
+                    Some((reader, _)) => reader.as_raw_fd().to_string(),
+                    None => "-".to_owned(),
+                };
+                let report = Report::Now {
+                    reader,
+                    writer,
+                    hold,
+                };
+                (report, start)
             }
         };
         let number = match &report {
@@ -298,6 +318,14 @@ fn numbers(stdio: Stdio<'_>) -> [RawFd; 3] {
         stdio.stdout.as_raw_fd(),
         stdio.stderr.as_raw_fd(),
     ]
+}
+
+/// The score that `process` asks for, where it is another than it would inherit.
+fn changed_oom_score(process: &Process) -> Option<i32> {
+    let wanted = process.oom_score_adj?;
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok();
+    let own = own.and_then(|text| text.trim().parse().ok());
+    (own != Some(wanted)).then_some(wanted)
 }
 
 /// The container's terminal, where one is asked for.

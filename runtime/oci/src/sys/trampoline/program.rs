@@ -2,7 +2,8 @@
 //! all that there is of a container that was created and not yet started.
 //!
 //! Its arguments are `NAME START REPORT COUNT PATH... ARG...`: a descriptor to
-//! wait on before it goes on (`-` for none), one to report on, the number of
+//! wait on before it goes on (`-` for none; it reports one byte when it begins to
+//! wait), one to report on, the number of
 //! places where the program may be, those places, and the program's own
 //! arguments. The environment is the program's already.
 //!
@@ -89,15 +90,20 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     if let Some(descriptor) = start {
         // SAFETY: numbers only.
         unsafe { call(number::FCNTL, descriptor, F_SETFD, FD_CLOEXEC) };
+        write(report, b"r");
         wait(descriptor);
     }
     // SAFETY: argv holds `paths` places behind the first four arguments, and
     // ends with NULL; the runtime wrote it.
     let error = unsafe { execute(argv.add(4), paths, environment) };
-    let bytes = (error as i32).to_ne_bytes();
-    // SAFETY: four bytes of a live array.
-    unsafe { call(number::WRITE, report, bytes.as_ptr() as usize, bytes.len()) };
+    write(report, &(error as i32).to_ne_bytes());
     exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
+}
+
+fn write(descriptor: usize, bytes: &[u8]) {
+    let (start, length) = (bytes.as_ptr() as usize, bytes.len());
+    // SAFETY: `length` bytes of a live slice.
+    unsafe { call(number::WRITE, descriptor, start, length) };
 }
 
 /// Waits until somebody writes to the descriptor.
