@@ -77,7 +77,11 @@ leave() {
     cd /
     remove "$place"
     echo "$name with ${runtime##*/}: $held held, $failed failed"
-    if [ "$failed" -gt 0 ]; then status=1; fi
+    if [ "$failed" -gt 0 ]; then
+        status=1
+    elif [ "$status" -ne 0 ]; then
+        echo "$name: came to no end, with status $status" >&2
+    fi
     exit "$status"
 }
 
