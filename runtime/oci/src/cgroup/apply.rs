@@ -45,7 +45,13 @@ pub(super) fn limit(
 ) -> Result<()> {
     let on_v1 = |s: &Setting| {
         let mut v1 = sites.iter().filter(|s| s.version == Version::V1);
-        v1.any(|site| site.has(&s.controller))
+        // Version 1 calls this one by another name.
+        let also = if s.controller == "io" {
+            "blkio"
+        } else {
+            &s.controller
+        };
+        v1.any(|site| site.has(&s.controller) || site.has(also))
     };
     let unified = sites.iter().find(|site| site.version == Version::V2);
     let is_unified = sites.iter().all(|site| site.version == Version::V2);
@@ -297,6 +303,28 @@ mod tests {
         let (result, warnings) = apply(root.path(), false, asked);
         result.unwrap();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
+    }
+
+    #[test]
+    fn on_a_hybrid_host_version_2_does_not_miss_what_version_1_has() {
+        let (first, second) = (group(&[]), group(&[]));
+        let controllers = ["pids".to_owned(), "blkio".to_owned()];
+        let site = |version, directory, controllers| Site {
+            version,
+            controllers,
+            directory,
+            ready: true,
+        };
+        let sites = [
+            site(Version::V1, first.path(), &controllers[..]),
+            site(Version::V2, second.path(), &[]),
+        ];
+        let asked = r#"{"pids":{"limit":9},"blockIO":{"weight":10,
+            "throttleReadBpsDevice":[{"major":8,"minor":0,"rate":5}]}}"#;
+        let resources = serde_json::from_str(asked).unwrap();
+        let mut warnings = Vec::new();
+        limit(&sites, Version::V2, &resources, None, &mut warnings).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
     }
 
     #[test]

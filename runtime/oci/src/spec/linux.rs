@@ -189,10 +189,10 @@ pub struct Device {
     #[serde(rename = "type")]
     pub kind: DeviceType,
     /// The major number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub major: i64,
     /// The minor number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub minor: i64,
     /// Permission bits; 0666 where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,10 +226,10 @@ pub enum DeviceType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOffset {
     /// Whole seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub secs: i64,
     /// Nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub nanosecs: u32,
 }
 

@@ -93,7 +93,7 @@ pub struct Root {
     /// Its directory; relative to the bundle where it is not absolute.
     pub path: PathBuf,
     /// Whether the container may not write to it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub readonly: bool,
 }
 
@@ -118,7 +118,8 @@ impl Spec {
     }
 }
 
-/// Go's encoder writes `null` for a list that was never made.
+/// Go's encoder writes `null` for a list that was never made, and its decoder takes
+/// it for the absence of anything: a bool, a number.
 pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

@@ -11,13 +11,13 @@ use super::{CpuAffinity, IoPriority, Scheduler, empty_is_none, null_is_empty};
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Whether standard streams are a terminal.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub terminal: bool,
     /// The terminal's size in characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     /// Whose rights it has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub user: User,
     /// The program and its arguments.
     #[serde(default, deserialize_with = "null_is_empty")]
@@ -42,7 +42,7 @@ pub struct Process {
     )]
     pub rlimits: Vec<Rlimit>,
     /// Whether executing a program may never add privileges.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub no_new_privileges: bool,
     /// An AppArmor profile's name.
     #[serde(
@@ -87,10 +87,10 @@ pub struct ConsoleSize {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The user id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub uid: u32,
     /// The group id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub gid: u32,
     /// The file creation mask; 0022 where absent.
     #[serde(skip_serializing_if = "Option::is_none")]

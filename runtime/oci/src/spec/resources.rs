@@ -148,7 +148,7 @@ pub struct Cpu {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
     /// The most there may be; −1 is unlimited, 0 leaves it as it is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub limit: i64,
 }
 

@@ -10,10 +10,18 @@ pub struct Scheduler {
     /// The policy.
     pub policy: Policy,
     /// −20, the most favourable, to 19.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_empty"
+    )]
     pub nice: i32,
     /// The static priority, 1 to 99, of `SCHED_FIFO` and `SCHED_RR`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_empty"
+    )]
     pub priority: i32,
     /// Flags.
     #[serde(
@@ -23,13 +31,25 @@ pub struct Scheduler {
     )]
     pub flags: Vec<SchedulerFlag>,
     /// Nanoseconds of CPU time in each period, of `SCHED_DEADLINE`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_empty"
+    )]
     pub runtime: u64,
     /// Nanoseconds from a period's begin until they must be had, of `SCHED_DEADLINE`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_empty"
+    )]
     pub deadline: u64,
     /// The period in nanoseconds, of `SCHED_DEADLINE`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "null_is_empty"
+    )]
     pub period: u64,
 }
 
@@ -112,7 +132,7 @@ pub struct IoPriority {
     /// The class.
     pub class: IoClass,
     /// 0, the highest, to 7.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub priority: i32,
 }
 

@@ -77,7 +77,7 @@ pub struct Arg {
     /// What it is compared with; the mask, for a masked comparison.
     pub value: u64,
     /// What the masked argument must equal.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub value_two: u64,
     /// How.
     pub op: Comparison,

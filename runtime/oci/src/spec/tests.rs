@@ -23,6 +23,19 @@ fn an_unknown_field_is_tolerated_and_null_is_an_empty_list() {
 }
 
 #[test]
+fn null_is_the_absence_of_a_switch_and_of_a_number() {
+    let text = br#"{"ociVersion":"1.0.2","root":{"path":"r","readonly":null},
+        "process":{"cwd":"/","terminal":null,"noNewPrivileges":null,"user":{"uid":null,"gid":7},
+        "scheduler":{"policy":"SCHED_OTHER","nice":null}}}"#;
+    let spec = Spec::from_slice(text).unwrap();
+    assert!(!spec.root.unwrap().readonly);
+    let process = spec.process.unwrap();
+    assert!(!process.terminal && !process.no_new_privileges);
+    assert_eq!((process.user.uid, process.user.gid), (0, 7));
+    assert_eq!(process.scheduler.unwrap().nice, 0);
+}
+
+#[test]
 fn an_unknown_namespace_is_refused_with_its_place() {
     let text = br#"{"ociVersion":"1.0.2","linux":{"namespaces":[{"type":"nest"}]}}"#;
     let error = Spec::from_slice(text).unwrap_err().to_string();

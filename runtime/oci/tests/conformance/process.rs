@@ -440,6 +440,11 @@ fn scheduled(subject: Subject, scheduler: Value) -> [i32; 3] {
     let mut config = case.config("");
     config["process"]["args"] = json!(["cat", "/proc/self/stat"]);
     config["process"]["scheduler"] = scheduler;
+    // Where the kernel divides real time among groups, a new one has none.
+    let groups = crate::host::controller("cpu");
+    if !subject.rootless && groups.is_some_and(|mount| mount.join("cpu.rt_runtime_us").exists()) {
+        config["linux"]["resources"] = json!({ "cpu": { "realtimeRuntime": 10_000 } });
+    }
     scheduling(&case.output(&config))
 }
 

@@ -74,10 +74,13 @@ impl Runtime {
     }
 }
 
-/// Ours, where an ordinary user can execute it: a build directory may be closed
-/// to others. The copy goes with the process that made it.
+/// Ours, or the build of it that `ISOLAB_ISORUN` names, where an ordinary user can
+/// execute it: a build directory may be closed to others. The copy goes with the
+/// process that made it.
 static ISORUN: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = PathBuf::from(env!("CARGO_BIN_EXE_isorun"));
+    let built = std::env::var_os("ISOLAB_ISORUN");
+    let built = built.unwrap_or_else(|| env!("CARGO_BIN_EXE_isorun").into());
+    let built = PathBuf::from(built);
     let mut probe = Command::new(&built);
     probe.arg("--version").stdout(Stdio::null());
     as_ordinary(&mut probe);
