@@ -20,6 +20,7 @@
 pub mod cgroup;
 pub mod container;
 pub mod error;
+pub mod features;
 mod id_map;
 pub mod namespace;
 pub mod process;
@@ -31,6 +32,7 @@ pub mod sys;
 
 pub use container::{Begin, Bundle, Container, State, StateRoot, Status};
 pub use error::{Error, Result};
+pub use features::features;
 pub use process::{Cgroup, ExitStatus, Options, Program, Running, Session, Stdio};
 pub use rootfs::known_mount_options;
 pub use spec::Spec;

@@ -6,7 +6,7 @@ use crate::spec::Capabilities;
 use crate::sys::{self, Errno, credential};
 
 /// The kernel's numbers are the positions in this list (`linux/capability.h`).
-const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",
