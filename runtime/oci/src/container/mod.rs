@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::{Nobody, Options, Plan, Running, Stdio, launch};
-use crate::spec::{Spec, validate};
+use crate::spec::{Resources, Spec, validate};
 pub use bundle::Bundle;
 pub use create::Begin;
 use record::Record;
@@ -165,6 +165,18 @@ impl Container {
         match self.status() {
             Status::Paused => self.groups().thaw(),
             status => Err(self.wrong_state("resume", status)),
+        }
+    }
+
+    /// Changes its limits: what `resources` does not name stays as it is.
+    /// Returns what has no effect here, a sentence each.
+    ///
+    /// # Errors
+    /// [`Error::State`] where it has stopped, and those of [`Groups::update`].
+    pub fn update(&self, resources: &Resources) -> Result<Vec<String>> {
+        match self.status() {
+            Status::Stopped => Err(self.wrong_state("update", Status::Stopped)),
+            _ => self.groups().update(resources),
         }
     }
 

@@ -23,6 +23,7 @@ pub mod keyring;
 pub mod mount;
 pub mod namespace;
 pub mod notify;
+pub mod poll;
 pub mod process;
 mod raw;
 pub mod resource;

@@ -1,64 +1,67 @@
 //! `isorun`: an OCI runtime's command line over the library.
 //!
-//! The arguments are read by hand: the start of a container is measured in
-//! hundreds of microseconds, of which an argument parser would be a good part.
+//! `arguments` turns what was typed into what is meant; each command then has
+//! a file of its own, and `log` tells people and engines of what went wrong.
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod run;
+mod columns;
+mod completion;
+mod container;
+mod exec;
+mod failure;
+mod help;
+mod inherit;
+mod log;
+mod man;
+mod owner;
+mod ps;
+mod relay;
+mod signals;
+mod spec;
+mod start;
+mod time;
+mod update;
 
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use arguments::Command;
-use isolab_oci::Spec;
+use arguments::{Given, Key, Verb};
+use failure::Failure;
+use log::Log;
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut text = Vec::with_capacity(words.len());
+    let readable = words.into_iter().try_for_each(|word| {
+        text.push(word.into_string().map_err(|word| not_unicode(&word))?);
+        Ok(())
+    });
+    let mut given = Given::default();
+    let scanned = given.scan(&text);
+    let mut log = Log::new(&given);
     let outcome = refuse_inside_a_container()
-        .and_then(|()| arguments::parse(std::env::args_os().skip(1)))
-        .and_then(carry_out);
-    outcome.unwrap_or_else(|failure| {
-        eprintln!("error: {}", failure.message);
-        if let Some(hint) = failure.hint {
-            eprintln!(" hint: {hint}");
+        .and(readable)
+        .and(scanned)
+        .and_then(|()| Log::check(&given))
+        .and_then(|()| carry_out(&given, &mut log));
+    match outcome {
+        Ok(code) => {
+            log.flush();
+            code
         }
-        ExitCode::from(1)
-    })
-}
-
-/// What the user is told when a command fails.
-#[derive(Debug)]
-struct Failure {
-    message: String,
-    hint: Option<String>,
-}
-
-impl Failure {
-    fn new(message: impl Into<String>, hint: &str) -> Self {
-        Self {
-            message: message.into(),
-            hint: Some(hint.to_owned()),
+        Err(failure) => {
+            log.fail(&failure);
+            ExitCode::from(failure.status)
         }
     }
 }
 
-impl From<isolab_oci::Error> for Failure {
-    fn from(error: isolab_oci::Error) -> Self {
-        Self {
-            message: with_causes(&error),
-            hint: error.hint(),
-        }
-    }
-}
-
-/// An error and what led to it, on one line.
-fn with_causes(error: &isolab_oci::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+fn not_unicode(word: &OsStr) -> Failure {
+    Failure::new(
+        format!("cannot read the argument {word:?}: it is not UTF-8"),
+        "ids and paths must be UTF-8",
+    )
 }
 
 /// Ends at once where a container's image made us its program.
@@ -72,74 +75,87 @@ fn refuse_inside_a_container() -> Result<(), Failure> {
     ))
 }
 
-fn carry_out(command: Command) -> Result<ExitCode, Failure> {
-    match command {
-        Command::Run(options) => run::run(&options),
-        Command::Spec { bundle, rootless } => write_spec(&bundle, rootless),
-        Command::Features => {
-            print!("{}", features());
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Version => {
-            println!("isorun version {}", env!("CARGO_PKG_VERSION"));
-            println!(
-                "commit: {}",
-                option_env!("ISOLAB_COMMIT").unwrap_or("unknown")
-            );
-            println!("spec: {}", Spec::example().oci_version);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Help => {
-            print!("{}", arguments::HELP);
-            Ok(ExitCode::SUCCESS)
-        }
+fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    let Some(verb) = given.verb() else {
+        return print(if given.flag(Key::Version) {
+            version()
+        } else {
+            help::overview()
+        });
+    };
+    if given.flag(Key::Help) {
+        return print(help::of(verb));
+    }
+    if given.flag(Key::Version) {
+        return print(version());
+    }
+    match verb.verb {
+        Verb::Create => start::create(given, log),
+        Verb::Start => container::start(given),
+        Verb::Run => start::run(given, log),
+        Verb::Exec => start::exec(given, log).map_err(|failure| Failure {
+            status: 255,
+            ..failure
+        }),
+        Verb::Kill => container::kill(given),
+        Verb::Delete => container::delete(given),
+        Verb::State => container::state(given),
+        Verb::List => container::list(given),
+        Verb::Ps => container::processes(given),
+        Verb::Pause => container::pause(given),
+        Verb::Resume => container::resume(given),
+        Verb::Update => update::update(given, log),
+        Verb::Spec => spec::write(given),
+        Verb::Features => print(features()),
+        Verb::Completion => print(completion::script(given.positional(0))?),
+        Verb::Man => print(man::page(given.positional(0))?),
+        Verb::Help => print(help_of(given.positional(0))?),
+        Verb::Version => print(version()),
+        Verb::Checkpoint => Err(Failure::new(
+            format!("`isorun {}` is not supported", verb.name),
+            "containers are not checkpointed: stop the container, and create it again",
+        )),
     }
 }
 
-fn write_spec(bundle: &std::path::Path, rootless: bool) -> Result<ExitCode, Failure> {
-    use std::io::Write as _;
-    let spec = if rootless {
-        let (uid, gid) = isolab_oci::sys::process::effective_ids();
-        Spec::example_rootless(uid, gid)
-    } else {
-        Spec::example()
-    };
-    let path = bundle.join("config.json");
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::new(
-            format!("cannot write {}: it exists", path.display()),
-            "remove it first, or name another directory with --bundle",
-        ),
-        _ => Failure {
-            message: format!("cannot write {}: {error}", path.display()),
-            hint: None,
-        },
-    };
-    // `create_new`: two commands at once cannot overwrite each other either.
-    let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-    let mut text = serde_json::to_string_pretty(&spec).unwrap_or_default();
-    text.push('\n');
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    Ok(ExitCode::SUCCESS)
+/// Writes to the standard output; a reader that has gone away is no failure.
+fn print(text: impl AsRef<str>) -> Result<ExitCode, Failure> {
+    use std::io::{self, Write as _};
+    let mut out = io::stdout().lock();
+    let written = out
+        .write_all(text.as_ref().as_bytes())
+        .and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::plain(format!(
+            "cannot write to the standard output: {error}"
+        ))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
-/// What this runtime can do (`features.md` of the specification).
+fn help_of(command: &str) -> Result<String, Failure> {
+    if command.is_empty() {
+        return Ok(help::overview());
+    }
+    let verb = arguments::table::find(command).ok_or_else(|| {
+        Failure::new(
+            format!("`{command}` is not a command of isorun"),
+            "`isorun --help` lists them",
+        )
+    })?;
+    Ok(help::of(verb))
+}
+
 fn features() -> String {
-    let value = serde_json::json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
-        "hooks": [],
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-            "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false },
-            "seccomp": {
-                "enabled": true,
-                "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
-            },
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
-            "intelRdt": { "enabled": false },
-        },
-    });
-    format!("{value:#}\n")
+    format!("{:#}\n", isolab_oci::features())
+}
+
+/// runc's three lines: clients count them, and split them at the colons.
+fn version() -> String {
+    format!(
+        "isorun version {}\ncommit: {}\nspec: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("ISOLAB_COMMIT").unwrap_or("unknown"),
+        isolab_oci::features::OCI_VERSION_MAX
+    )
 }

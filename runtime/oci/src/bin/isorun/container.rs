@@ -1,0 +1,142 @@
+//! Commands about one container that exists, each a line or two over the library.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use isolab_oci::{Container, Error, StateRoot};
+use serde::Serialize;
+
+use crate::arguments::{Given, Key};
+use crate::failure::Failure;
+use crate::{columns, owner, print, ps, signals, time};
+
+/// Where the state of containers is kept.
+pub(crate) fn root(given: &Given<'_>) -> StateRoot {
+    let named = given.path(Key::Root).map(PathBuf::from);
+    StateRoot::new(named.unwrap_or_else(StateRoot::default_path))
+}
+
+/// The container that the first positional argument names.
+pub(crate) fn load(given: &Given<'_>) -> Result<Container, Failure> {
+    Ok(Container::load(&root(given), given.positional(0))?)
+}
+
+/// `isorun start`.
+pub(crate) fn start(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    load(given)?.start()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `isorun kill`.
+pub(crate) fn kill(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    let signal = match given.rest(1).first() {
+        Some(text) => signals::number(text)?,
+        None => libc::SIGTERM,
+    };
+    load(given)?.kill(signal, given.flag(Key::All))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `isorun delete`: engines use --force to be sure that nothing is left, so a
+/// container that does not exist is as it should be.
+pub(crate) fn delete(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    let force = given.flag(Key::Force);
+    let deleted = Container::load(&root(given), given.positional(0)).and_then(|c| c.delete(force));
+    match deleted {
+        Err(Error::NotFound { .. }) if force => Ok(ExitCode::SUCCESS),
+        deleted => Ok(deleted.map(|()| ExitCode::SUCCESS)?),
+    }
+}
+
+/// `isorun pause`.
+pub(crate) fn pause(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    load(given)?.pause()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `isorun resume`.
+pub(crate) fn resume(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    load(given)?.resume()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The state by the specification, and what runc says besides.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    state: isolab_oci::State,
+    rootfs: PathBuf,
+    created: String,
+    owner: String,
+}
+
+impl Shown {
+    fn of(container: &Container) -> Result<Self, Failure> {
+        Ok(Self {
+            state: container.state()?,
+            rootfs: container.rootfs().to_owned(),
+            created: time::nanoseconds(container.created()),
+            owner: owner::name(container.owner()),
+        })
+    }
+}
+
+/// `isorun state`.
+pub(crate) fn state(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    let shown = Shown::of(&load(given)?)?;
+    print(json(serde_json::to_string_pretty(&shown))?)
+}
+
+fn json(text: serde_json::Result<String>) -> Result<String, Failure> {
+    let text = text.map_err(|error| Failure::plain(format!("cannot write JSON: {error}")))?;
+    Ok(text + "\n")
+}
+
+/// Whether JSON is asked for, and not a table.
+fn wants_json(given: &Given<'_>) -> Result<bool, Failure> {
+    match given.value(Key::Format) {
+        None | Some("table") => Ok(given.flag(Key::Json)),
+        Some("json") => Ok(true),
+        Some(other) => Err(Failure::new(
+            format!("--format: `{other}` is not a format"),
+            "write table or json",
+        )),
+    }
+}
+
+/// `isorun list`.
+pub(crate) fn list(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    let as_json = wants_json(given)?;
+    let all = Container::list(&root(given))?;
+    if given.flag(Key::Quiet) {
+        return print(all.iter().flat_map(|c| [c.id(), "\n"]).collect::<String>());
+    }
+    // One that is deleted just now is no longer among them.
+    let shown: Vec<Shown> = all.iter().filter_map(|c| Shown::of(c).ok()).collect();
+    if as_json {
+        return print(json(serde_json::to_string(&shown))?);
+    }
+    let heading = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(shown.into_iter().map(|shown| {
+        vec![
+            shown.state.id,
+            shown.state.pid.to_string(),
+            shown.state.status.name().to_owned(),
+            shown.state.bundle.display().to_string(),
+            shown.created,
+            shown.owner,
+        ]
+    }));
+    print(columns::table(&rows))
+}
+
+/// `isorun ps`.
+pub(crate) fn processes(given: &Given<'_>) -> Result<ExitCode, Failure> {
+    let as_json = wants_json(given)?;
+    let pids = load(given)?.processes();
+    if as_json {
+        return print(json(serde_json::to_string(&pids))?);
+    }
+    print(ps::table(&pids, given.rest(1))?)
+}

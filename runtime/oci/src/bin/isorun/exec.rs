@@ -1,0 +1,155 @@
+//! `isorun exec`: one more process, from a file or from the container's own
+//! `process` and what the options change of it.
+
+use std::path::Path;
+
+use isolab_oci::spec::{Capabilities, Process};
+
+use crate::arguments::{Given, Key};
+use crate::failure::Failure;
+
+/// The process to run, where the container's own is `base`.
+pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Process, Failure> {
+    if let Some(file) = given.path(Key::Process) {
+        let mut process = read(file)?;
+        process.terminal |= given.flag(Key::Tty);
+        return Ok(process);
+    }
+    let mut process = base.unwrap_or_default();
+    process.args = given.rest(1).iter().map(|&word| word.to_owned()).collect();
+    if process.args.is_empty() {
+        return Err(Failure::new(
+            "process args cannot be empty: `isorun exec` needs a command",
+            "isorun exec ID COMMAND [ARGUMENTS], or --process FILE",
+        ));
+    }
+    process.terminal = given.flag(Key::Tty);
+    process.no_new_privileges |= given.flag(Key::NoNewPrivs);
+    process
+        .env
+        .extend(given.values(Key::Env).map(str::to_owned));
+    if let Some(cwd) = given.path(Key::Cwd) {
+        process.cwd = cwd.to_owned();
+    }
+    if let Some(user) = given.value(Key::User) {
+        set_user(&mut process, user)?;
+    }
+    for gid in given.values(Key::AdditionalGids) {
+        let gid = id("--additional-gids", gid)?;
+        process.user.additional_gids.push(gid);
+    }
+    if let Some(profile) = given.value(Key::Apparmor) {
+        process.apparmor_profile = Some(profile.to_owned());
+    }
+    if let Some(label) = given.value(Key::ProcessLabel) {
+        process.selinux_label = Some(label.to_owned());
+    }
+    for capability in given.values(Key::Cap) {
+        add_capability(&mut process, capability);
+    }
+    Ok(process)
+}
+
+fn read(file: &Path) -> Result<Process, Failure> {
+    let text = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::new(
+            format!("cannot parse {}: {error}", file.display()),
+            "it holds what `process` of config.json holds",
+        )
+    })
+}
+
+/// `UID` or `UID:GID`; without a group, it stays as it was.
+fn set_user(process: &mut Process, text: &str) -> Result<(), Failure> {
+    let (uid, gid) = match text.split_once(':') {
+        Some((uid, gid)) => (uid, Some(gid)),
+        None => (text, None),
+    };
+    process.user.uid = id("--user", uid)?;
+    if let Some(gid) = gid {
+        process.user.gid = id("--user", gid)?;
+    }
+    Ok(())
+}
+
+fn id(option: &str, text: &str) -> Result<u32, Failure> {
+    text.parse().map_err(|_| {
+        Failure::new(
+            format!("{option}: `{text}` is not the number of a user or group"),
+            "names are in the image's /etc/passwd and /etc/group, which the engine above reads",
+        )
+    })
+}
+
+/// Into the sets that count for a program of root; not into the inheritable
+/// one, which would outlive a change of user (CVE-2022-29162).
+fn add_capability(process: &mut Process, name: &str) {
+    let sets = process
+        .capabilities
+        .get_or_insert_with(Capabilities::default);
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        if !set.iter().any(|known| known == name) {
+            set.push(name.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<Process, Failure> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let mut given = Given::default();
+        given.scan(&words)?;
+        process(&given, isolab_oci::Spec::example().process)
+    }
+
+    #[test]
+    fn options_change_the_containers_process() {
+        let base = isolab_oci::Spec::example().process.unwrap();
+        let process = check("exec -u 5:6 -g 7 -g 8 -e A=b --cwd /tmp x ls -l").unwrap();
+        assert_eq!(process.args, ["ls", "-l"]);
+        assert_eq!((process.user.uid, process.user.gid), (5, 6));
+        assert_eq!(process.user.additional_gids, [7, 8]);
+        assert_eq!(process.env.last().map(String::as_str), Some("A=b"));
+        assert_eq!(process.env[0], base.env[0]);
+        assert_eq!(process.cwd, Path::new("/tmp"));
+        assert!(!process.terminal && process.no_new_privileges);
+        assert!(check("exec -t x sh").unwrap().terminal);
+    }
+
+    #[test]
+    fn a_capability_is_not_made_inheritable() {
+        let sets = check("exec --cap CAP_CHOWN x sh").unwrap().capabilities;
+        let sets = sets.unwrap();
+        let has = |set: &[String]| set.iter().any(|c| c == "CAP_CHOWN");
+        assert!(has(&sets.bounding) && has(&sets.effective) && has(&sets.permitted));
+        assert!(!has(&sets.inheritable) && !has(&sets.ambient));
+    }
+
+    #[test]
+    fn a_file_is_taken_as_it_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"cwd": "/", "args": ["id"]}"#).unwrap();
+        let process = check(&format!("exec -u 5 -p {} x", file.path().display())).unwrap();
+        assert_eq!(process.args, ["id"]);
+        assert_eq!(process.user.uid, 0);
+        assert!(process.env.is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_or_no_number_is_refused_by_name() {
+        for (line, word) in [
+            ("exec x", "cannot be empty"),
+            ("exec -u nobody x id", "nobody"),
+            ("exec -u 1:staff x id", "staff"),
+            ("exec -g staff x id", "--additional-gids"),
+            ("exec -p /nonexistent/p x", "/nonexistent/p"),
+        ] {
+            let failure = check(line).expect_err(line);
+            assert!(failure.message.contains(word), "{}", failure.message);
+        }
+    }
+}

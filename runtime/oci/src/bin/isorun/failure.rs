@@ -1,0 +1,104 @@
+//! What the user is told when a command fails, and the exit status.
+
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
+
+use isolab_oci::Error;
+
+/// A command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What failed and why, on one line.
+    pub(crate) message: String,
+    /// What can be done about it.
+    pub(crate) hint: Option<String>,
+    /// The exit status: 1, or 255 where `exec` failed, as runc's.
+    pub(crate) status: u8,
+}
+
+impl Failure {
+    /// One that something can be done about.
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::plain(message)
+        }
+    }
+
+    /// One that speaks for itself.
+    pub(crate) fn plain(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            status: 1,
+        }
+    }
+
+    /// A file that does not let us do what we `cannot`, as in `write`.
+    pub(crate) fn file(cannot: &str, path: &Path, error: &io::Error) -> Self {
+        Self::plain(format!("cannot {cannot} {}: {error}", path.display()))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            hint: error.hint(),
+            ..Self::plain(message(&error))
+        }
+    }
+}
+
+/// An error and what led to it, on one line, in the words that engines look
+/// for: Docker and Podman tell a missing program from other failures by them.
+fn message(error: &Error) -> String {
+    let mut text = error.to_string();
+    if let Error::Exec {
+        program, source, ..
+    } = error
+        && source.kind() == io::ErrorKind::NotFound
+        && !program.contains('/')
+    {
+        text.push_str(": executable file not found in $PATH");
+    }
+    if let Error::State { verb, status, .. } = error {
+        text.push_str(match (*verb, *status) {
+            ("resume", _) => ": container not paused",
+            (_, "stopped") => ": container not running",
+            _ => "",
+        });
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(program: &str, kind: io::ErrorKind) -> String {
+        let error = Error::Exec {
+            program: program.to_owned(),
+            source: io::Error::from(kind),
+            remedy: None,
+        };
+        Failure::from(error).message
+    }
+
+    #[test]
+    fn a_missing_program_is_told_in_the_words_that_engines_look_for() {
+        let message = exec("fly", io::ErrorKind::NotFound);
+        assert!(message.contains("`fly`"), "{message}");
+        assert!(
+            message.contains("executable file not found in $PATH"),
+            "{message}"
+        );
+        let message = exec("/bin/fly", io::ErrorKind::NotFound);
+        assert!(!message.contains("$PATH"), "{message}");
+    }
+}

@@ -1,0 +1,261 @@
+//! `create`, `run` and `exec`: starting a process, and staying with it or not.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use isolab_oci::sys::signal::{self, SignalSet};
+use isolab_oci::sys::socket;
+use isolab_oci::{Begin, Bundle, Cgroup, Container, Options, Running, Spec, Stdio};
+
+use crate::arguments::{Given, Key};
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::{container, exec, inherit, relay};
+
+/// Signals that concern this process alone: it stops, continues, or faults.
+const NOT_FORWARDED: [i32; 10] = [
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGCONT,
+    libc::SIGSTOP,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// `isorun create`: makes the container, whose program waits for `start`.
+pub(crate) fn create(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    let bundle = bundle(given)?;
+    let terminal = Terminal::new(given, wants_terminal(&bundle), false)?;
+    let options = options(given, &terminal)?;
+    let (_, running) = make(given, log, &bundle, Begin::Later, &options)?;
+    running.detach();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `isorun run`: makes and starts it, stays with it unless told to `--detach`,
+/// and deletes it at its end unless told to `--keep` it.
+pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    let bundle = bundle(given)?;
+    let stays = !given.flag(Key::Detach);
+    let terminal = Terminal::new(given, wants_terminal(&bundle), stays)?;
+    let options = Options {
+        die_with_parent: stays,
+        ..options(given, &terminal)?
+    };
+    let signals = if stays { block() } else { SignalSet::EMPTY };
+    let (container, running) = make(given, log, &bundle, Begin::Now, &options)?;
+    if !stays {
+        running.detach();
+        return Ok(ExitCode::SUCCESS);
+    }
+    drop(options);
+    let ended = stay(running, terminal, signals);
+    if !given.flag(Key::Keep) {
+        container.delete(true)?;
+    }
+    ended
+}
+
+/// `isorun exec`: one more process in a container.
+pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    let container = container::load(given)?;
+    let process = exec::process(given, container.spec()?.process)?;
+    let stays = !given.flag(Key::Detach);
+    let terminal = Terminal::new(given, process.terminal, stays)?;
+    let options = Options {
+        die_with_parent: stays,
+        ..options(given, &terminal)?
+    };
+    let signals = if stays { block() } else { SignalSet::EMPTY };
+    let running = container.exec(&process, Stdio::inherit(), &options)?;
+    said(&running, log);
+    write_pid(given, &running)?;
+    if !stays {
+        running.detach();
+        return Ok(ExitCode::SUCCESS);
+    }
+    drop(options);
+    stay(running, terminal, signals)
+}
+
+/// The bundle, or what `--config` has in place of its config.json.
+fn bundle(given: &Given<'_>) -> Result<Bundle, Failure> {
+    let directory = given.path(Key::Bundle).unwrap_or(Path::new("."));
+    let bundle = match given.path(Key::Config) {
+        Some(file) => Bundle::new(directory, Spec::load(file)?),
+        None => Bundle::load(directory),
+    };
+    Ok(bundle?)
+}
+
+fn wants_terminal(bundle: &Bundle) -> bool {
+    let process = bundle.spec().process.as_ref();
+    process.is_some_and(|process| process.terminal)
+}
+
+/// Makes the container and writes its process id, or leaves nothing.
+fn make(
+    given: &Given<'_>,
+    log: &mut Log<'_>,
+    bundle: &Bundle,
+    begin: Begin,
+    options: &Options,
+) -> Result<(Container, Running), Failure> {
+    let (root, id) = (container::root(given), given.positional(0));
+    let stdio = Stdio::inherit();
+    let (container, running) = Container::create(&root, id, bundle, begin, stdio, options)?;
+    said(&running, log);
+    if let Err(failure) = write_pid(given, &running) {
+        drop(running);
+        container.delete(true)?;
+        return Err(failure);
+    }
+    Ok((container, running))
+}
+
+/// How the process is started, apart from what it is.
+fn options(given: &Given<'_>, terminal: &Terminal) -> Result<Options, Failure> {
+    let inherited = inherit::Inherited::new(given)?;
+    Ok(Options {
+        cgroup: cgroup(given)?,
+        keep_keyring: given.flag(Key::NoNewKeyring),
+        console: terminal.sent_to(),
+        preserve_fds: inherited.count,
+        listen_fds: inherited.listening,
+        ..Options::default()
+    })
+}
+
+/// Who makes the control groups.
+fn cgroup(given: &Given<'_>) -> Result<Cgroup, Failure> {
+    match given.value(Key::Rootless) {
+        None | Some("true" | "false" | "auto") => {}
+        Some(other) => {
+            return Err(Failure::new(
+                format!("--rootless: `{other}` is neither true, false nor auto"),
+                "leave it out: isorun finds out by itself",
+            ));
+        }
+    }
+    match given.value(Key::CgroupManager) {
+        None | Some("cgroupfs") => Ok(Cgroup::Named),
+        Some("disabled") => Ok(Cgroup::Inherit),
+        Some(other) => Err(Failure::new(
+            format!("--cgroup-manager: there is no `{other}`"),
+            "the managers are cgroupfs and disabled",
+        )),
+    }
+}
+
+/// What was asked for and cannot be enforced.
+fn said(running: &Running, log: &mut Log<'_>) {
+    for warning in running.warnings() {
+        log.warn(warning);
+    }
+    log.debug(|| format!("started process {}", running.pid()));
+}
+
+fn write_pid(given: &Given<'_>, running: &Running) -> Result<(), Failure> {
+    match given.path(Key::PidFile) {
+        Some(file) => inherit::write_pid(file, running.pid()),
+        None => Ok(()),
+    }
+}
+
+/// Blocks what is passed on, before the clone: a process that ends at once must
+/// not end unnoticed, and a signal that comes meanwhile is for the container.
+fn block() -> SignalSet {
+    let all = NOT_FORWARDED.iter();
+    let signals = all.fold(SignalSet::ALL, |set, &signal| set.without(signal));
+    signal::set_mask(signals);
+    signals
+}
+
+/// Stays with a process until it ends; its status.
+fn stay(mut running: Running, terminal: Terminal, signals: SignalSet) -> Result<ExitCode, Failure> {
+    let status = match terminal {
+        Terminal::Relayed { here, there } => {
+            drop(there);
+            let master = socket::receive_descriptor(here.as_raw_fd()).map_err(|errno| {
+                let error = std::io::Error::from(errno);
+                Failure::plain(format!("cannot receive the container's terminal: {error}"))
+            })?;
+            drop(here);
+            relay::supervise(&mut running, master.into_owned(), signals)?
+        }
+        Terminal::None | Terminal::Sent(_) => supervise(&mut running, signals)?,
+    };
+    Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
+}
+
+/// Passes signals on until the process has ended.
+fn supervise(running: &mut Running, signals: SignalSet) -> Result<i32, Failure> {
+    loop {
+        match signal::wait_for(signals) {
+            Ok(libc::SIGCHLD) => {
+                if let Some(status) = running.try_wait()? {
+                    return Ok(status.shell_code());
+                }
+            }
+            Ok(signal) => running.kill(signal)?,
+            Err(_) => {} // interrupted by a signal that is not forwarded
+        }
+    }
+}
+
+/// Where the master of the process's terminal goes.
+enum Terminal {
+    /// It has none.
+    None,
+    /// To whoever listens at `--console-socket`.
+    Sent(Arc<OwnedFd>),
+    /// To ourselves: we relay between it and our own.
+    Relayed {
+        here: UnixStream,
+        there: Arc<OwnedFd>,
+    },
+}
+
+impl Terminal {
+    /// What is `wanted` of it, where we stay with the process or not.
+    fn new(given: &Given<'_>, wanted: bool, stays: bool) -> Result<Self, Failure> {
+        let socket = given.path(Key::ConsoleSocket);
+        match (wanted, socket) {
+            (false, None) => Ok(Self::None),
+            (true, Some(path)) => {
+                let stream = UnixStream::connect(path)
+                    .map_err(|error| Failure::file("connect to --console-socket", path, &error))?;
+                Ok(Self::Sent(Arc::new(stream.into())))
+            }
+            (true, None) if stays => {
+                let (here, there) = UnixStream::pair().map_err(|error| {
+                    Failure::plain(format!("cannot make a pair of sockets: {error}"))
+                })?;
+                let there = Arc::new(there.into());
+                Ok(Self::Relayed { here, there })
+            }
+            (true, None) => Err(Failure::new(
+                "cannot allocate a tty: nobody would attend to it, since isorun does not stay",
+                "name a --console-socket, or set process.terminal to false",
+            )),
+            (false, Some(_)) => Err(Failure::new(
+                "--console-socket: the process has no terminal to send there",
+                "set process.terminal to true (exec: --tty), or leave the option out",
+            )),
+        }
+    }
+
+    fn sent_to(&self) -> Option<Arc<OwnedFd>> {
+        match self {
+            Self::None => None,
+            Self::Sent(there) | Self::Relayed { there, .. } => Some(Arc::clone(there)),
+        }
+    }
+}

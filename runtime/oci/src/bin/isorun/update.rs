@@ -1,0 +1,180 @@
+//! `isorun update`: the new limits, from a file or from options of their own.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use isolab_oci::spec::Resources;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{Given, Key};
+use crate::container;
+use crate::failure::Failure;
+use crate::log::Log;
+
+/// Changes the limits of a container.
+pub(crate) fn update(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    let resources = resources(given)?;
+    let container = container::load(given)?;
+    for warning in container.update(&resources)? {
+        log.warn(warning);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to change. Where a file says so, the other options are not read, as
+/// in runc.
+fn resources(given: &Given<'_>) -> Result<Resources, Failure> {
+    if given.value(Key::L3CacheSchema).is_some() || given.value(Key::MemBwSchema).is_some() {
+        return Err(Failure::new(
+            "Intel RDT (--l3-cache-schema, --mem-bw-schema) is not supported",
+            "leave the option out",
+        ));
+    }
+    let resources = match given.value(Key::Resources) {
+        Some(file) => {
+            let text = read(file)?;
+            serde_json::from_slice(&text).map_err(|error| {
+                Failure::new(
+                    format!("--resources {file}: {error}"),
+                    "it holds what `linux.resources` of config.json holds",
+                )
+            })?
+        }
+        None => {
+            let value = from_options(given)?;
+            serde_json::from_value(value)
+                .map_err(|error| Failure::plain(format!("cannot understand the limits: {error}")))?
+        }
+    };
+    Ok(resources)
+}
+
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    let read = if file == "-" {
+        std::io::stdin().read_to_end(&mut text).map(drop)
+    } else {
+        std::fs::read(file).map(|read| text = read)
+    };
+    let path = Path::new(if file == "-" {
+        "the standard input"
+    } else {
+        file
+    });
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    Ok(text)
+}
+
+/// The options in the form of `linux.resources`: only what was given.
+fn from_options(given: &Given<'_>) -> Result<Value, Failure> {
+    let mut all = given.object(&CPU)?;
+    if let Some(cpus) = given.value(Key::CpusetCpus) {
+        all.insert("cpus".to_owned(), cpus.into());
+    }
+    if let Some(mems) = given.value(Key::CpusetMems) {
+        all.insert("mems".to_owned(), mems.into());
+    }
+    let mut resources = Map::new();
+    let parts = [
+        ("cpu", all),
+        ("memory", given.object(&MEMORY)?),
+        ("pids", given.object(&PIDS)?),
+        ("blockIO", given.object(&BLOCK_IO)?),
+    ];
+    for (name, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+        resources.insert(name.to_owned(), part.into());
+    }
+    if resources.is_empty() {
+        return Err(Failure::new(
+            "`isorun update` was given no limit to change",
+            "`isorun update --help` lists them",
+        ));
+    }
+    Ok(resources.into())
+}
+
+/// An option, its field, and whether it may be negative.
+type Field = (Key, &'static str, bool);
+
+const CPU: [Field; 7] = [
+    (Key::CpuShare, "shares", false),
+    (Key::CpuQuota, "quota", true),
+    (Key::CpuPeriod, "period", false),
+    (Key::CpuBurst, "burst", false),
+    (Key::CpuRtRuntime, "realtimeRuntime", true),
+    (Key::CpuRtPeriod, "realtimePeriod", false),
+    (Key::CpuIdle, "idle", true),
+];
+const MEMORY: [Field; 3] = [
+    (Key::Memory, "limit", true),
+    (Key::MemoryReservation, "reservation", true),
+    (Key::MemorySwap, "swap", true),
+];
+const PIDS: [Field; 1] = [(Key::PidsLimit, "limit", true)];
+const BLOCK_IO: [Field; 1] = [(Key::BlkioWeight, "weight", false)];
+
+impl Given<'_> {
+    /// Those of `fields` that were given, as a JSON object.
+    fn object(&self, fields: &[Field]) -> Result<Map<String, Value>, Failure> {
+        let mut object = Map::new();
+        for &(key, name, negative) in fields {
+            let value = if negative {
+                self.number::<i64>(key)?.map(|n| json!(n))
+            } else {
+                self.number::<u64>(key)?.map(|n| json!(n))
+            };
+            if let Some(value) = value {
+                object.insert(name.to_owned(), value);
+            }
+        }
+        Ok(object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<Value, Failure> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let mut given = Given::default();
+        given.scan(&words)?;
+        resources(&given).map(|r| serde_json::to_value(r).unwrap())
+    }
+
+    #[test]
+    fn options_become_the_specifications_fields() {
+        let resources = check(
+            "update --memory 100 --memory-swap -1 --cpu-share=5 --cpu-quota -1 --cpuset-cpus 0-1 --pids-limit 7 x",
+        );
+        let expected = json!({
+            "memory": {"limit": 100, "swap": -1},
+            "cpu": {"shares": 5, "quota": -1, "cpus": "0-1"},
+            "pids": {"limit": 7},
+        });
+        assert_eq!(resources.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_file_outranks_the_options() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"pids": {"limit": 3}, "cpu": null}"#).unwrap();
+        let line = format!("update -r {} --memory 5 x", file.path().display());
+        assert_eq!(check(&line).unwrap(), json!({"pids": {"limit": 3}}));
+    }
+
+    #[test]
+    fn what_cannot_be_a_limit_is_refused_by_name() {
+        for (line, word) in [
+            ("update --memory lots x", "--memory"),
+            ("update --cpu-share -1 x", "--cpu-share"),
+            ("update x", "no limit"),
+            ("update -r /nonexistent/file x", "/nonexistent/file"),
+            ("update --l3-cache-schema L3:0=f x", "RDT"),
+        ] {
+            let failure = check(line).expect_err(line);
+            assert!(failure.message.contains(word), "{}", failure.message);
+        }
+    }
+}
