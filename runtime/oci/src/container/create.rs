@@ -1,9 +1,10 @@
 //! Making a container that waits, or one that goes on at once.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::SystemTime;
 
 use super::hooks::{self, Inside};
+use super::listener;
 use super::record::{Facts, Record, Reserved, StateRoot};
 use super::state::{State, Status};
 use super::{Bundle, Container};
@@ -134,6 +135,11 @@ struct Attendant<'a> {
 impl Attend for Attendant<'_> {
     fn born(&mut self, pid: i32) -> Result<()> {
         self.reserved.write_init(pid)
+    }
+
+    fn listens(&mut self, child: &Child, listener: OwnedFd) -> Result<()> {
+        let state = state(self.bundle, self.id, Status::Creating, child.pid);
+        listener::hand_over(self.bundle.spec(), &state, child.pid, &listener)
     }
 
     fn built(&mut self, child: &Child) -> Result<()> {

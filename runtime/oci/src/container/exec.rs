@@ -4,9 +4,10 @@ use std::fs;
 use std::os::fd::OwnedFd;
 
 use super::Container;
+use super::listener::HandingOver;
 use super::state::Status;
 use crate::error::{Error, Result};
-use crate::process::{Nobody, Options, Plan, Running, Stdio, Target, launch};
+use crate::process::{Options, Plan, Running, Stdio, Target, launch};
 use crate::spec::{Process, Spec, validate};
 use crate::sys::{self, file};
 
@@ -71,6 +72,7 @@ impl Container {
             stdio,
             options,
         )?;
-        launch(plan, &mut Nobody)
+        let state = |_| self.state();
+        launch(plan, &mut HandingOver { spec, state })
     }
 }

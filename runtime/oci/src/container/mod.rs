@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod exec;
 mod hooks;
+mod listener;
 mod record;
 mod signal;
 mod start;
@@ -18,10 +19,11 @@ use std::path::Path;
 
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
-use crate::process::{Nobody, Options, Plan, Running, Stdio, launch};
+use crate::process::{Options, Plan, Running, Stdio, launch};
 use crate::spec::{Resources, Spec, validate};
 pub use bundle::Bundle;
 pub use create::Begin;
+use listener::HandingOver;
 use record::Record;
 pub use record::StateRoot;
 pub use state::{State, Status};
@@ -60,7 +62,12 @@ impl Container {
         let directory = bundle.directory();
         let plan =
             Plan::for_container(directory, bundle.spec(), process, id, stdio, options, None)?;
-        launch(plan, &mut Nobody)
+        let state = |pid| {
+            let (bundle, spec) = (directory.to_owned(), bundle.spec());
+            Ok(State::new(id, bundle, spec, Status::Creating, pid))
+        };
+        let spec = bundle.spec();
+        launch(plan, &mut HandingOver { spec, state })
     }
 
     /// The container `id` below `root`.

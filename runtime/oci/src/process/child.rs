@@ -6,6 +6,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Session;
 use super::plan::{End, Plan};
@@ -29,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) cgroups: Gate,
     /// Whether the parent has run the hooks.
     pub(super) hooks: Gate,
+    /// The listener of the child's filter.
+    pub(super) listener: Listener,
     /// Which of them it could make (bit = index).
     pub(super) ready: AtomicU64,
     /// The step at work.
@@ -66,6 +69,37 @@ impl Gate {
         } else {
             Err(Errno(libc::ECANCELED))
         }
+    }
+}
+
+/// A descriptor that the child has and the parent takes a copy of.
+///
+/// Memory alone tells of it: at this point the child's own filter may have any
+/// call wait for an answer that only the descriptor can bring.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    /// Its number and 1; 0 as long as there is none.
+    number: AtomicU32,
+    taken: Gate,
+}
+
+impl Listener {
+    /// The child's part: offers it, and waits until it is taken.
+    fn offer(&self, descriptor: RawFd) -> sys::Result<()> {
+        futex::store_and_wake(&self.number, descriptor.cast_unsigned() + 1);
+        self.taken.pass()
+    }
+
+    /// The parent's part: its number in the child, once there is one.
+    pub(super) fn offered(&self, patience: Duration) -> Option<RawFd> {
+        futex::wait_while_at_most(&self.number, 0, patience);
+        let number = self.number.load(Ordering::Acquire).checked_sub(1);
+        number.map(u32::cast_signed)
+    }
+
+    /// Lets the child go on.
+    pub(super) fn release(&self) {
+        self.taken.open();
     }
 }
 
@@ -248,7 +282,10 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
         }
         Step::KeepOpen(fd) => descriptor::keep_on_exec(*fd),
         Step::AwaitRecord => shared.cgroups.pass(),
-        Step::Seccomp(filter) => filter.install().map(drop),
+        Step::Seccomp(filter) => match filter.install()? {
+            Some(listener) => shared.listener.offer(listener),
+            None => Ok(()),
+        },
     }
 }
 

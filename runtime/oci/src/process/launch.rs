@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use super::child::{self, EXECUTING, Gate, Shared};
+use super::child::{self, EXECUTING, Gate, Listener, Shared};
 use super::plan::{End, Plan, Report};
 use super::running::Running;
 use super::step::Step;
@@ -21,6 +22,12 @@ use crate::sys::{self, Errno, descriptor};
 pub(crate) trait Attend {
     /// The process exists. It cannot outlive this process before this returns.
     fn born(&mut self, _pid: i32) -> Result<()> {
+        Ok(())
+    }
+
+    /// Its system call filter is in place, and it waits for somebody who
+    /// answers what comes to this listener.
+    fn listens(&mut self, _child: &Child, _listener: OwnedFd) -> Result<()> {
         Ok(())
     }
 
@@ -51,6 +58,7 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         id_map: Gate::default(),
         cgroups: Gate::default(),
         hooks: Gate::default(),
+        listener: Listener::default(),
         ready: AtomicU64::new(born_ready),
         step: AtomicU32::new(0),
         failure: AtomicI32::new(0),
@@ -261,7 +269,38 @@ fn while_the_child_works(
         }
         shared.hooks.open();
     }
+    if shared.plan.listens {
+        let handed = hand_over_listener(child, shared, attend);
+        if handed.is_err() {
+            // It may hang in a call that nobody will answer.
+            let _ = sys::process::pidfd_send_signal(child.pidfd.as_raw_fd(), libc::SIGKILL);
+        }
+        shared.listener.release();
+        return handed;
+    }
     Ok(())
+}
+
+/// Takes the listener of the child's filter to whoever answers.
+fn hand_over_listener(child: &Child, shared: &Shared<'_>, attend: &mut dyn Attend) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_millis(10);
+    let number = loop {
+        if let Some(number) = shared.listener.offered(PATIENCE) {
+            break number;
+        }
+        // It ended before it got there; why, the steps tell.
+        if descriptor::is_readable(child.pidfd.as_raw_fd()).unwrap_or(true) {
+            return Ok(());
+        }
+    };
+    let listener = sys::process::pidfd_getfd(child.pidfd.as_raw_fd(), number);
+    let listener = listener.map_err(|errno| Error::Setup {
+        step: "take the seccomp listener from the container's init (pidfd_getfd)".to_owned(),
+        source: errno.into(),
+        remedy: (errno.code() == libc::EPERM)
+            .then(|| "it needs CAP_SYS_PTRACE where the container's user is not root".to_owned()),
+    })?;
+    attend.listens(child, listener.into_owned())
 }
 
 /// What the child changes on shared memory's account, put back afterwards:

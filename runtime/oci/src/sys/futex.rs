@@ -4,6 +4,7 @@
 //! to tell each other "go on".
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::raw::syscall;
 
@@ -22,6 +23,28 @@ pub fn wait_while(word: &AtomicU32, expected: u32) {
                 libc::FUTEX_WAIT,
                 expected,
                 0usize,
+                0usize,
+                0usize
+            )
+        };
+    }
+}
+
+/// As [`wait_while`], but not longer than `limit`, and perhaps shorter.
+pub fn wait_while_at_most(word: &AtomicU32, expected: u32, limit: Duration) {
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs().cast_signed(),
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    };
+    if word.load(Ordering::Acquire) == expected {
+        // SAFETY: `word` and `limit` are live and aligned for the call.
+        let _ = unsafe {
+            syscall!(
+                SYS_futex,
+                word.as_ptr(),
+                libc::FUTEX_WAIT,
+                expected,
+                &raw const limit,
                 0usize,
                 0usize
             )

@@ -153,6 +153,16 @@ pub fn pidfd_send_signal(pidfd: RawFd, signal: i32) -> Result<()> {
     unsafe { syscall!(SYS_pidfd_send_signal, pidfd, signal, 0usize, 0u32) }.map(drop)
 }
 
+/// `int pidfd_getfd(int pidfd, int targetfd, unsigned flags)`, `pidfd_getfd(2)`: a
+/// copy of a descriptor of another process.
+///
+/// # Errors
+/// `EPERM` where this process may not trace the other; `EBADF`, `ESRCH`.
+pub fn pidfd_getfd(pidfd: RawFd, descriptor: RawFd) -> Result<Descriptor> {
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_pidfd_getfd, pidfd, descriptor, 0u32) }.map(Descriptor::new)
+}
+
 /// `int kill(pid_t pid, int sig)`, `kill(2)`: for a process that is no child.
 ///
 /// # Errors

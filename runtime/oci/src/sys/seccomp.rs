@@ -68,3 +68,75 @@ fn set_filter(program: &[Instruction], flags: u32) -> Result<usize> {
     // kernel copies and checks it before returning and keeps no pointer to it.
     unsafe { syscall!(SYS_seccomp, SET_MODE_FILTER, flags, &raw const program) }
 }
+
+/// A call that waits to be answered (`struct seccomp_notif`, `seccomp_unotify(2)`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// Which one it is.
+    pub id: u64,
+    /// The thread that made it, as the receiver sees it.
+    pub pid: u32,
+    flags: u32,
+    /// The call's number.
+    pub number: i32,
+    /// Its architecture, `AUDIT_ARCH_*`.
+    pub architecture: u32,
+    /// Where the program made it.
+    pub instruction: u64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+}
+
+/// What becomes of a call that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The kernel carries it out.
+    Continue,
+    /// It returns this value, or `-errno`.
+    Return(i64),
+}
+
+/// `ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, struct seccomp_notif *)`, `seccomp_unotify(2)`:
+/// the next call that waits.
+///
+/// # Errors
+/// `ENOENT` where its thread was killed meanwhile, or no process with the
+/// filter is left; `EINTR`.
+pub fn receive_notification(listener: RawFd) -> Result<Notification> {
+    const NOTIF_RECV: u32 = 0xc050_2100;
+    let mut notification = Notification::default();
+    // SAFETY: `notification` is zeroed, as the kernel demands, and has the 80
+    // bytes that the request's number tells it to write.
+    unsafe { syscall!(SYS_ioctl, listener, NOTIF_RECV, &raw mut notification) }?;
+    Ok(notification)
+}
+
+/// `ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, struct seccomp_notif_resp *)`, `seccomp_unotify(2)`.
+///
+/// # Errors
+/// `ENOENT` where the call's thread was killed meanwhile.
+pub fn answer_notification(listener: RawFd, id: u64, answer: Answer) -> Result<()> {
+    const NOTIF_SEND: u32 = 0xc018_2101;
+    #[repr(C)]
+    struct Response {
+        id: u64,
+        value: i64,
+        error: i32,
+        flags: u32,
+    }
+    let (value, error, flags) = match answer {
+        Answer::Continue => (0, 0, 1),
+        Answer::Return(value @ -4095..0) => (0, value as i32, 0),
+        Answer::Return(value) => (value, 0, 0),
+    };
+    let response = Response {
+        id,
+        value,
+        error,
+        flags,
+    };
+    // SAFETY: `response` has the 24 bytes that the request's number tells the
+    // kernel to read.
+    unsafe { syscall!(SYS_ioctl, listener, NOTIF_SEND, &raw const response) }.map(drop)
+}

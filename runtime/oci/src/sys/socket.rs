@@ -45,7 +45,15 @@ pub fn send_descriptor(socket: RawFd, payload: &[u8], descriptor: RawFd) -> Resu
 /// # Errors
 /// `ENOMSG` where the other side has closed, or sent no file.
 pub fn receive_descriptor(socket: RawFd) -> Result<Descriptor> {
-    let mut payload = [0u8; 4096];
+    receive(socket, &mut [0u8; 4096]).map(|(descriptor, _)| descriptor)
+}
+
+/// As [`receive_descriptor`]; what came with it is in `payload`, as many bytes
+/// of it as are returned.
+///
+/// # Errors
+/// As for [`receive_descriptor`].
+pub fn receive(socket: RawFd, payload: &mut [u8]) -> Result<(Descriptor, usize)> {
     let part = [payload.as_mut_ptr().expose_provenance(), payload.len()];
     let mut control = Control {
         length: 0,
@@ -55,7 +63,7 @@ pub fn receive_descriptor(socket: RawFd) -> Result<Descriptor> {
         padding: 0,
     };
     let mut message = message(&raw const part, &raw mut control);
-    loop {
+    let count = loop {
         // SAFETY: `message` and what it points to is live; the kernel writes
         // within the lengths given.
         match unsafe {
@@ -67,11 +75,11 @@ pub fn receive_descriptor(socket: RawFd) -> Result<Descriptor> {
             )
         } {
             Err(Errno(libc::EINTR)) => {}
-            result => break result.map(drop)?,
+            result => break result?,
         }
-    }
+    };
     if control.kind == libc::SCM_RIGHTS && control.length == CONTROL_LENGTH {
-        Ok(Descriptor::from_raw(control.descriptor))
+        Ok((Descriptor::from_raw(control.descriptor), count))
     } else {
         Err(Errno(libc::ENOMSG))
     }

@@ -15,6 +15,7 @@ mod created;
 mod inside;
 mod lifecycle;
 mod limits;
+mod listener;
 mod mounts;
 mod peers;
 mod process;
@@ -44,6 +45,7 @@ fn main() {
         created::CLAIMS,
         peers::CLAIMS,
         security::CLAIMS,
+        listener::CLAIMS,
     ];
     let trials = claims
         .into_iter()

@@ -326,7 +326,7 @@ fn refusals() {
             ..Scheduler::default()
         });
     });
-    refused("set oomScoreAdj to -1000", &|s| {
+    refused("oomScoreAdj to -1000", &|s| {
         process(s).oom_score_adj = Some(-1000);
     });
     refused("RLIMIT_NOFILE to soft 1, hard 18446744073709551615", &|s| {

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     /// What the parent sets once the child has memory of its own: on shared
     /// memory the kernel would set it for both.
     pub(super) oom_score: Option<i32>,
+    /// Whether its filter has a listener, which somebody has to be given.
+    pub(super) listens: bool,
     /// Whether the user namespace forbids its processes to change groups
     /// (`user_namespaces(7)`, "/proc/pid/setgroups").
     groups_denied: bool,
@@ -117,6 +119,7 @@ impl Plan {
             meeting: None,
             changes_user: false,
             oom_score: None,
+            listens: false,
             groups_denied: false,
             warnings: Vec::new(),
         })

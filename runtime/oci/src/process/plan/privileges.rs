@@ -58,6 +58,7 @@ impl Plan {
             .as_ref()
             .map(Filter::compile)
             .transpose()?;
+        self.listens = filter.as_ref().is_some_and(Filter::listens);
         let (now, at_last) = if process.no_new_privileges {
             (None, filter)
         } else {
