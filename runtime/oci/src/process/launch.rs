@@ -172,7 +172,7 @@ fn set_oom_score(running: &mut Running, score: Option<i32>) -> Result<()> {
             Ok(())
         }
         result => result.map_err(|source| Error::Setup {
-            step: format!("set process.oomScoreAdj to {score}"),
+            step: format!("set oomScoreAdj to {score}"),
             remedy: is_lower.then(|| {
                 "lowering it needs CAP_SYS_RESOURCE: give at least the runtime's own \
                  (/proc/self/oom_score_adj)"
