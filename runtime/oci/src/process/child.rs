@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::Session;
 use super::plan::{End, Plan};
 use super::step::Step;
+use super::trace::Marks;
 use crate::namespace::{self, Joined};
 use crate::rootfs::Site;
 use crate::spec::NamespaceType;
@@ -34,6 +35,8 @@ pub(super) struct Shared<'a> {
     pub(super) listener: Listener,
     /// Which of them it could make (bit = index).
     pub(super) ready: AtomicU64,
+    /// When what was done, where somebody wants to know.
+    pub(super) marks: Marks,
     /// The step at work.
     pub(super) step: AtomicU32,
     /// The errno it failed with, or 0.
@@ -112,6 +115,7 @@ pub(super) fn run(shared: &Shared<'_>) -> i32 {
         return fail(shared, errno);
     }
     shared.step.store(EXECUTING, Ordering::Relaxed);
+    shared.marks.step(EXECUTING);
     fail(shared, execute(&shared.plan.end))
 }
 
@@ -131,6 +135,7 @@ fn perform_all(
 ) -> sys::Result<()> {
     for (step, index) in steps.iter().zip(first..) {
         shared.step.store(index, Ordering::Relaxed);
+        shared.marks.step(index);
         perform(step, shared, local)?;
     }
     Ok(())

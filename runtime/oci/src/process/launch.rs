@@ -10,6 +10,7 @@ use super::child::{self, EXECUTING, Gate, Listener, Shared};
 use super::plan::{End, Plan, Report};
 use super::running::Running;
 use super::step::Step;
+use super::trace::Marks;
 use crate::cgroup::{Created, Version};
 use crate::error::{Error, Result};
 use crate::id_map::{self, IdMap};
@@ -47,8 +48,10 @@ impl Attend for Nobody {}
 /// Carries out a plan. Returns when the program has been executed, or, where it
 /// is not to be executed yet, when it waits.
 pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running> {
+    let marks = Marks::new(plan.before.len() + plan.steps.len());
     let mut created = Created::default();
     let mut warnings = std::mem::take(&mut plan.warnings);
+    marks.runtime("make the version 2 control group");
     let born_ready = plan
         .cgroups
         .create(Version::V2, &mut created, &mut warnings)?;
@@ -60,6 +63,7 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         hooks: Gate::default(),
         listener: Listener::default(),
         ready: AtomicU64::new(born_ready),
+        marks,
         step: AtomicU32::new(0),
         failure: AtomicI32::new(0),
     };
@@ -72,7 +76,11 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         }
         done
     };
+    shared.marks.runtime("clone the container's init");
     let cloned = clone(&shared, born_ready, work);
+    shared
+        .marks
+        .runtime("wait for the execution of its program");
     drop(restore);
     let (failure, step) = (
         shared.failure.load(Ordering::Acquire),
@@ -91,7 +99,15 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         return Err(failed_at(&plan, step, Errno(failure)));
     }
     let score = plan.oom_score;
-    finish(plan.end, running, score)
+    #[cfg(feature = "trace")]
+    let events = shared.marks.events(|index| match plan.step(index) {
+        Some(step) => step.to_string(),
+        None => "execute the trampoline".to_owned(),
+    });
+    let running = finish(plan.end, running, score)?;
+    #[cfg(feature = "trace")]
+    let running = running.with_trace(events);
+    Ok(running)
 }
 
 /// What is left to do once the child has memory of its own: it runs the
@@ -247,15 +263,19 @@ fn while_the_child_works(
     attend: &mut dyn Attend,
 ) -> Result<()> {
     if let Some(IdMap::ByParent { uids, gids }) = &shared.plan.id_map {
+        shared.marks.runtime("write the id map");
         id_map::write_for(child.pid, uids, gids)?;
     }
     shared.id_map.open();
+    shared.marks.runtime("put it on record");
     attend.born(child.pid)?;
     if shared.plan.has_cgroups(Version::V1) {
+        shared.marks.runtime("make the version 1 control groups");
         let ready = shared.plan.cgroups.create(Version::V1, created, warnings)?;
         shared.ready.fetch_or(ready, Ordering::Release);
     }
     shared.cgroups.open();
+    shared.marks.runtime("wait for the container's init");
     if let Some(event) = &shared.plan.meeting {
         // Readable, the pidfd says that the child ended before it got there;
         // why, the steps tell.
@@ -265,6 +285,7 @@ fn while_the_child_works(
             arrived = descriptor::poll_readable(&mut either, -1);
         }
         if arrived.is_ok_and(|ready| ready & 1 != 0) {
+            shared.marks.runtime("run the hooks");
             attend.built(child)?;
         }
         shared.hooks.open();

@@ -18,6 +18,7 @@ mod plan;
 mod program;
 mod running;
 mod step;
+mod trace;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,6 +30,8 @@ use crate::error::Result;
 pub(crate) use launch::{Attend, Nobody, exec_error as program_error, launch};
 pub(crate) use plan::{Latch, Plan, Target};
 pub use running::{ExitStatus, Running};
+#[cfg(feature = "trace")]
+pub use trace::{By, Event};
 
 /// A program to execute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -55,6 +55,8 @@ pub struct Running {
     warnings: Vec<String>,
     ended: Option<ExitStatus>,
     detached: bool,
+    #[cfg(feature = "trace")]
+    trace: Vec<super::Event>,
 }
 
 impl Running {
@@ -65,7 +67,22 @@ impl Running {
             warnings,
             ended: None,
             detached: false,
+            #[cfg(feature = "trace")]
+            trace: Vec::new(),
         }
+    }
+
+    #[cfg(feature = "trace")]
+    pub(super) fn with_trace(mut self, events: Vec<super::Event>) -> Self {
+        self.trace = events;
+        self
+    }
+
+    /// What its start did, by time.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn trace(&self) -> &[super::Event] {
+        &self.trace
     }
 
     /// Notes what cannot be enforced.
