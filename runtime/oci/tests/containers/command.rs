@@ -123,7 +123,7 @@ fn errors() {
     for (arguments, word) in [
         (
             &["run", "-b", "/nonexistent", "x"][..],
-            "/nonexistent/config.json: No such file",
+            "/nonexistent/config.json: no such file",
         ),
         (&["run", "a/b"], "config.json"),
         (&["fly"], "fly"),

@@ -37,7 +37,11 @@ impl Failure {
 
     /// A file that does not let us do what we `cannot`, as in `write`.
     pub(crate) fn file(cannot: &str, path: &Path, error: &io::Error) -> Self {
-        Self::plain(format!("cannot {cannot} {}: {error}", path.display()))
+        Self::plain(format!(
+            "cannot {cannot} {}: {}",
+            path.display(),
+            in_words(error)
+        ))
     }
 }
 
@@ -71,10 +75,25 @@ fn message(error: &Error) -> String {
     }
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = format!("{text}: {}", in_words(error));
         cause = error.source();
     }
     text
+}
+
+/// The kernel's answer as Go says it, whose words clients compare: without the
+/// number, and not as the beginning of a sentence.
+pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = error.to_string();
+    if error.downcast_ref::<io::Error>().is_none() {
+        return text;
+    }
+    let end = text.rfind(" (os error ").unwrap_or(text.len());
+    let mut words = text[..end].to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    words
 }
 
 #[cfg(test)]
@@ -100,5 +119,12 @@ mod tests {
         );
         let message = exec("/bin/fly", io::ErrorKind::NotFound);
         assert!(!message.contains("$PATH"), "{message}");
+    }
+
+    #[test]
+    fn the_kernels_answer_is_part_of_a_sentence() {
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        let failure = Failure::file("read", "/x".as_ref(), &error);
+        assert_eq!(failure.message, "cannot read /x: permission denied");
     }
 }

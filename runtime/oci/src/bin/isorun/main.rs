@@ -127,7 +127,8 @@ fn print(text: impl AsRef<str>) -> Result<ExitCode, Failure> {
         .and_then(|()| out.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::plain(format!(
-            "cannot write to the standard output: {error}"
+            "cannot write to the standard output: {}",
+            failure::in_words(&error)
         ))),
         _ => Ok(ExitCode::SUCCESS),
     }

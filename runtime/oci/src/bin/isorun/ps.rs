@@ -4,7 +4,7 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use crate::columns;
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 
 /// The table: the lines of `ps` whose process is one of `pids`, below its heading.
 pub(crate) fn table(pids: &[i32], options: &[&str]) -> Result<String, Failure> {
@@ -31,7 +31,7 @@ pub(crate) fn table(pids: &[i32], options: &[&str]) -> Result<String, Failure> {
             Ok(without_ps(pids))
         }
         Err(error) => Err(Failure::new(
-            format!("cannot execute ps: {error}"),
+            format!("cannot execute ps: {}", in_words(&error)),
             "`--format json` needs no ps(1)",
         )),
     }

@@ -10,7 +10,7 @@ use isolab_oci::sys::signal::SignalSet;
 use isolab_oci::sys::terminal::{self, Attributes};
 use isolab_oci::sys::{Errno, descriptor};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 
 /// Ctrl-D: what a line discipline takes for the end of the file.
 const END_OF_FILE: u8 = 4;
@@ -57,7 +57,7 @@ pub(crate) fn supervise(
     let failed = |errno: Errno| {
         Failure::plain(format!(
             "cannot attend to the container's terminal: {}",
-            io::Error::from(errno)
+            in_words(&io::Error::from(errno))
         ))
     };
     let pending = poll::signals(signals).map_err(failed)?;

@@ -11,7 +11,7 @@ use isolab_oci::sys::socket;
 use isolab_oci::{Begin, Bundle, Cgroup, Container, Options, Running, Spec, Stdio};
 
 use crate::arguments::{Given, Key};
-use crate::failure::Failure;
+use crate::failure::{Failure, in_words};
 use crate::log::Log;
 use crate::{container, exec, inherit, relay};
 
@@ -185,7 +185,10 @@ fn stay(mut running: Running, terminal: Terminal, signals: SignalSet) -> Result<
             drop(there);
             let master = socket::receive_descriptor(here.as_raw_fd()).map_err(|errno| {
                 let error = std::io::Error::from(errno);
-                Failure::plain(format!("cannot receive the container's terminal: {error}"))
+                Failure::plain(format!(
+                    "cannot receive the container's terminal: {}",
+                    in_words(&error)
+                ))
             })?;
             drop(here);
             relay::supervise(&mut running, master.into_owned(), signals)?
@@ -236,7 +239,10 @@ impl Terminal {
             }
             (true, None) if stays => {
                 let (here, there) = UnixStream::pair().map_err(|error| {
-                    Failure::plain(format!("cannot make a pair of sockets: {error}"))
+                    Failure::plain(format!(
+                        "cannot make a pair of sockets: {}",
+                        in_words(&error)
+                    ))
                 })?;
                 let there = Arc::new(there.into());
                 Ok(Self::Relayed { here, there })
