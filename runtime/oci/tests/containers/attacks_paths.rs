@@ -2,15 +2,18 @@
 //! it makes, mounts or writes something, and names that change while it walks.
 
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use isolab_oci::Spec;
 use isolab_oci::spec::{Mount, Namespace, NamespaceType};
+use isolab_oci::{Container, Options, Spec, Stdio};
 
 use crate::Claim;
-use crate::support::{Place, containers, linux, options, process, root};
+use crate::support::{Place, containers, linux, name, options, process, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -42,6 +45,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_parameter_of_a_namespace_that_is_the_hosts_is_refused",
         root,
         hosts_sysctl,
+    ),
+    (
+        "a_console_that_is_a_symlink_gets_no_terminal_and_covers_nothing",
+        root,
+        console_link,
+    ),
+    (
+        "a_root_that_is_moved_and_not_exchanged_hides_the_hosts_all_the_same",
+        root,
+        moved_root,
     ),
     (
         "a_device_is_not_bound_from_a_file_that_is_another",
@@ -314,6 +327,78 @@ fn hosts_sysctl() {
             assert_eq!(fs::read_to_string(path).unwrap(), before, "{name}");
         }
     }
+}
+
+/// CVE-2025-52565: a terminal mounted over what the link leads to would undo
+/// a mask, or give the host's file away.
+fn console_link() {
+    let place = Place::new();
+    let dev = place.path().join("dev");
+    fs::create_dir_all(dev.join("pts")).unwrap();
+    fs::write(place.root().join("etc/covered"), "content").unwrap();
+    let start = |script: &str| {
+        let mut spec = place.spec(script);
+        process(&mut spec).terminal = true;
+        spec.mounts.retain(|m| m.destination != Path::new("/dev"));
+        let volume = Mount {
+            destination: "/dev".into(),
+            fstype: Some("bind".to_owned()),
+            source: Some("dev".into()),
+            options: vec!["rbind".to_owned()],
+            ..Mount::default()
+        };
+        spec.mounts.insert(1, volume);
+        let (_here, there) = UnixStream::pair().unwrap();
+        let options = Options {
+            console: Some(Arc::new(there.into())),
+            ..options()
+        };
+        let bundle = isolab_oci::Bundle::new(place.path(), spec).unwrap();
+        let null = fs::File::open("/dev/null").unwrap();
+        let stdio = Stdio {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        Container::run(&bundle, &name(), stdio, &options).and_then(|mut running| running.wait())
+    };
+    // A name that is missing is made, and is the terminal then.
+    let status = start("[ -c /dev/console ] && [ $(stat -c %t /dev/console) = 88 ]");
+    assert!(status.unwrap().success());
+    assert!(fs::metadata(dev.join("console")).unwrap().is_file());
+    for aim in ["/etc/covered", "/proc/timer_list", "pts", "/missing"] {
+        fs::remove_file(dev.join("console")).unwrap();
+        symlink(aim, dev.join("console")).unwrap();
+        let error = start("true").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("console"), "{aim}: {text}");
+    }
+    assert!(!place.root().join("missing").exists());
+}
+
+/// `--no-pivot`: what was mounted before is below the new root.
+fn moved_root() {
+    let place = Place::new();
+    let script = "cat /proc/self/mountinfo; ls -d /../work /../lost+found /../boot 2>/dev/null; \
+        ls /proc/1/root/../; cd /..; pwd";
+    let spec = place.spec(script);
+    let exchanged = place.run(&spec).0;
+    let options = Options {
+        no_pivot: true,
+        ..options()
+    };
+    let moved = place.run_with(&spec, &options).0;
+    // The same mounts at the same places; their numbers differ.
+    let places = |text: &str| {
+        let fields = text
+            .lines()
+            .map(|l| l.split(' ').skip(3).take(3).collect::<Vec<_>>().join(" "));
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(places(&moved), places(&exchanged));
+    assert!(moved.ends_with("\n/\n"), "{moved}");
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains(place.path().to_str().unwrap()), "{table}");
 }
 
 /// In a user namespace nodes are bound from the host, by the path they have inside.
