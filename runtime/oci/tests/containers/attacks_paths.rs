@@ -366,7 +366,16 @@ fn console_link() {
     let status = start("[ -c /dev/console ] && [ $(stat -c %t /dev/console) = 88 ]");
     assert!(status.unwrap().success());
     assert!(fs::metadata(dev.join("console")).unwrap().is_file());
-    for aim in ["/etc/covered", "/proc/timer_list", "pts", "/missing"] {
+    let watched = Watched::new();
+    let outside = watched.path().join("ptmx");
+    let outside = outside.to_str().unwrap();
+    for aim in [
+        "/etc/covered",
+        "/proc/timer_list",
+        "pts",
+        "/missing",
+        outside,
+    ] {
         fs::remove_file(dev.join("console")).unwrap();
         symlink(aim, dev.join("console")).unwrap();
         let error = start("true").unwrap_err();
@@ -397,6 +406,18 @@ fn moved_root() {
     };
     assert_eq!(places(&moved), places(&exchanged));
     assert!(moved.ends_with("\n/\n"), "{moved}");
+    // While a /proc is to be seen whole in any corner of the mount table, the
+    // kernel lets a user namespace mount another, without what is masked.
+    let script = "unshare() { busybox unshare -U -r -m -p -f \"$@\"; }; unshare true && echo able; \
+        unshare busybox mount -t proc proc /tmp 2>/dev/null && echo unmasked || echo refused";
+    let mut spec = place.spec(script);
+    process(&mut spec).user.uid = 1000;
+    let exchanged = place.run(&spec).0;
+    if exchanged == "able\nrefused\n" {
+        assert_eq!(place.run_with(&spec, &options).0, exchanged);
+    } else {
+        println!("not tried, no user namespace inside: {exchanged}");
+    }
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(place.path().to_str().unwrap()), "{table}");
 }
