@@ -37,10 +37,8 @@ fn at_once() -> Result<(), String> {
                 })
             })
             .collect();
-        let ended = lives.into_iter().map(std::thread::ScopedJoinHandle::join);
-        ended
-            .map(|ended| ended.unwrap_or_else(|_| Err("a thread panicked".to_owned())))
-            .collect::<Result<(), String>>()
+        let mut ended = lives.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended.try_for_each(|ended| ended.unwrap_or_else(|_| Err("a thread panicked".to_owned())))
     })?;
     assert_eq!(lives.into_inner(), 500);
     clean(&lab)
