@@ -122,6 +122,24 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_answers_are_told_in_the_words_that_clients_look_for() {
+        let errors = [
+            (libc::EACCES, ": permission denied"),
+            (libc::ENOENT, ": no such file or directory"),
+            (libc::ENOEXEC, ": exec format error"),
+        ];
+        for (errno, words) in errors {
+            let error = Error::Exec {
+                program: "/bin/fly".to_owned(),
+                source: io::Error::from_raw_os_error(errno),
+                remedy: None,
+            };
+            let message = Failure::from(error).message;
+            assert!(message.ends_with(words), "{message}");
+        }
+    }
+
+    #[test]
     fn the_kernels_answer_is_part_of_a_sentence() {
         let error = io::Error::from_raw_os_error(libc::EACCES);
         let failure = Failure::file("read", "/x".as_ref(), &error);
