@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use isolab_oci::spec::{IdMapping, Mount};
 use isolab_oci::sys::file;
+use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Cgroup, Options, Spec};
 
 use crate::Claim;
@@ -136,6 +137,10 @@ fn flags() {
         println!("the source is mounted with options of its own: {plain}");
     }
     for (words, expected) in cases {
+        // In a user namespace the kernel locks how a mount keeps access times.
+        if effective_ids().0 != 0 && words.iter().any(|word| word.contains("atime")) {
+            continue;
+        }
         let (place, spec) = with(SHOW, vec![mount("/m", "none", "data", words)]);
         assert_eq!(place.run(&spec).0, format!("/m {expected}\n"), "{words:?}");
     }
