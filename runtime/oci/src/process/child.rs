@@ -271,6 +271,7 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
             )
         }
         Step::Capabilities(sets) => sets.apply(),
+        Step::CannotRead(sets) => sets.apply_effective(),
         Step::NoNewPrivileges => credential::set_no_new_privileges(),
         Step::FindProgram => find_program(shared.plan.end.places()),
         Step::Streams(fds) => connect(*fds),

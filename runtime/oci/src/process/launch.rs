@@ -389,8 +389,16 @@ fn name(plan: &Plan, step: u32) -> String {
         .map_or_else(|| "start".to_owned(), ToString::to_string)
 }
 
-/// The error of a program that cannot be executed.
+/// The error of a program that cannot be executed; of the filter before it,
+/// where the number is negative.
 pub(crate) fn exec_error(program: String, errno: Errno) -> Error {
+    if errno.code() < 0 {
+        return Error::Setup {
+            step: "install the seccomp filter".to_owned(),
+            source: Errno(-errno.code()).into(),
+            remedy: None,
+        };
+    }
     let remedy = match errno.code() {
         libc::ENOENT => Some(
             "the file, its interpreter (`#!`) or its dynamic loader is missing in the root file system",

@@ -1,5 +1,7 @@
 //! The program to execute: where it may be, and what environment it gets.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::CString;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
@@ -12,7 +14,7 @@ use crate::sys::descriptor::{Resolve, openat, openat2};
 
 /// The environment, with the `HOME` that shells expect where there is none.
 pub(super) fn environment(process: &Process, root: &Path, options: &Options) -> Vec<String> {
-    let mut env = process.env.clone();
+    let mut env = distinct(&process.env);
     if options.listen_fds > 0 {
         // `sd_listen_fds(3)`: the container's init is process 1.
         env.retain(|e| !e.starts_with("LISTEN_FDS=") && !e.starts_with("LISTEN_PID="));
@@ -24,6 +26,24 @@ pub(super) fn environment(process: &Process, root: &Path, options: &Options) -> 
         env.push(format!("HOME={home}"));
     }
     env
+}
+
+/// Each name once, where it came first, with its last value: programs differ in
+/// which of two they take.
+fn distinct(env: &[String]) -> Vec<String> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut distinct: Vec<String> = Vec::with_capacity(env.len() + 3);
+    for entry in env {
+        let name = entry.split('=').next().unwrap_or_default();
+        match places.entry(name) {
+            Entry::Occupied(place) => distinct[*place.get()].clone_from(entry),
+            Entry::Vacant(place) => {
+                place.insert(distinct.len());
+                distinct.push(entry.clone());
+            }
+        }
+    }
+    distinct
 }
 
 /// The home directory that the container's own `/etc/passwd` gives `uid`.

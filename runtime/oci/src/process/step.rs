@@ -68,6 +68,8 @@ pub(crate) enum Step {
     Umask(u32),
     /// See that the program is there before anybody waits for it.
     FindProgram,
+    /// Be unable to read the trampoline, which nobody may trace then.
+    CannotRead(capability::Sets),
     Streams([RawFd; 3]),
     /// The terminal that `Console` opened at all three.
     TerminalStreams,
@@ -137,6 +139,7 @@ impl fmt::Display for Step {
             Self::DropBounding(_) => f.write_str("drop capabilities from the bounding set"),
             Self::KeepCapabilities => f.write_str("keep capabilities across the change of user"),
             Self::User { uid, gid, .. } => write!(f, "become user {uid}, group {gid}"),
+            Self::CannotRead(_) => f.write_str("keep tracers away"),
             Self::Capabilities(_) => f.write_str("set the capabilities"),
             Self::NoNewPrivileges => f.write_str("give up new privileges"),
             Self::FindProgram => f.write_str("find the program"),

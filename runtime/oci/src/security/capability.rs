@@ -127,6 +127,25 @@ impl Sets {
         Ok(())
     }
     // ANCHOR_END: capabilities
+
+    /// These without the power to read what is unreadable, where they have it.
+    ///
+    /// Only the effective set lacks it, which the next execution computes anew
+    /// from the others.
+    pub(crate) fn without_reading(self) -> Option<Self> {
+        const DAC_OVERRIDE: u32 = 1;
+        const DAC_READ_SEARCH: u32 = 2;
+        let reading = 1 << DAC_OVERRIDE | 1 << DAC_READ_SEARCH;
+        (self.effective & reading != 0).then_some(Self {
+            effective: self.effective & !reading,
+            ..self
+        })
+    }
+
+    /// Sets the effective set alone.
+    pub(crate) fn apply_effective(&self) -> sys::Result<()> {
+        credential::set_capabilities(self.effective, self.permitted, self.inheritable)
+    }
 }
 
 /// What this process may hand on: its bounding set, or all where a new user

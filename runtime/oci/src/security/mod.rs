@@ -8,4 +8,5 @@ mod schedule;
 pub mod seccomp;
 mod step;
 
+pub(crate) use schedule::affinity;
 pub(crate) use step::Step;

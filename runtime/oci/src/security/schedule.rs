@@ -1,6 +1,8 @@
 //! The scheduling attributes of a process, ready for the kernel.
 
-use crate::spec::{Domain, IoClass, IoPriority, Policy, Scheduler, SchedulerFlag};
+use crate::error::{Error, Result};
+use crate::spec::parse_cpus;
+use crate::spec::{CpuAffinity, Domain, IoClass, IoPriority, Policy, Scheduler, SchedulerFlag};
 use crate::sys::schedule::Attributes;
 
 /// The attributes for [`crate::sys::schedule::set_attributes`]. The spec has been validated.
@@ -54,4 +56,22 @@ pub(super) const fn personality(domain: Domain) -> u32 {
         Domain::Linux => 0,   // PER_LINUX
         Domain::Linux32 => 8, // PER_LINUX32
     }
+}
+
+/// The CPUs of a process before it joins its control group, and from then on.
+pub(crate) fn affinity(cpus: &CpuAffinity) -> Result<[Option<super::Step>; 2]> {
+    let parse = |name: &str, list: &Option<String>| {
+        let list = list.as_deref().filter(|list| !list.is_empty());
+        let mask = list.map(parse_cpus).transpose();
+        let mask = mask.map_err(|reason| Error::Invalid {
+            field: format!("process.execCPUAffinity.{name}"),
+            reason,
+            remedy: "as in 0-3,7".to_owned(),
+        })?;
+        Ok(mask.map(super::Step::Affinity))
+    };
+    Ok([
+        parse("initial", &cpus.initial)?,
+        parse("final", &cpus.last)?,
+    ])
 }

@@ -14,6 +14,8 @@ use crate::sys::{self, Errno};
 pub(crate) enum Step {
     Scheduler(Scheduler, Attributes),
     IoPriority(IoPriority),
+    /// Bit *n* for CPU *n*.
+    Affinity(Vec<u64>),
     Personality(Domain),
     AppArmor(Profile),
 }
@@ -48,6 +50,7 @@ impl Step {
                 let (class, priority) = schedule::io_priority(*io);
                 kernel::set_io_priority(class, priority)
             }
+            Self::Affinity(cpus) => kernel::set_affinity(cpus),
             Self::Personality(domain) => kernel::set_personality(schedule::personality(*domain)),
             Self::AppArmor(profile) => profile.request(),
         }
@@ -65,6 +68,9 @@ impl Step {
             }
             (Self::IoPriority(_), libc::EPERM) => {
                 "the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE: use IOPRIO_CLASS_BE"
+            }
+            (Self::Affinity(_), libc::EINVAL) => {
+                "none of the CPUs is there and allowed to it: see cpuset.cpus of its control group"
             }
             (Self::Personality(_), libc::EINVAL) => "this kernel has no such execution domain",
             (Self::AppArmor(_), libc::ENOENT) => "load the profile first: apparmor_parser -r FILE",
@@ -95,6 +101,12 @@ impl fmt::Display for Step {
             Self::IoPriority(io) => {
                 let class = io.class.name();
                 write!(f, "set the I/O priority to {class}, {}", io.priority)
+            }
+            Self::Affinity(cpus) => {
+                let has = |n: &usize| cpus[n / 64] & 1 << (n % 64) != 0;
+                let list = (0..cpus.len() * 64).filter(has);
+                let list: Vec<_> = list.map(|n| n.to_string()).collect();
+                write!(f, "set the CPU affinity to {}", list.join(","))
             }
             Self::Personality(domain) => write!(f, "set the personality to {}", domain.name()),
             Self::AppArmor(profile) => {

@@ -2,14 +2,14 @@
 //! and crun know too is asked of them as well.
 
 use isolab_oci::spec::{
-    Action, Arg, Capabilities, Comparison, Domain, IoClass, IoPriority, Personality, Policy,
-    Rlimit, Rule, Scheduler, SchedulerFlag, Seccomp,
+    Action, Arg, Capabilities, Comparison, CpuAffinity, Domain, IoClass, IoPriority, Personality,
+    Policy, Rlimit, Rule, Scheduler, SchedulerFlag, Seccomp,
 };
-use isolab_oci::{Error, Spec};
+use isolab_oci::{Begin, Bundle, Container, Error, Spec, StateRoot, Stdio};
 
 use crate::Claim;
 use crate::peers::by_peers;
-use crate::support::{Place, containers, linux, options, process, root};
+use crate::support::{Place, containers, linux, name, options, process, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -26,6 +26,26 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_32_bit_program_is_killed_unless_the_policy_knows_its_architecture",
         containers,
         architecture,
+    ),
+    (
+        "a_filter_need_allow_no_more_than_the_program_calls",
+        containers,
+        strict,
+    ),
+    (
+        "nobody_traces_a_process_that_has_its_filter_still_to_come",
+        containers,
+        untraceable,
+    ),
+    (
+        "of_two_values_of_a_variable_the_last_is_seen",
+        containers,
+        environment,
+    ),
+    (
+        "a_process_that_joins_keeps_to_the_cpus_of_its_affinity",
+        root,
+        affinity,
     ),
     (
         "the_five_capability_sets_are_those_of_the_spec",
@@ -165,6 +185,131 @@ fn exit_7() -> Vec<u8> {
     ];
     let code = [0xb0, 1, 0xb3, 7, 0xcd, 0x80]; // mov al, 1; mov bl, 7; int 0x80
     [&header[..], &segment[..], &code[..]].concat()
+}
+
+/// `exit(7)` of 64-bit x86, and nothing else.
+fn exit_7_long() -> Vec<u8> {
+    let header = [
+        0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0, 1, 0, 0, 0, 0x78,
+        0, 0x40, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0,
+        56, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    let segment = [
+        1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x40, 0,
+        0, 0, 0, 0, 132, 0, 0, 0, 0, 0, 0, 0, 132, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0,
+    ];
+    // mov eax, 60; mov edi, 7; syscall
+    let code = [0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05];
+    [&header[..], &segment[..], &code[..]].concat()
+}
+
+fn strict() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !cfg!(target_arch = "x86_64") {
+        return; // the program is one of x86
+    }
+    let place = Place::new();
+    let program = place.root().join("bin/exit7");
+    std::fs::write(&program, exit_7_long()).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let mut spec = place.spec("");
+    process(&mut spec).args = vec!["/bin/exit7".to_owned()];
+    for default_action in [Action::Errno, Action::KillProcess] {
+        let calls = ["execve", "exit"].map(|name| rule(name, Action::Allow, None, vec![]));
+        linux(&mut spec).seccomp = Some(Seccomp {
+            default_action,
+            ..policy(calls.to_vec())
+        });
+        assert_eq!(place.run(&spec).1.code, Some(7));
+        // Without `exit` the program itself is what the filter stops.
+        let calls = vec![rule("execve", Action::Allow, None, vec![])];
+        linux(&mut spec).seccomp = Some(Seccomp {
+            default_action: Action::KillProcess,
+            default_errno_ret: None,
+            ..policy([calls, vec![rule("exit", Action::KillProcess, None, vec![])]].concat())
+        });
+        assert_eq!(place.run(&spec).1.signal, Some(libc::SIGSYS));
+    }
+}
+
+/// Whoever can open the waiting program's memory can have it make calls that
+/// the filter forbids to everything else in the container.
+fn untraceable() {
+    let place = Place::new();
+    let mut spec = place.spec("exec sleep 100");
+    let process = process(&mut spec);
+    process.no_new_privileges = true;
+    let capabilities = process.capabilities.as_mut().unwrap();
+    // As engines give them: with these root reads what is unreadable.
+    let reading = ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"].map(str::to_owned);
+    for set in [
+        &mut capabilities.bounding,
+        &mut capabilities.permitted,
+        &mut capabilities.effective,
+    ] {
+        set.extend(reading.clone());
+    }
+    let mut joining = process.clone();
+    let script = "grep -q 'Seccomp:.2' /proc/self/status || exit 9
+        exec 2>/dev/null; readlink /proc/1/exe >/dev/null && : 3<>/proc/1/mem";
+    joining.args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    linux(&mut spec).seccomp = Some(policy(vec![rule("mkdir", Action::Errno, None, vec![])]));
+    let bundle = Bundle::new(place.path(), spec).unwrap();
+    let states = StateRoot::new(place.path().join("states"));
+    let (stdio, options) = (Stdio::inherit(), options());
+    let made = Container::create(&states, &name(), &bundle, Begin::Later, stdio, &options);
+    let (mut container, running) = made.unwrap();
+    let traced = |container: &Container| {
+        let mut joined = container.exec(&joining, stdio, &options).unwrap();
+        joined.wait().unwrap().code.unwrap()
+    };
+    assert_eq!(traced(&container), 1);
+    container.start().unwrap();
+    // It is the attempt that was refused, not what it is made of.
+    assert_eq!(traced(&container), 0);
+    drop(running);
+    container.delete(true).unwrap();
+}
+
+fn environment() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    process(&mut spec).args = ["cat", "/proc/self/environ"].map(str::to_owned).to_vec();
+    process(&mut spec).env = ["A=1", "PATH=/bin", "A=2", "B=", "HOME=/"]
+        .map(str::to_owned)
+        .to_vec();
+    let (text, _) = place.run(&spec);
+    assert_eq!(text, "A=2\0PATH=/bin\0B=\0HOME=/\0");
+}
+
+fn affinity() {
+    let place = Place::new();
+    let mut spec = place.spec("sleep 100");
+    let bundle = Bundle::new(place.path(), spec.clone()).unwrap();
+    let states = StateRoot::new(place.path().join("states"));
+    let (stdio, options) = (Stdio::inherit(), options());
+    let made = Container::create(&states, &name(), &bundle, Begin::Now, stdio, &options);
+    let (container, running) = made.unwrap();
+    let mut joining = process(&mut spec).clone();
+    joining.exec_cpu_affinity = Some(CpuAffinity {
+        initial: Some("0-1".to_owned()),
+        last: Some("0".to_owned()),
+    });
+    // Its exit status tells whether the list is that one.
+    let script = "grep -q '^Cpus_allowed_list:.0$' /proc/self/status && exit 7";
+    joining.args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let mut joined = container.exec(&joining, stdio, &options).unwrap();
+    assert_eq!(joined.wait().unwrap().code, Some(7));
+    joining.exec_cpu_affinity.as_mut().unwrap().last = Some("4095".to_owned());
+    let error = container.exec(&joining, stdio, &options).unwrap_err();
+    assert!(
+        error.to_string().contains("CPU affinity to 4095"),
+        "{error}"
+    );
+    assert!(error.hint().is_some());
+    drop(running);
+    container.delete(true).unwrap();
 }
 
 fn architecture() {

@@ -7,6 +7,7 @@ use super::super::console::Console;
 use super::super::program::{c_string, environment};
 use super::super::step::Step;
 use super::super::{Cgroup, Options, Stdio};
+use super::privileges::ContainersFilter;
 use super::{End, Latch, Plan, changed_oom_score, console_socket, numbers};
 use crate::cgroup::{self, Placement};
 use crate::error::{Error, Result};
@@ -41,12 +42,14 @@ impl Plan {
         let root = bundle.join(spec.root.as_ref().map_or(Path::new(""), |root| &root.path));
         let env = environment(process, &root, options);
         let oom_score = changed_oom_score(process);
+        let filter = ContainersFilter::new(spec.linux(), process)?;
         let mut plan = Self::new(End::trampoline(
             program,
             &process.args,
             &env,
             latch,
             oom_score.is_some(),
+            filter.late.as_ref(),
             options,
         )?)?;
         plan.oom_score = oom_score;
@@ -66,7 +69,7 @@ impl Plan {
             true => Step::TerminalStreams,
             false => Step::Streams(numbers(stdio)),
         });
-        plan.give_up_privileges(spec, process, sets, options)?;
+        plan.give_up_privileges(filter, process, sets, options)?;
         Ok(plan)
     }
     // ANCHOR_END: plan

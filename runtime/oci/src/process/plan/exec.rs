@@ -9,9 +9,11 @@ use super::super::console::Console;
 use super::super::program::{c_string, c_strings, environment};
 use super::super::step::Step;
 use super::super::{Options, Program, Session, Stdio};
+use super::privileges::ContainersFilter;
 use super::{End, Plan, changed_oom_score, console_socket, numbers};
 use crate::error::Result;
 use crate::namespace;
+use crate::security;
 use crate::spec::{NamespaceType, Process, Spec};
 use crate::sys::process::StringArray;
 use crate::sys::terminal::WindowSize;
@@ -49,13 +51,26 @@ impl Plan {
         let root = PathBuf::from(format!("/proc/{}/root", target.pid));
         let env = environment(process, &root, options);
         let score = changed_oom_score(process);
-        let end = End::trampoline(program, &process.args, &env, None, score.is_some(), options)?;
+        let filter = ContainersFilter::new(target.spec.linux(), process)?;
+        let end = End::trampoline(
+            program,
+            &process.args,
+            &env,
+            None,
+            score.is_some(),
+            filter.late.as_ref(),
+            options,
+        )?;
         let mut plan = Self::new(end)?;
         plan.oom_score = score;
         plan.born_into = target.unified;
+        let affinity = process.exec_cpu_affinity.as_ref().map(security::affinity);
+        let [initial, last] = affinity.transpose()?.unwrap_or_default();
+        plan.before.extend(initial.map(Step::Security));
         if !target.tasks.is_empty() {
             plan.before.push(Step::JoinGroups(target.tasks));
         }
+        plan.before.extend(last.map(Step::Security));
         // From the moment at which it is inside, the container's processes
         // could look into its memory, which is the runtime's.
         plan.before.push(Step::Hide);
@@ -89,7 +104,7 @@ impl Plan {
             true => Step::TerminalStreams,
             false => Step::Streams(numbers(stdio)),
         });
-        plan.give_up_privileges(target.spec, process, sets, options)?;
+        plan.give_up_privileges(filter, process, sets, options)?;
         Ok(plan)
     }
     // ANCHOR_END: exec

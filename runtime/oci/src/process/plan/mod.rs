@@ -16,6 +16,7 @@ use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
+use crate::security::seccomp::Filter;
 use crate::spec::{Process, Spec};
 use crate::sys::process::{StringArray, pidfd_of_self};
 use crate::sys::{self, Descriptor, descriptor, trampoline};
@@ -73,6 +74,8 @@ pub(super) enum End {
         args: StringArray,
         env: StringArray,
         report: Report,
+        /// Whether it installs the filter, which stands in `file`.
+        installs: bool,
     },
 }
 
@@ -175,7 +178,13 @@ impl Plan {
     fn end(&mut self, options: &Options) {
         let first = options.first_free_descriptor();
         self.steps.push(Step::CloseOnExec(first));
-        if let End::Trampoline { report, .. } = &self.end {
+        if let End::Trampoline {
+            report,
+            file,
+            installs,
+            ..
+        } = &self.end
+        {
             let open = match report {
                 Report::Now { writer, hold, .. } => [
                     Some(writer.as_raw_fd()),
@@ -186,8 +195,9 @@ impl Plan {
                     Some(latch.start.as_raw_fd()),
                 ],
             };
-            self.steps
-                .extend(open.into_iter().flatten().map(Step::KeepOpen));
+            let filter = installs.then(|| file.as_raw_fd());
+            let open = open.into_iter().chain([filter]).flatten();
+            self.steps.extend(open.map(Step::KeepOpen));
         }
         if !options.die_with_parent {
             self.steps.push(Step::AwaitRecord);
@@ -219,6 +229,9 @@ impl Plan {
     }
 }
 
+/// How many arguments of its own the trampoline has, its name among them.
+const HEAD: usize = 5;
+
 impl End {
     /// The trampoline, with the program and all that it needs.
     fn trampoline(
@@ -227,6 +240,7 @@ impl End {
         env: &[String],
         latch: Option<Latch>,
         holds: bool,
+        filter: Option<&Filter>,
         options: &Options,
     ) -> Result<Self> {
         let failed = |errno: sys::Errno| Error::Setup {
@@ -238,7 +252,13 @@ impl End {
         // Out of the way of what is handed on to the container.
         let first = options.first_free_descriptor();
         let above = |fd: RawFd| descriptor::dup_from(fd, first);
-        let file = trampoline::sealed().map_err(failed)?;
+        let filter = filter.map(|filter| (filter.program(), filter.flags()));
+        let mut file = trampoline::sealed(filter).map_err(failed)?;
+        let mut number_of_filter = "-".to_owned();
+        if filter.is_some() {
+            file = above(file.as_raw_fd()).map_err(failed)?;
+            number_of_filter = file.as_raw_fd().to_string();
+        }
         let (report, start) = match latch {
             Some(Latch { start, started }) => {
                 let latch = Latch {
@@ -279,6 +299,7 @@ impl End {
             "isorun-init",
             &start,
             &number.to_string(),
+            &number_of_filter,
             &places.len().to_string(),
         ]
         .map(|text| CString::new(text).unwrap_or_default());
@@ -294,6 +315,7 @@ impl End {
             env: StringArray::new(c_strings("process.env", env)?),
             places,
             report,
+            installs: filter.is_some(),
         })
     }
 
@@ -308,7 +330,7 @@ impl End {
     pub(super) fn program(&self) -> String {
         let (args, skip) = match self {
             Self::Program { args, .. } => (args, 0),
-            Self::Trampoline { args, places, .. } => (args, 4 + places.len()),
+            Self::Trampoline { args, places, .. } => (args, HEAD + places.len()),
         };
         let name = args.strings().get(skip);
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())

@@ -10,7 +10,47 @@ use crate::error::Result;
 use crate::security::rlimit::Limit;
 use crate::security::seccomp::Filter;
 use crate::security::{self, capability};
-use crate::spec::{Linux, Process, Spec};
+use crate::spec::{Linux, Process};
+
+/// The container's filter, by who installs it and when. At most one is there.
+#[derive(Debug, Default)]
+pub(super) struct ContainersFilter {
+    /// The child, while it has the privilege that it needs for it.
+    pub(super) first: Option<Filter>,
+    /// The child, at its end: its parent waits for the listener.
+    pub(super) last: Option<Filter>,
+    /// The trampoline, just before it executes the program.
+    pub(super) late: Option<Filter>,
+    listens: bool,
+}
+
+impl ContainersFilter {
+    pub(super) fn new(linux: &Linux, process: &Process) -> Result<Self> {
+        let Some(seccomp) = &linux.seccomp else {
+            return Ok(Self::default());
+        };
+        let filter = Filter::compile(seccomp)?;
+        let listens = filter.listens();
+        let none = Self {
+            listens,
+            ..Self::default()
+        };
+        Ok(match (process.no_new_privileges, listens) {
+            (false, _) => Self {
+                first: Some(filter),
+                ..none
+            },
+            (true, true) => Self {
+                last: Some(filter),
+                ..none
+            },
+            (true, false) => Self {
+                late: Some(filter),
+                ..none
+            },
+        })
+    }
+}
 
 impl Plan {
     /// What the process may use. Limits before the user, who could not raise
@@ -47,26 +87,15 @@ impl Plan {
     /// The end: each step needs a privilege that the next one takes away.
     pub(super) fn give_up_privileges(
         &mut self,
-        spec: &Spec,
+        filter: ContainersFilter,
         process: &Process,
         sets: capability::Sets,
         options: &Options,
     ) -> Result<()> {
-        let filter = spec
-            .linux()
-            .seccomp
-            .as_ref()
-            .map(Filter::compile)
-            .transpose()?;
-        self.listens = filter.as_ref().is_some_and(Filter::listens);
-        let (now, at_last) = if process.no_new_privileges {
-            (None, filter)
-        } else {
-            (filter, None)
-        };
+        self.listens = filter.listens;
         // Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it
         // has to come while that is there.
-        self.steps.extend(now.map(Step::Seccomp));
+        self.steps.extend(filter.first.map(Step::Seccomp));
         let user = &process.user;
         self.steps.push(Step::KeepCapabilities);
         self.steps.push(Step::User {
@@ -84,8 +113,12 @@ impl Plan {
             self.steps.push(Step::NoNewPrivileges);
         }
         self.steps.push(Step::FindProgram);
+        if filter.late.is_some() {
+            self.steps
+                .extend(sets.without_reading().map(Step::CannotRead));
+        }
         self.end(options);
-        self.steps.extend(at_last.map(Step::Seccomp));
+        self.steps.extend(filter.last.map(Step::Seccomp));
         Ok(())
     }
     // ANCHOR_END: privileges

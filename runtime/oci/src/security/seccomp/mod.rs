@@ -59,6 +59,11 @@ impl Filter {
         &self.program
     }
 
+    /// The flags to install it with (`seccomp(2)`).
+    pub(crate) fn flags(&self) -> u32 {
+        self.flags
+    }
+
     /// Whether some call is for a listener to answer.
     #[must_use]
     pub fn listens(&self) -> bool {

@@ -15,29 +15,66 @@
 use std::os::fd::AsRawFd as _;
 
 use super::raw::syscall;
-use super::{Descriptor, Errno, Result, descriptor};
+use super::seccomp::Instruction;
+use super::{Descriptor, Errno, Result, file};
 
 /// The program, built by `build.rs` from `program.rs`.
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trampoline"));
 
+/// Where a filter stands in the file: behind the program, at a page's begin.
+const FILTER_AT: u64 = 4096;
+
+/// Whoever executes a file without being able to read it may not be traced
+/// (`ptrace(2)`, dumpable). A process of the container that traced it before it
+/// has installed the filter would have a process without one.
+const UNREADABLE: u32 = 0o111;
+
 /// `memfd_create(2)`, `write(2)`, `fcntl(F_ADD_SEALS)`: the program in a file
-/// without a name, sealed against every change.
+/// without a name, sealed against every change; behind it, where one is given,
+/// the filter that the program will install, and the flags to install it with.
 ///
 /// # Errors
 /// `EACCES` where `vm.memfd_noexec` is 2; `EMFILE`, `ENOMEM`.
-pub fn sealed() -> Result<Descriptor> {
+pub fn sealed(filter: Option<(&[Instruction], u32)>) -> Result<Descriptor> {
     const MFD_EXEC: u32 = 0x10;
-    let file = match create(MFD_EXEC) {
+    let memory = match create(MFD_EXEC) {
         Err(Errno(libc::EINVAL)) => create(0)?, // before Linux 6.3 all are executable
         created => created?,
     };
-    if descriptor::write(file.as_raw_fd(), PROGRAM)? != PROGRAM.len() {
-        return Err(Errno(libc::EIO));
+    write_at(&memory, PROGRAM, 0)?;
+    if let Some((program, flags)) = filter {
+        write_at(&memory, &bytes(program, flags), FILTER_AT)?;
+        file::chmod(memory.as_raw_fd(), UNREADABLE)?;
     }
     let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
     // SAFETY: numbers only.
-    unsafe { syscall!(SYS_fcntl, file.as_raw_fd(), libc::F_ADD_SEALS, seals) }?;
-    Ok(file)
+    unsafe { syscall!(SYS_fcntl, memory.as_raw_fd(), libc::F_ADD_SEALS, seals) }?;
+    Ok(memory)
+}
+
+/// `ssize_t pwrite(int fd, const void *buf, size_t n, off_t offset)`, `pwrite(2)`.
+fn write_at(file: &Descriptor, bytes: &[u8], at: u64) -> Result<()> {
+    let (from, length) = (bytes.as_ptr(), bytes.len());
+    // SAFETY: the kernel reads `length` bytes from a live slice.
+    let count = unsafe { syscall!(SYS_pwrite64, file.as_raw_fd(), from, length, at) }?;
+    if count == length {
+        Ok(())
+    } else {
+        Err(Errno(libc::EIO))
+    }
+}
+
+/// Flags and length, then the instructions as the kernel lays them out.
+fn bytes(program: &[Instruction], flags: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + 8 * program.len());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend((program.len() as u32).to_ne_bytes());
+    for instruction in program {
+        bytes.extend(instruction.code.to_ne_bytes());
+        bytes.extend([instruction.jump_true, instruction.jump_false]);
+        bytes.extend(instruction.operand.to_ne_bytes());
+    }
+    bytes
 }
 
 fn create(flags: u32) -> Result<Descriptor> {

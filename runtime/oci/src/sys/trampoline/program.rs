@@ -1,11 +1,16 @@
 //! The trampoline: the last thing that runs before a container's program, and
 //! all that there is of a container that was created and not yet started.
 //!
-//! Its arguments are `NAME START REPORT COUNT PATH... ARG...`: a descriptor to
-//! wait on before it goes on (`-` for none; it reports one byte when it begins to
-//! wait), one to report on, the number of
-//! places where the program may be, those places, and the program's own
-//! arguments. The environment is the program's already.
+//! Its arguments are `NAME START REPORT FILTER COUNT PATH... ARG...`: a
+//! descriptor to wait on before it goes on (`-` for none; it reports one byte
+//! when it begins to wait), one to report on, one of the file with the system
+//! call filter (`-` for none), the number of places where the program may be,
+//! those places, and the program's own arguments. The environment is the
+//! program's already.
+//!
+//! The filter is installed here, as late as can be: it may forbid every call but
+//! the execution itself. On the descriptor to report on goes an error number:
+//! that of the execution, or the negative one of the filter.
 //!
 //! It has no C library and no Rust standard library: it is executed at each
 //! start, so its own start must cost next to nothing.
@@ -19,9 +24,11 @@ use core::arch::{asm, global_asm};
 mod number {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
+    pub const MMAP: usize = 9;
     pub const EXECVE: usize = 59;
     pub const FCNTL: usize = 72;
     pub const EXIT_GROUP: usize = 231;
+    pub const SECCOMP: usize = 317;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -31,10 +38,35 @@ mod number {
     pub const EXECVE: usize = 221;
     pub const FCNTL: usize = 25;
     pub const EXIT_GROUP: usize = 94;
+    pub const MMAP: usize = 222;
+    pub const SECCOMP: usize = 277;
 }
 
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
+
+const PROT_READ: usize = 1;
+const MAP_PRIVATE: usize = 2;
+const SET_MODE_FILTER: usize = 1;
+
+/// Where the filter stands in its file; `FILTER_AT` of the module beside.
+const FILTER_AT: usize = 4096;
+/// The head, and 4096 instructions, the most that the kernel takes.
+const FILTER_SIZE: usize = 8 + 4096 * 8;
+
+/// What stands before a filter's instructions.
+#[repr(C)]
+struct Head {
+    flags: u32,
+    length: u32,
+}
+
+/// `struct sock_fprog`, `linux/filter.h`.
+#[repr(C)]
+struct Program {
+    length: u16,
+    instructions: *const u64,
+}
 
 const ENOENT: isize = -2;
 const EINTR: isize = -4;
@@ -72,11 +104,11 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     let (count, argv) = unsafe { (*stack, stack.add(1).cast::<Text>()) };
     // SAFETY: envp begins behind argv's terminating NULL.
     let environment = unsafe { argv.add(count + 1) };
-    if count < 4 {
+    if count < 5 {
         exit(NOT_EXECUTABLE);
     }
-    // SAFETY: there are at least four arguments, each a C string.
-    let [start, report, paths] = unsafe { [number(*argv.add(1)), number(*argv.add(2)), number(*argv.add(3))] };
+    // SAFETY: there are at least five arguments, each a C string.
+    let [start, report, filter, paths] = [1, 2, 3, 4].map(|index| unsafe { number(*argv.add(index)) });
     let (Some(report), Some(paths)) = (report, paths) else {
         exit(NOT_EXECUTABLE)
     };
@@ -84,26 +116,61 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     // worked. Where it is not open this program was executed by the
     // container's own program, through /proc/self/exe: nothing is done for it.
     // SAFETY: numbers only.
-    if unsafe { call(number::FCNTL, report, F_SETFD, FD_CLOEXEC) } < 0 {
+    if unsafe { call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0, 0]) } < 0 {
         exit(NOT_EXECUTABLE);
     }
     if let Some(descriptor) = start {
-        // SAFETY: numbers only.
-        unsafe { call(number::FCNTL, descriptor, F_SETFD, FD_CLOEXEC) };
+        close_on_exec(descriptor);
         write(report, b"r");
         wait(descriptor);
     }
-    // SAFETY: argv holds `paths` places behind the first four arguments, and
+    if let Some(descriptor) = filter {
+        close_on_exec(descriptor);
+        let error = install(descriptor);
+        if error != 0 {
+            write(report, &(error as i32).to_ne_bytes());
+            exit(NOT_EXECUTABLE);
+        }
+    }
+    // SAFETY: argv holds `paths` places behind the first five arguments, and
     // ends with NULL; the runtime wrote it.
-    let error = unsafe { execute(argv.add(4), paths, environment) };
+    let error = unsafe { execute(argv.add(5), paths, environment) };
     write(report, &(error as i32).to_ne_bytes());
     exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
+}
+
+fn close_on_exec(descriptor: usize) {
+    // SAFETY: numbers only.
+    unsafe { call(number::FCNTL, [descriptor, F_SETFD, FD_CLOEXEC, 0, 0, 0]) };
+}
+
+/// Installs the filter in the file behind `descriptor`. Returns 0 or a negative
+/// error number.
+fn install(descriptor: usize) -> isize {
+    let arguments = [0, FILTER_SIZE, PROT_READ, MAP_PRIVATE, descriptor, FILTER_AT];
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let address = unsafe { call(number::MMAP, arguments) };
+    if (-4095..0).contains(&address) {
+        return address;
+    }
+    let head = address as *const Head;
+    // SAFETY: the runtime wrote a head there, and sealed the file.
+    let Head { flags, length } = unsafe { head.read() };
+    let program = Program {
+        length: length as u16,
+        // SAFETY: the instructions stand behind the head, in the same mapping.
+        instructions: unsafe { head.add(1) }.cast(),
+    };
+    let arguments = [SET_MODE_FILTER, flags as usize, (&raw const program) as usize, 0, 0, 0];
+    // SAFETY: `program` describes `length` instructions of the mapping; the
+    // kernel checks and copies them.
+    unsafe { call(number::SECCOMP, arguments) }
 }
 
 fn write(descriptor: usize, bytes: &[u8]) {
     let (start, length) = (bytes.as_ptr() as usize, bytes.len());
     // SAFETY: `length` bytes of a live slice.
-    unsafe { call(number::WRITE, descriptor, start, length) };
+    unsafe { call(number::WRITE, [descriptor, start, length, 0, 0, 0]) };
 }
 
 /// Waits until somebody writes to the descriptor.
@@ -111,7 +178,7 @@ fn wait(descriptor: usize) {
     let mut byte = 0u8;
     loop {
         // SAFETY: one byte of a live variable.
-        match unsafe { call(number::READ, descriptor, (&raw mut byte) as usize, 1) } {
+        match unsafe { call(number::READ, [descriptor, (&raw mut byte) as usize, 1, 0, 0, 0]) } {
             EINTR => {}
             1 => return,
             _ => exit(NOT_EXECUTABLE),
@@ -128,8 +195,9 @@ unsafe fn execute(argv: *const Text, count: usize, environment: *const Text) -> 
     for index in 0..count {
         // SAFETY: by the contract above.
         let (path, arguments) = unsafe { (*argv.add(index), argv.add(count)) };
+        let arguments = [path as usize, arguments as usize, environment as usize, 0, 0, 0];
         // SAFETY: a C string and two arrays that end with NULL.
-        match unsafe { call(number::EXECVE, path as usize, arguments as usize, environment as usize) } {
+        match unsafe { call(number::EXECVE, arguments) } {
             ENOENT | ENOTDIR => {}
             EACCES => answer = EACCES, // perhaps a later one may be executed
             error => return -error,
@@ -158,9 +226,21 @@ unsafe fn number(text: Text) -> Option<usize> {
 }
 
 fn exit(status: usize) -> ! {
+    // SAFETY: a number only.
+    unsafe { call(number::EXIT_GROUP, [status, 0, 0, 0, 0, 0]) };
+    // Still here: the filter refuses the call. No filter stops the signal of an
+    // instruction that does not exist.
     loop {
-        // SAFETY: a number only.
-        unsafe { call(number::EXIT_GROUP, status, 0, 0) };
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: raises SIGILL, whose default action ends this process.
+        unsafe {
+            asm!("ud2");
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        unsafe {
+            asm!("udf #0");
+        }
     }
 }
 
@@ -168,8 +248,9 @@ fn exit(status: usize) -> ! {
 ///
 /// # Safety
 /// The arguments must be valid for the system call `number`.
-unsafe fn call(number: usize, a: usize, b: usize, c: usize) -> isize {
+unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let result;
+    let [a, b, c, d, e, f] = arguments;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller vouches for the arguments; the kernel clobbers only
     // rcx and r11 beside the result.
@@ -177,14 +258,18 @@ unsafe fn call(number: usize, a: usize, b: usize, c: usize) -> isize {
         asm!(
             "syscall",
             inlateout("rax") number => result,
-            in("rdi") a, in("rsi") b, in("rdx") c,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
             lateout("rcx") _, lateout("r11") _,
         );
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: the caller vouches for the arguments.
     unsafe {
-        asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c);
+        asm!(
+            "svc #0",
+            in("x8") number, inlateout("x0") a => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+        );
     }
     result
 }
