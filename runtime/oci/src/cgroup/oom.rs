@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::Groups;
 use super::processes::cannot;
@@ -155,12 +156,24 @@ fn wait_v2(
             _ => Some(MemoryEvent::Gone),
         }
     };
-    if let Some(event) = look(memory, populated, seen) {
-        return Ok(Some(event));
+    let deadline =
+        Instant::now() + Duration::from_millis(milliseconds.max(0).cast_unsigned().into());
+    loop {
+        if let Some(event) = look(memory, populated, seen) {
+            return Ok(Some(event));
+        }
+        // Other counts of the file change too, as that of each page not found.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = match milliseconds {
+            0.. => i32::try_from(left.as_millis()).unwrap_or(milliseconds),
+            _ => -1,
+        };
+        let mut fds = [memory.as_raw_fd(), populated.as_raw_fd()];
+        let changed = sys::notify::wait_for_change(&mut fds, left)?;
+        if left == 0 && !changed {
+            return Ok(None);
+        }
     }
-    let mut fds = [memory.as_raw_fd(), populated.as_raw_fd()];
-    sys::notify::wait_for_change(&mut fds, milliseconds)?;
-    Ok(look(memory, populated, seen))
 }
 
 fn kills(memory: &mut File) -> io::Result<u64> {

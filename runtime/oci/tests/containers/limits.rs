@@ -68,7 +68,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
 
 fn with_controller(controller: &str) -> Need {
     root()?;
-    match file_of(&example().1, controller) {
+    match file_of(&example().2, controller) {
         Some(_) => Ok(()),
         None => Err(format!("there is no {controller} controller")),
     }
@@ -87,13 +87,13 @@ fn cpuset() -> Need {
 }
 
 /// A container that waits, and its groups.
-fn example() -> (isolab_oci::Running, Groups) {
+fn example() -> (Place, isolab_oci::Running, Groups) {
     let place = Place::new();
     let running = place
         .try_start(&place.spec("sleep 99"), &options())
         .unwrap();
     let groups = running.cgroups().clone();
-    (running, groups)
+    (place, running, groups)
 }
 
 fn file_of(groups: &Groups, file: &str) -> Option<PathBuf> {
@@ -144,7 +144,7 @@ fn on_its_cpu() {
 }
 
 fn updated() {
-    let (_running, groups) = example();
+    let (_place, _running, groups) = example();
     let asked = r#"{"memory":{"limit":33554432},"cpu":{"shares":512,"quota":50000,"period":100000},
                     "pids":{"limit":20}}"#;
     assert_eq!(groups.update(&resources(asked)).unwrap(), [""; 0]);
@@ -170,7 +170,7 @@ fn updated() {
 }
 
 fn in_any_order() {
-    let (_running, groups) = example();
+    let (_place, _running, groups) = example();
     for (limit, swap) in [(30, 40), (80, 90), (20, 25), (85, 85), (-1, -1), (20, -1)] {
         let bytes = |n: i64| if n < 0 { n } else { n << 20 };
         let asked = format!(
@@ -270,7 +270,7 @@ fn taken() {
 }
 
 fn counted() {
-    let (running, groups) = example();
+    let (_place, running, groups) = example();
     let statistics = serde_json::to_value(groups.statistics()).unwrap();
     assert!(
         statistics["cpu"]["usage"]["total"].as_u64().unwrap() > 0,
