@@ -60,6 +60,8 @@ fn missing_words(runtime: &Runtime) {
         let said = place.fails(1, &[verb, "ID"]);
         assert!(said.contains("does not exist"), "{verb}: {said}");
     }
+    let said = place.fails(1, &["events", "--stats", "ID"]);
+    assert!(said.contains("does not exist"), "{said}");
     let said = place.fails(1, &["update", "--pids-limit", "5", "ID"]);
     assert!(said.contains("does not exist"), "{said}");
     let said = place.fails(255, &["exec", "ID", "true"]);

@@ -11,6 +11,13 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ("a_list_of_none_is_a_heading_or_empty_json", ALL, empty_list),
     ("ps_prints_a_table_and_ids", ALL, ps),
     ("ps_takes_the_options_of_ps", NOT_CRUN, ps_options),
+    ("events_stats_is_one_json_object_a_line", NOT_CRUN, stats),
+    ("events_follow_one_another_until_it_ends", NOT_CRUN, events),
+    (
+        "events_tell_of_a_kill_for_lack_of_memory",
+        NOT_CRUN,
+        out_of_memory,
+    ),
     (
         "update_takes_options_a_file_and_the_standard_input",
         ALL,
@@ -125,6 +132,94 @@ fn ps_options(runtime: &Runtime) {
     assert!(said.contains("pid field"), "{said}");
 }
 
+fn stats(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    let said = place.ok(&["events", "--stats", "ID"]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let event = parse(&said);
+    assert_eq!(event["type"], "stats");
+    assert_eq!(event["id"], place.id.as_str());
+    let data = &event["data"];
+    assert!(
+        data["pids"]["current"].as_u64().is_some_and(|n| n >= 1),
+        "{event}"
+    );
+    assert!(
+        data["cpu"]["usage"]["total"]
+            .as_u64()
+            .is_some_and(|n| n > 0),
+        "{event}"
+    );
+    assert!(
+        data["memory"]["usage"]["usage"]
+            .as_u64()
+            .is_some_and(|n| n > 0),
+        "{event}"
+    );
+}
+
+fn events(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    let child = place
+        .command()
+        .args(["events", "--interval", "50ms", &place.id])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    place.ok(&["kill", "ID", "9"]);
+    place.becomes("stopped");
+    place.ok(&["delete", "ID"]);
+    let output = child.wait_with_output().unwrap();
+    let said = crate::runtime::text(&output.stdout);
+    assert!(said.lines().count() >= 2, "{said}");
+    assert!(
+        said.lines().all(|line| parse(line)["type"] == "stats"),
+        "{said}"
+    );
+}
+
+/// busybox's tail keeps the last line, which here never ends.
+fn out_of_memory(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    let script = "until [ -e /tmp/go ]; do sleep 0.05; done; tail /dev/zero; sleep 100";
+    place.config(&["sh", "-c", script], |spec| {
+        let limit = 16 << 20;
+        spec["linux"]["resources"]["memory"] = serde_json::json!({"limit": limit, "swap": limit});
+    });
+    place.start();
+    let log = std::fs::File::create(place.file("events")).unwrap();
+    let mut child = place
+        .command()
+        .args(["events", &place.id])
+        .stdout(log)
+        .spawn()
+        .unwrap();
+    // Who listens has to listen before it happens.
+    let listens = || {
+        let own = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+        let links = own
+            .flatten()
+            .filter_map(|e| std::fs::read_link(e.path()).ok());
+        links.into_iter().any(|to| {
+            let to = to.to_string_lossy().into_owned();
+            to.contains("eventfd") || to.contains("memory.events")
+        })
+    };
+    eventually("events listens", listens);
+    std::fs::write(place.path().join("rootfs/tmp/go"), "").unwrap();
+    let said = || std::fs::read_to_string(place.file("events")).unwrap();
+    eventually("the kill is told", || said().contains("\"oom\""));
+    let event = parse(said().lines().next().unwrap());
+    assert_eq!(event["type"], "oom");
+    assert_eq!(event["id"], place.id.as_str());
+    place.ok(&["delete", "--force", "ID"]);
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 fn update(runtime: &Runtime) {
     use std::io::Write as _;
     let place = Place::new(runtime);
@@ -225,7 +320,7 @@ fn help(runtime: &Runtime) {
     assert_eq!(place.ok(&["help"]), overview);
     for verb in [
         "create", "start", "run", "exec", "kill", "delete", "state", "list", "ps", "pause",
-        "resume", "update", "spec", "features",
+        "resume", "update", "events", "spec", "features",
     ] {
         assert!(overview.contains(&format!("  {verb} ")), "{verb}");
         let help = place.ok(&[verb, "--help"]);

@@ -8,6 +8,7 @@ mod arguments;
 mod columns;
 mod completion;
 mod container;
+mod events;
 mod exec;
 mod failure;
 mod help;
@@ -105,6 +106,7 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
         Verb::Pause => container::pause(given),
         Verb::Resume => container::resume(given),
         Verb::Update => update::update(given, log),
+        Verb::Events => events::events(given),
         Verb::Spec => spec::write(given),
         Verb::Features => print(features()),
         Verb::Completion => print(completion::script(given.positional(0))?),

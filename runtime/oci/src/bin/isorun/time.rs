@@ -1,6 +1,8 @@
-//! Points in time as RFC 3339 writes them.
+//! Points in time as RFC 3339 writes them, and lengths of time as Go's.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use crate::failure::Failure;
 
 /// `2026-11-25T03:14:53Z`.
 pub(crate) fn seconds(time: SystemTime) -> String {
@@ -31,10 +33,47 @@ fn civil(second: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
+/// Reads `500ms`, `5s`, `1m30s` or `1.5h`, as Go's `time.ParseDuration`.
+pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
+    let wrong = || {
+        Failure::new(
+            format!("--interval: `{text}` is not a length of time"),
+            "as in 500ms, 5s or 1m30s",
+        )
+    };
+    let mut total = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(wrong)?;
+        let (number, tail) = rest.split_at(digits);
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        total += number
+            * match unit {
+                "ns" => 1e-9,
+                "us" | "µs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return Err(wrong()),
+            };
+        rest = tail;
+    }
+    match Duration::try_from_secs_f64(total) {
+        Ok(length) if !length.is_zero() => Ok(length),
+        _ => Err(wrong()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn at(second: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(second)
@@ -51,5 +90,27 @@ mod tests {
         assert_eq!(seconds(at(1_795_576_493)), "2026-11-25T03:14:53Z");
         assert_eq!(seconds(at(4_107_542_400)), "2100-03-01T00:00:00Z");
         assert_eq!(seconds(at(1_767_225_599)), "2025-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn lengths_are_go_s() {
+        let check = |text, expected| assert_eq!(duration(text).unwrap(), expected, "{text}");
+        check("5s", Duration::from_secs(5));
+        check("500ms", Duration::from_millis(500));
+        check("1m30s", Duration::from_secs(90));
+        check("1.5h", Duration::from_secs(5400));
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "0s",
+            "5x",
+            "1..2s",
+            "999999999999999999999h",
+        ] {
+            let failure = duration(text).expect_err(text);
+            assert!(failure.message.contains(text), "{}", failure.message);
+        }
     }
 }

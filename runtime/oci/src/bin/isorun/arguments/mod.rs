@@ -29,6 +29,7 @@ pub(crate) enum Verb {
     Pause,
     Resume,
     Update,
+    Events,
     Spec,
     Features,
     Completion,
@@ -81,6 +82,8 @@ pub(crate) enum Key {
     Format,
     Json,
     Quiet,
+    Stats,
+    Interval,
     File,
     SpecRootless,
     // Of update.

@@ -290,6 +290,18 @@ pub(crate) const LIST: &[Opt] = &[
 /// Options of `ps`.
 pub(crate) const PS: &[Opt] = &[FORMAT, JSON];
 
+/// Options of `events`.
+pub(crate) const EVENTS: &[Opt] = &[
+    flag(Key::Stats, None, "stats", "print the statistics once"),
+    value(
+        Key::Interval,
+        None,
+        "interval",
+        "TIME",
+        "the time between two statistics, as in 500ms or 1m30s (default: 5s)",
+    ),
+];
+
 /// Options of `spec`.
 pub(crate) const SPEC: &[Opt] = &[
     value(

@@ -148,6 +148,14 @@ pub(crate) const VERBS: &[Entry] = &[
         "Changes the limits of a running container.",
     ),
     verb(
+        Verb::Events,
+        "events",
+        "ID",
+        (1, 1),
+        &[options::EVENTS],
+        "Prints statistics and out-of-memory events, a JSON object a line.",
+    ),
+    verb(
         Verb::Spec,
         "spec",
         "",
