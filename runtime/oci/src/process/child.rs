@@ -3,7 +3,7 @@
 //! It runs on borrowed memory beside its parent ([`crate::sys::clone`]):
 //! nothing here allocates, locks, panics or calls libc.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -351,10 +351,17 @@ fn find_program(places: &[CString]) -> sys::Result<()> {
         match file::may_execute(path) {
             Err(Errno(libc::ENOENT | libc::ENOTDIR)) => {}
             Err(Errno(libc::EACCES)) => answer = Errno(libc::EACCES),
+            // Who may search a directory may not execute it.
+            Ok(()) if is_directory(path) => answer = Errno(libc::EACCES),
             _ => return Ok(()),
         }
     }
     Err(answer)
+}
+
+fn is_directory(path: &CStr) -> bool {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    descriptor::openat(libc::AT_FDCWD, path, flags, 0).is_ok()
 }
 
 /// Moves into the groups that the parent has made meanwhile.

@@ -92,13 +92,18 @@ fn no_program(runtime: &Runtime) {
 fn no_permission(runtime: &Runtime) {
     let place = Place::new(runtime);
     fs::write(place.path().join("rootfs/etc/text"), "no program").unwrap();
-    place.config(&["/etc/text"], |_| {});
-    let said = place.fails(1, &["run", "ID"]);
-    // Docker and Podman make 126 of these words.
-    assert!(
-        said.contains("permission denied") || said.contains("not permitted"),
-        "{said}"
-    );
+    // A directory too, which whoever may search it seems to be allowed to execute.
+    for program in ["/etc/text", "/etc"] {
+        place.config(&[program], |_| {});
+        for verb in ["create", "run"] {
+            let said = place.fails(1, &[verb, "ID"]);
+            // Docker and Podman make 126 of these words.
+            assert!(
+                said.contains("permission denied") || said.contains("not permitted"),
+                "{said}"
+            );
+        }
+    }
 }
 
 fn leaves_nothing(runtime: &Runtime) {

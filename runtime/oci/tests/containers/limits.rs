@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use isolab_oci::cgroup::{Groups, MemoryEvent};
-use isolab_oci::spec::Resources;
-use isolab_oci::{Cgroup, Options};
+use isolab_oci::spec::{IdMapping, Resources};
+use isolab_oci::{Cgroup, Options, Spec};
 
 use super::support::{Place, linux, name, options, process, root};
 use super::{Claim, Need};
@@ -16,6 +16,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "the_kernel_keeps_the_limit_of_processes",
         pids,
         no_more_processes,
+    ),
+    (
+        "a_container_whose_ids_are_mapped_to_others_is_limited_too",
+        pids,
+        mapped,
     ),
     (
         "the_kernel_kills_who_takes_more_memory_than_the_limit",
@@ -125,6 +130,28 @@ fn no_more_processes() {
     assert!(text.contains("can't fork"), "{text}");
     let (text, status) = run(r#"{"pids":{"limit":-1}}"#, "sleep 0 & sleep 0 & wait");
     assert_eq!((text.as_str(), status), ("", 0));
+}
+
+/// No id of the runtime's is among the container's: its root may not open a file
+/// of the group.
+fn mapped() {
+    let place = Place::new();
+    let mut spec = Spec::example_rootless(0, 0);
+    let map = vec![IdMapping {
+        container_id: 0,
+        host_id: 300_000,
+        size: 1000,
+    }];
+    linux(&mut spec).uid_mappings = map.clone();
+    linux(&mut spec).gid_mappings = map;
+    linux(&mut spec).resources = Some(resources(r#"{"pids":{"limit":4}}"#));
+    let process = process(&mut spec);
+    process.terminal = false;
+    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
+    process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    super::mounts::chown_tree(&place);
+    let (text, _) = place.run(&spec);
+    assert!(text.contains("can't fork"), "{text}");
 }
 
 fn no_more_memory() {

@@ -493,7 +493,7 @@ fn run(place: &Place, spec: &Spec) -> String {
 }
 
 /// Gives the root file system to the first id of the range.
-fn chown_tree(place: &Place) {
+pub(crate) fn chown_tree(place: &Place) {
     let status = std::process::Command::new("chown")
         .args(["-R", "300000:300000"])
         .arg(place.root())

@@ -104,6 +104,7 @@ impl Plan {
                 // The runtime's own ids may not be among those mapped.
                 let has_root = |map: &[IdMapping]| map.iter().any(|m| m.container_id == 0);
                 if has_root(&linux.uid_mappings) && has_root(&linux.gid_mappings) {
+                    self.join_cgroups();
                     self.steps.push(Step::BecomeRoot);
                     self.changes_user = true;
                 }
@@ -141,6 +142,7 @@ impl Plan {
             list.push(Step::JoinAll(joined));
         }
         if joins_user {
+            self.join_cgroups();
             self.steps.push(Step::BecomeRootIfMapped);
             self.changes_user = true;
         }
@@ -183,9 +185,7 @@ impl Plan {
         // root, so the groups are joined before it, and before they are shown.
         let mut joined = false;
         let join = |plan: &mut Self| {
-            if !plan.cgroups.groups.is_empty() {
-                plan.steps.push(Step::JoinCgroups);
-            }
+            plan.join_cgroups();
             if cgroup {
                 plan.steps
                     .push(Step::Unshare(namespace::flag(NamespaceType::Cgroup)));

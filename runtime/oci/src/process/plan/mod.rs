@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     /// Whether the user namespace forbids its processes to change groups
     /// (`user_namespaces(7)`, "/proc/pid/setgroups").
     groups_denied: bool,
+    /// Whether a step joins the control groups already.
+    joins_cgroups: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -124,6 +126,7 @@ impl Plan {
             oom_score: None,
             listens: false,
             groups_denied: false,
+            joins_cgroups: false,
             warnings: Vec::new(),
         })
     }
@@ -144,9 +147,7 @@ impl Plan {
         }
         plan.begin();
         plan.steps.push(Step::LeadSession(options.session));
-        if !plan.cgroups.groups.is_empty() {
-            plan.steps.push(Step::JoinCgroups);
-        }
+        plan.join_cgroups();
         if let Some(cwd) = &program.cwd {
             let path = c_string("cwd", cwd.as_os_str().as_bytes())?;
             plan.steps.push(Step::WorkingDirectory(path));
@@ -161,6 +162,15 @@ impl Plan {
         let resources = spec.map(|s| s.linux().resources.clone().unwrap_or_default());
         self.cgroups = Placement::plan(cgroup::discover()?, path, resources)?;
         Ok(())
+    }
+
+    /// Once, and before the child takes an id that its user namespace maps: who
+    /// joins opens a file of the group, which is the runtime's own.
+    fn join_cgroups(&mut self) {
+        if !self.cgroups.groups.is_empty() && !self.joins_cgroups {
+            self.joins_cgroups = true;
+            self.steps.push(Step::JoinCgroups);
+        }
     }
 
     fn begin(&mut self) {
