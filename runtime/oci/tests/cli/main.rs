@@ -9,6 +9,7 @@ mod exec;
 mod lifecycle;
 mod output;
 mod runtime;
+mod states;
 mod terminal;
 
 use libtest_mimic::{Arguments, Trial};
@@ -28,6 +29,7 @@ const OURS: &[&str] = &["isorun"];
 fn main() {
     let claims = [
         lifecycle::CLAIMS,
+        states::CLAIMS,
         exec::CLAIMS,
         output::CLAIMS,
         errors::CLAIMS,

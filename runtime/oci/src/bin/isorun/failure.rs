@@ -66,12 +66,9 @@ fn message(error: &Error) -> String {
     {
         text.push_str(": executable file not found in $PATH");
     }
-    if let Error::State { verb, status, .. } = error {
-        text.push_str(match (*verb, *status) {
-            ("resume", _) => ": container not paused",
-            (_, "stopped") => ": container not running",
-            _ => "",
-        });
+    if let Error::State { verb, status, id } = error {
+        text.push_str(": ");
+        text.push_str(&refusal(verb, status, id));
     }
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -79,6 +76,22 @@ fn message(error: &Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Why a verb is refused in a state, in runc's words.
+fn refusal(verb: &str, status: &str, id: &str) -> String {
+    match (verb, status) {
+        ("start", "running") => "cannot start an already running container",
+        ("start", "stopped") => "cannot start a container that has stopped",
+        ("start", _) => return format!("cannot start a container in the {status} state"),
+        ("execute a process in", _) => return format!("cannot exec in a {status} container"),
+        ("delete", _) => {
+            return format!("cannot delete container {id} that is not stopped: {status}");
+        }
+        ("resume", _) => "container not paused",
+        _ => "container not running",
+    }
+    .to_owned()
 }
 
 /// The kernel's answer as Go says it, whose words clients compare: without the
