@@ -21,6 +21,8 @@ pub mod cgroup;
 pub mod container;
 pub mod error;
 pub mod features;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod id_map;
 pub mod namespace;
 pub mod process;

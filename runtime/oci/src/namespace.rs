@@ -11,7 +11,7 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -129,7 +129,11 @@ fn open(index: usize, namespace: &Namespace, path: &Path) -> Result<OwnedFd> {
     if !path.has_root() {
         return Err(invalid(format!("`{}` is not absolute", path.display())));
     }
-    let file = fs::File::open(path)
+    // A fifo in its place would make the open wait for a writer.
+    let file = fs::File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
         .map_err(|error| invalid(format!("cannot open `{}`: {error}", path.display())))?;
     match sys::namespace::kind(file.as_raw_fd()) {
         Ok(found) if found == flag(namespace.kind) => Ok(file.into()),

@@ -252,6 +252,18 @@ fn parse(line: &str) -> Option<DeviceRule> {
     })
 }
 
+/// Rules of any author, for the fuzzer: what the kernel's verifier asks of jumps.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(rules: &[DeviceRule]) {
+    assert!(v1(rules).iter().all(|(_, line)| !line.contains('\n')));
+    let program = v2(rules);
+    for (at, instruction) in program.iter().enumerate() {
+        let offset = (instruction >> 16) as u16;
+        assert!(at + usize::from(offset) + 1 < program.len() || offset == 0);
+    }
+    assert_eq!(program.last(), Some(&instruction(EXIT, 0, 0, 0, 0)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

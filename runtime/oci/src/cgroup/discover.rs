@@ -87,7 +87,10 @@ fn combine(membership: &str, mountinfo: &str) -> Vec<Hierarchy> {
         let Ok(below) = Path::new(path).strip_prefix(&mount.root) else {
             continue;
         };
-        if path.contains("/..") || found.iter().any(|h| h.controllers == list(controllers)) {
+        if below.is_absolute()
+            || path.contains("/..")
+            || found.iter().any(|h| h.controllers == list(controllers))
+        {
             continue;
         }
         found.push(Hierarchy {
@@ -180,6 +183,14 @@ fn unescape(field: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
+/// What the kernel says of the hierarchies, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(membership: &str, mountinfo: &str) {
+    for hierarchy in combine(membership, mountinfo) {
+        assert!(hierarchy.own.starts_with(&hierarchy.mount_point));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +248,8 @@ mod tests {
             "32 31 0:29 /docker/abc /cg/pids rw - cgroup cgroup rw,pids\n\
              33 31 0:29 / /cg/unified rw - cgroup2 cgroup2 rw\n\
              garbage\n\
-             34 31 0:50 / /cg/odd rw - cgroup cgroup rw,unknown\n",
+             34 31 0:50 / /cg/odd rw - cgroup cgroup rw,unknown\n\
+             35 31 0:51  /cg/rootless rw - cgroup cgroup rw,pids\n",
             &[],
         );
     }

@@ -29,3 +29,24 @@ pub use oom::{MemoryEvent, OomEvents};
 pub(crate) use placement::Placement;
 pub use statistics::Statistics;
 pub use sweep::{owned_name, sweep};
+
+/// Limits of any author, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(resources: &crate::spec::Resources, now: &str) {
+    devices::fuzz(&resources.devices);
+    let v1 = limits::v1::settings(resources);
+    let v2 = limits::v2::settings(resources, &|_| Some(now.to_owned()));
+    for setting in v1.into_iter().chain(v2).flatten() {
+        // No file outside of the group's directory is ever written.
+        assert!(!setting.choices.is_empty());
+        assert!(
+            setting
+                .choices
+                .iter()
+                .all(|(file, _)| !file.contains('/') && file != "..")
+        );
+    }
+}
+
+#[cfg(fuzzing)]
+pub(crate) use discover::fuzz as fuzz_hierarchies;

@@ -26,6 +26,8 @@ pub use create::Begin;
 use listener::HandingOver;
 use record::Record;
 pub use record::StateRoot;
+#[cfg(fuzzing)]
+pub(crate) use record::fuzz;
 pub use state::{State, Status};
 
 /// A container that a command made and every command knows.

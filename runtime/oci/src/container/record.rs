@@ -458,7 +458,10 @@ fn write_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 fn read_init(path: &Path) -> Option<Init> {
-    let text = fs::read_to_string(path).ok()?;
+    parse_init(&fs::read_to_string(path).ok()?)
+}
+
+fn parse_init(text: &str) -> Option<Init> {
     let (pid, started) = text.trim_end().split_once(' ')?;
     let pid = pid.parse().ok().filter(|&pid: &i32| pid > 0)?;
     let started = started.parse().ok()?;
@@ -469,7 +472,10 @@ fn read_init(path: &Path) -> Option<Init> {
 /// none, or it has ended and waits to be reaped (`proc_pid_stat(5)`, fields 3
 /// and 22).
 fn life(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_life(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_life(stat: &str) -> Option<u64> {
     // The command's name, in parentheses, may itself contain spaces and parentheses.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
@@ -477,4 +483,16 @@ fn life(pid: i32) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// What other commands read of a container's directory, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &[u8]) {
+    if let Ok(facts) = serde_json::from_slice::<Facts>(text) {
+        let written = serde_json::to_vec(&facts).expect("what was read can be written");
+        serde_json::from_slice::<Facts>(&written).expect("what was written can be read");
+    }
+    let text = String::from_utf8_lossy(text);
+    assert!(parse_init(&text).is_none_or(|init| init.pid > 0));
+    let _ = parse_life(&text);
 }

@@ -29,6 +29,8 @@ use crate::error::Result;
 
 pub(crate) use launch::{Attend, Nobody, exec_error as program_error, launch};
 pub(crate) use plan::{Latch, Plan, Target};
+#[cfg(fuzzing)]
+pub(crate) use program::fuzz;
 pub use running::{ExitStatus, Running};
 #[cfg(feature = "trace")]
 pub use trace::{By, Event};

@@ -58,8 +58,11 @@ fn home_of(uid: u32, root: &Path) -> Option<String> {
         .take(1 << 20)
         .read_to_end(&mut text)
         .ok()?;
-    let text = String::from_utf8_lossy(&text);
-    text.lines().find_map(|line| {
+    parse_home(uid, &String::from_utf8_lossy(&text))
+}
+
+fn parse_home(uid: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         (*fields.get(2)? == uid.to_string()).then(|| fields.get(5).map(|&home| home.to_owned()))?
     })
@@ -71,7 +74,7 @@ pub(super) fn search_path(program: &str, env: &[String]) -> Result<Vec<CString>>
     if program.contains('/') {
         return Ok(vec![c_string("process.args", program.as_bytes())?]);
     }
-    let path = env.iter().find_map(|e| e.strip_prefix("PATH="));
+    let path = env.iter().rev().find_map(|e| e.strip_prefix("PATH="));
     path.unwrap_or("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .split(':')
         .map(|dir| {
@@ -91,4 +94,16 @@ pub(super) fn c_string(field: &str, bytes: &[u8]) -> Result<CString> {
         reason: "it contains a zero byte".to_owned(),
         remedy: "remove it".to_owned(),
     })
+}
+
+/// What an image and its author say of the program, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str) {
+    assert!(parse_home(0, text).is_none_or(|home| !home.contains([':', '\n'])));
+    let env: Vec<String> = text.lines().map(str::to_owned).collect();
+    let each = distinct(&env);
+    assert_eq!(distinct(&each), each);
+    if let Ok(places) = search_path("x", &each) {
+        assert!(!places.is_empty() && places.iter().all(|place| place.as_bytes().ends_with(b"/x")));
+    }
 }

@@ -222,3 +222,24 @@ impl fmt::Display for Step {
         }
     }
 }
+
+/// Paths, words and tables of any author, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str) {
+    let _ = exchange::kernel_mounts(text, "/root");
+    let words: Vec<String> = text.split(',').map(str::to_owned).collect();
+    let options = options::Options::parse(&words);
+    assert!(options.changes(true).len() <= 2 + words.len());
+    for path in text.lines().map(Path::new) {
+        if let Ok(target) = Target::new("fuzzed", path, false) {
+            let names = target.path.to_bytes().split(|&byte| byte == b'/');
+            assert!(!target.path.is_empty());
+            assert!(
+                names
+                    .into_iter()
+                    .all(|name| name != b".." && !name.is_empty())
+            );
+        }
+    }
+    text::fuzz(text.as_bytes());
+}

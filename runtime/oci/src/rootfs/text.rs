@@ -113,3 +113,21 @@ impl<const N: usize> Default for Text<N> {
         Self::empty()
     }
 }
+
+/// The buffer is never left, whatever is done to it, for the fuzzer.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(script: &[u8]) {
+    let mut text = Text::<64>::empty();
+    let mut name = [0; 256];
+    for part in script.split(|&byte| byte == b'\n' || byte == 0) {
+        let before = text.length;
+        let done = match part.split_first() {
+            Some((b'<', front)) => text.prepend(front),
+            Some((b'-', _)) => Ok(text.pop()),
+            Some((b'!', _)) => text.take_first(&mut name).map(drop),
+            _ => text.push(part),
+        };
+        assert!(done.is_ok() || text.length == before);
+        assert!(text.c_str().count_bytes() < 64);
+    }
+}

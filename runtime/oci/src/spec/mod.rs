@@ -32,6 +32,8 @@ pub use linux::{
 };
 pub use mount::Mount;
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
+#[cfg(fuzzing)]
+pub(crate) use read::parse;
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma,
     Resources, ThrottleDevice, WeightDevice,

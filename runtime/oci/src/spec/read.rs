@@ -2,13 +2,15 @@
 //! that name the field.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::Spec;
+use serde::de::DeserializeOwned;
+
 use super::place::field_at;
 use super::validate::shown;
+use super::{Process, Resources, Spec};
 use crate::error::{Error, Result};
 
 /// Docker's with its whole seccomp policy has about 50 KB.
@@ -22,19 +24,45 @@ impl Spec {
     /// not JSON; [`Error::Invalid`] where a field is missing or has the wrong
     /// type, or the file is over 16 MiB or no file at all.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = read(path)?;
-        Self::from_slice(&text).map_err(|source| {
-            // A number in the place of one word of a few is to serde an error
-            // of syntax, though the text has none.
-            let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok();
-            if source.is_data() || is_json() {
-                explain(&text, &source)
-            } else {
-                let path = path.to_owned();
-                Error::Malformed { path, source }
-            }
-        })
+        parse(&read(path)?, path, "")
     }
+}
+
+impl Process {
+    /// Reads what `process` of a `config.json` holds, from `text` that stands at
+    /// `path`.
+    ///
+    /// # Errors
+    /// As those of [`Spec::load`].
+    pub fn read(text: impl io::Read, path: &Path) -> Result<Self> {
+        parse(&bounded(text, path, 0)?, path, "process")
+    }
+}
+
+impl Resources {
+    /// Reads what `linux.resources` of a `config.json` holds, from `text` that
+    /// stands at `path`.
+    ///
+    /// # Errors
+    /// As those of [`Spec::load`].
+    pub fn read(text: impl io::Read, path: &Path) -> Result<Self> {
+        parse(&bounded(text, path, 0)?, path, "linux.resources")
+    }
+}
+
+/// Understands the text at `path`, which stands for the field `whole`.
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8], path: &Path, whole: &str) -> Result<T> {
+    serde_json::from_slice(text).map_err(|source| {
+        // A number in the place of one word of a few is to serde an error
+        // of syntax, though the text has none.
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+        if source.is_data() || is_json() {
+            explain(text, &source, whole)
+        } else {
+            let path = path.to_owned();
+            Error::Malformed { path, source }
+        }
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -42,33 +70,49 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         path: path.to_owned(),
         source,
     };
-    let refused = |reason: String| Error::Invalid {
-        field: path.display().to_string(),
-        reason,
-        remedy: "a config.json is a regular file of at most 16 MiB".to_owned(),
-    };
     // A fifo in its place would make the open wait for a writer.
     let mut options = File::options();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if !meta.is_file() {
-        return Err(refused("it is no regular file".to_owned()));
+        return Err(refused(path, "it is no regular file"));
     }
-    let mut text = Vec::with_capacity(meta.len().min(MOST_BYTES) as usize + 1);
+    bounded(file, path, meta.len().min(MOST_BYTES) as usize)
+}
+
+fn refused(path: &Path, reason: &str) -> Error {
+    Error::Invalid {
+        field: path.display().to_string(),
+        reason: reason.to_owned(),
+        remedy: "a config.json is a regular file of at most 16 MiB".to_owned(),
+    }
+}
+
+/// Reads `file`, which may have `size` bytes.
+fn bounded(file: impl io::Read, path: &Path, size: usize) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(size + 1);
     // One byte more tells a file of just that size from a longer one, and from
     // one that grows meanwhile.
-    let mut bounded = file.take(MOST_BYTES + 1);
-    bounded.read_to_end(&mut text).map_err(failed)?;
+    let read = file.take(MOST_BYTES + 1).read_to_end(&mut text);
+    read.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     if text.len() as u64 > MOST_BYTES {
-        return Err(refused(format!("it has {} bytes", meta.len())));
+        return Err(refused(path, "it has more than 16 MiB"));
     }
     Ok(text)
 }
 
 /// Turns serde's error, which knows where in the text, into one that says in which field.
-fn explain(text: &[u8], error: &serde_json::Error) -> Error {
-    let mut field = field_at(text, error.line(), error.column());
+fn explain(text: &[u8], error: &serde_json::Error, whole: &str) -> Error {
+    let mut field = whole.to_owned();
+    let inner = field_at(text, error.line(), error.column());
+    if !field.is_empty() && !inner.is_empty() && !inner.starts_with('[') {
+        field.push('.');
+    }
+    field.push_str(&inner);
     let mut message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     if message.ends_with(&place) {

@@ -51,13 +51,8 @@ pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Proces
 }
 
 fn read(file: &Path) -> Result<Process, Failure> {
-    let text = std::fs::read(file).map_err(|error| Failure::file("read", file, &error))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        Failure::new(
-            format!("cannot parse {}: {error}", file.display()),
-            "it holds what `process` of config.json holds",
-        )
-    })
+    let text = std::fs::File::open(file).map_err(|error| Failure::file("read", file, &error))?;
+    Ok(Process::read(text, file)?)
 }
 
 /// `UID` or `UID:GID`; without a group, it stays as it was.

@@ -1,6 +1,5 @@
 //! `isorun update`: the new limits, from a file or from options of their own.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,14 +31,12 @@ fn resources(given: &Given<'_>) -> Result<Resources, Failure> {
         ));
     }
     let resources = match given.value(Key::Resources) {
+        Some("-") => Resources::read(std::io::stdin(), "the standard input".as_ref())?,
         Some(file) => {
-            let text = read(file)?;
-            serde_json::from_slice(&text).map_err(|error| {
-                Failure::new(
-                    format!("--resources {file}: {error}"),
-                    "it holds what `linux.resources` of config.json holds",
-                )
-            })?
+            let path = Path::new(file);
+            let text =
+                std::fs::File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+            Resources::read(text, path)?
         }
         None => {
             let value = from_options(given)?;
@@ -48,22 +45,6 @@ fn resources(given: &Given<'_>) -> Result<Resources, Failure> {
         }
     };
     Ok(resources)
-}
-
-fn read(file: &str) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    let read = if file == "-" {
-        std::io::stdin().read_to_end(&mut text).map(drop)
-    } else {
-        std::fs::read(file).map(|read| text = read)
-    };
-    let path = Path::new(if file == "-" {
-        "the standard input"
-    } else {
-        file
-    });
-    read.map_err(|error| Failure::file("read", path, &error))?;
-    Ok(text)
 }
 
 /// The options in the form of `linux.resources`: only what was given.

@@ -162,6 +162,35 @@ fn a_field_that_must_be_there_is_named_where_it_is_missing() {
 }
 
 #[test]
+fn a_part_that_stands_alone_is_refused_by_the_name_that_it_has_in_the_whole() {
+    let path = std::path::Path::new("part.json");
+    let field = |error: Error| match error {
+        Error::Invalid { field, .. } => field,
+        other => panic!("{other:?}"),
+    };
+    let process = |text: &str| field(Process::read(text.as_bytes(), path).unwrap_err());
+    assert_eq!(process(r#"{"cwd": "/", "args": 5}"#), "process.args");
+    assert_eq!(process(r#"{"cwd": "/", "env": [5]}"#), "process.env[0]");
+    assert_eq!(process("{}"), "process.cwd");
+    assert_eq!(process("7"), "process");
+    let resources = |text: &str| field(Resources::read(text.as_bytes(), path).unwrap_err());
+    assert_eq!(
+        resources(r#"{"memory": {"limit": "x"}}"#),
+        "linux.resources.memory.limit"
+    );
+    assert_eq!(
+        resources(r#"{"pids": {"limit": 1}, "cpu": []}"#),
+        "linux.resources.cpu"
+    );
+    // What never ends is not read to its end.
+    let endless = std::io::repeat(b' ');
+    assert_eq!(
+        field(Process::read(endless, path).unwrap_err()),
+        "part.json"
+    );
+}
+
+#[test]
 fn what_is_not_json_is_malformed_and_a_number_out_of_range_shows_the_range() {
     for text in ["", "{", "{]", "{\"ociVersion\":", "\u{feff}{}", "nil"] {
         let error = load(text.as_bytes()).unwrap_err();
