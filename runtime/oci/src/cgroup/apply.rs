@@ -43,30 +43,9 @@ pub(super) fn limit(
     handed_down: Option<&super::delegate::Refusal>,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let on_v1 = |s: &Setting| {
-        let mut v1 = sites.iter().filter(|s| s.version == Version::V1);
-        // Version 1 calls this one by another name.
-        let also = if s.controller == "io" {
-            "blkio"
-        } else {
-            &s.controller
-        };
-        v1.any(|site| site.has(&s.controller) || site.has(also))
-    };
     let unified = sites.iter().find(|site| site.version == Version::V2);
     let is_unified = sites.iter().all(|site| site.version == Version::V2);
-    let all = match version {
-        // What no hierarchy has is missed in the last one that is looked at.
-        Version::V1 => limits::v1::settings(resources)?
-            .into_iter()
-            .filter(|s| unified.is_none() || on_v1(s))
-            .collect::<Vec<_>>(),
-        Version::V2 => {
-            let current = |file: &str| fs::read_to_string(unified?.directory.join(file)).ok();
-            let all = limits::v2::settings(resources, &current)?.into_iter();
-            all.filter(|s| is_unified || !on_v1(s)).collect()
-        }
-    };
+    let all = settings(sites, version, resources)?;
     let mut again = Vec::new();
     for setting in &all {
         let site = match version {
@@ -104,6 +83,38 @@ pub(super) fn limit(
         }
     }
     Ok(())
+}
+
+/// The settings of the controllers that belong to hierarchies of `version`.
+pub(super) fn settings(
+    sites: &[Site<'_>],
+    version: Version,
+    resources: &Resources,
+) -> Result<Vec<Setting>> {
+    let on_v1 = |s: &Setting| {
+        let mut v1 = sites.iter().filter(|s| s.version == Version::V1);
+        // Version 1 calls this one by another name.
+        let also = if s.controller == "io" {
+            "blkio"
+        } else {
+            &s.controller
+        };
+        v1.any(|site| site.has(&s.controller) || site.has(also))
+    };
+    let unified = sites.iter().find(|site| site.version == Version::V2);
+    let is_unified = sites.iter().all(|site| site.version == Version::V2);
+    Ok(match version {
+        // What no hierarchy has is missed in the last one that is looked at.
+        Version::V1 => limits::v1::settings(resources)?
+            .into_iter()
+            .filter(|s| unified.is_none() || on_v1(s))
+            .collect::<Vec<_>>(),
+        Version::V2 => {
+            let current = |file: &str| fs::read_to_string(unified?.directory.join(file)).ok();
+            let all = limits::v2::settings(resources, &current)?.into_iter();
+            all.filter(|s| is_unified || !on_v1(s)).collect()
+        }
+    })
 }
 
 /// Writes to the first file that exists; `ENOENT` where none does.

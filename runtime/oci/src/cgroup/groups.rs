@@ -13,7 +13,8 @@ use super::apply::{self, Site};
 use super::devices;
 use super::directory::{c_path, remove_parents, remove_tree};
 use super::discover::{Hierarchy, Version};
-use super::processes::cannot;
+use super::processes::{self, cannot};
+use super::systemd::{self, Unit};
 use crate::error::{Error, Result};
 use crate::spec::validate::check_resources;
 use crate::spec::{DeviceRule, Resources};
@@ -25,6 +26,9 @@ pub struct Groups {
     /// Directories above them that were made for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parents: Vec<PathBuf>,
+    /// The unit of systemd whose groups they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unit: Option<Unit>,
 }
 
 /// One of them.
@@ -122,6 +126,9 @@ impl Groups {
     pub fn remove(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut kept = None;
+        if let Some(unit) = &self.unit {
+            self.stop(unit, deadline)?;
+        }
         for group in self.groups.iter().rev() {
             if group.directory == group.mount_point {
                 continue; // everybody's
@@ -131,13 +138,24 @@ impl Groups {
             }
         }
         if let Some(directory) = kept {
-            let source = std::io::Error::from_raw_os_error(libc::EBUSY);
-            return Err(Error::Write {
-                path: directory.clone(),
-                source,
-            });
+            return Err(busy(directory));
         }
         remove_parents(&self.parents);
+        Ok(())
+    }
+
+    /// Stops the unit, which would kill who is in it: so only once nobody is.
+    /// That systemd cannot be reached by now is no failure: it forgets a scope
+    /// whose group is gone.
+    fn stop(&self, unit: &Unit, deadline: Instant) -> Result<()> {
+        let holds = |group: &&Member| !processes::below(&group.directory).is_empty();
+        while let Some(group) = self.groups.iter().find(holds) {
+            if Instant::now() >= deadline {
+                return Err(busy(&group.directory));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = unit.stop();
         Ok(())
     }
 
@@ -175,6 +193,10 @@ impl Groups {
         }
         let sites: Vec<_> = self.groups.iter().map(Member::site).collect();
         let mut warnings = Vec::new();
+        if let Some(unit) = &self.unit {
+            let settings = apply::settings(&sites, main_version(&sites), resources)?;
+            systemd::update(unit, &settings, &resources.devices)?;
+        }
         for version in [Version::V2, Version::V1] {
             if sites.iter().any(|site| site.version == version) {
                 apply::limit(&sites, version, resources, None, &mut warnings)?;
@@ -211,6 +233,21 @@ impl Groups {
     }
 }
 
+/// The version whose limits systemd knows: on a hybrid host the first.
+pub(super) fn main_version(sites: &[Site<'_>]) -> Version {
+    match sites.iter().all(|site| site.version == Version::V2) {
+        true => Version::V2,
+        false => Version::V1,
+    }
+}
+
+fn busy(directory: &Path) -> Error {
+    Error::Write {
+        path: directory.to_owned(),
+        source: io::Error::from_raw_os_error(libc::EBUSY),
+    }
+}
+
 impl Member {
     fn open_to_processes(&self, init: i32) -> PathBuf {
         let hands_down = fs::read(self.directory.join("cgroup.subtree_control"));
@@ -242,6 +279,7 @@ mod tests {
                 directory: "/cg/pids/c".into(),
             }],
             parents: vec!["/cg/pids/above".into()],
+            unit: None,
         };
         let text = serde_json::to_string(&groups).unwrap();
         assert_eq!(serde_json::from_str::<Groups>(&text).unwrap(), groups);

@@ -21,6 +21,7 @@ mod placement;
 mod processes;
 pub mod statistics;
 mod sweep;
+mod systemd;
 
 pub use discover::{Hierarchy, Version, discover};
 pub(crate) use groups::Created;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use super::apply::Site;
 use super::directory::{self, c_path, confine, inherit_cpuset, is_refusal};
 use super::discover::{Hierarchy, Version};
-use super::groups::{Created, Groups, Member};
+use super::groups::{Created, Groups, Member, main_version};
+use super::systemd::Transient;
 use super::{apply, delegate, devices};
 use crate::error::{Error, Result};
-use crate::spec::Resources;
+use crate::spec::{Resources, Spec};
 
 /// One directory in one hierarchy.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Placement {
     /// In the order of discovery; the index is the bit in the ready set.
     pub(crate) groups: Vec<Group>,
     resources: Option<Resources>,
+    /// The unit of systemd that they will be.
+    transient: Option<Transient>,
 }
 
 impl Placement {
@@ -38,9 +41,51 @@ impl Placement {
         path: &Path,
         resources: Option<Resources>,
     ) -> Result<Self> {
-        let below = confine(path);
+        let mut placement = Self {
+            resources,
+            ..Self::default()
+        };
         let is_unified = hierarchies.iter().all(|h| h.version == Version::V2);
-        if let Some(file) = resources.as_ref().and_then(|r| r.unified.keys().next())
+        let start = |hierarchy: &Hierarchy| match path.is_absolute() {
+            true => hierarchy.mount_point.clone(),
+            false => delegate::start(hierarchy, is_unified).to_owned(),
+        };
+        placement.place(hierarchies, &confine(path), start)?;
+        Ok(placement)
+    }
+
+    /// Plans the groups of a unit that systemd will make. It is asked nothing
+    /// yet, but where a user's own systemd has its groups.
+    pub(crate) fn plan_unit(
+        hierarchies: Vec<Hierarchy>,
+        spec: &Spec,
+        id: &str,
+        resources: Option<Resources>,
+    ) -> Result<Self> {
+        let path = spec.linux().cgroups_path.as_ref();
+        let path = path.map(|path| path.to_string_lossy());
+        let transient = Transient::new(path.as_deref(), id, &spec.annotations)?;
+        let below = transient.unit.directory()?;
+        let mut placement = Self {
+            resources,
+            transient: Some(transient),
+            ..Self::default()
+        };
+        placement.place(hierarchies, &below, |hierarchy| {
+            hierarchy.mount_point.clone()
+        })?;
+        Ok(placement)
+    }
+
+    fn place(
+        &mut self,
+        hierarchies: Vec<Hierarchy>,
+        below: &Path,
+        start: impl Fn(&Hierarchy) -> PathBuf,
+    ) -> Result<()> {
+        let is_unified = hierarchies.iter().all(|h| h.version == Version::V2);
+        let mut named = self.resources.iter().flat_map(|r| r.unified.keys());
+        if let Some(file) = named.next()
             && !is_unified
         {
             return Err(Error::Invalid {
@@ -49,22 +94,58 @@ impl Placement {
                 remedy: "remove it, or boot with systemd.unified_cgroup_hierarchy=1".to_owned(),
             });
         }
-        let mut groups = Vec::with_capacity(hierarchies.len());
+        drop(named);
         for hierarchy in hierarchies.into_iter().take(64) {
-            let start = if path.is_absolute() {
-                &hierarchy.mount_point
-            } else {
-                delegate::start(&hierarchy, is_unified)
-            };
-            let directory = start.join(&below);
+            let directory = start(&hierarchy).join(below);
             let tasks = c_path(&directory.join("tasks"))?;
-            groups.push(Group {
+            self.groups.push(Group {
                 hierarchy,
                 directory,
                 tasks,
             });
         }
-        Ok(Self { groups, resources })
+        Ok(())
+    }
+
+    /// Whether they are made around a process that exists, by
+    /// [`start_unit`](Self::start_unit), and not before it.
+    pub(crate) fn is_unit(&self) -> bool {
+        self.transient.is_some()
+    }
+
+    /// Has systemd make the groups around `pid`, and makes those of the
+    /// hierarchies that it does not care for. Returns the set that is ready.
+    pub(crate) fn start_unit(
+        &self,
+        pid: i32,
+        created: &mut Created,
+        warnings: &mut Vec<String>,
+    ) -> Result<u64> {
+        let Some(transient) = &self.transient else {
+            return Ok(0);
+        };
+        let default = Resources::default();
+        let resources = self.resources.as_ref().unwrap_or(&default);
+        let sites = self.sites(0);
+        let version = main_version(&sites);
+        let settings = apply::settings(&sites, version, resources)?;
+        let is_unified = version == Version::V2;
+        transient.start(pid, is_unified, &settings, &resources.devices)?;
+        created.0.unit = Some(transient.unit.clone());
+        let mut ready = 0;
+        for (index, group) in self.groups.iter().enumerate() {
+            let is_there = group.directory.is_dir();
+            if is_there {
+                let member = Member::new(&group.hierarchy, &group.directory);
+                created.0.groups.push(member);
+                ready |= 1 << index;
+            } else {
+                ready |= self.make(index, group, created)?;
+            }
+        }
+        self.limit(Version::V2, ready, warnings)?;
+        self.limit(Version::V1, ready, warnings)?;
+        Ok(ready)
     }
 
     /// Makes and limits the groups of `version`'s hierarchies. Returns the set
@@ -84,26 +165,30 @@ impl Placement {
             if group.hierarchy.version != version {
                 continue;
             }
-            match directory::make(&group.directory, &mut created.0.parents) {
-                Ok(()) => {
-                    ready |= 1 << index;
-                    let member = Member::new(&group.hierarchy, &group.directory);
-                    created.0.groups.push(member);
-                }
-                Err(error) if is_refusal(&error) => continue,
-                Err(source) => {
-                    return Err(Error::Write {
-                        path: group.directory.clone(),
-                        source,
-                    });
-                }
-            }
-            if group.hierarchy.controllers.iter().any(|c| c == "cpuset") {
-                inherit_cpuset(&group.directory);
-            }
+            ready |= self.make(index, group, created)?;
         }
         self.limit(version, ready, warnings)?;
         Ok(ready)
+    }
+
+    /// Makes group `index`. Its bit, or 0 where this host does not let us.
+    fn make(&self, index: usize, group: &Group, created: &mut Created) -> Result<u64> {
+        match directory::make(&group.directory, &mut created.0.parents) {
+            Ok(()) => {}
+            Err(error) if is_refusal(&error) => return Ok(0),
+            Err(source) => {
+                return Err(Error::Write {
+                    path: group.directory.clone(),
+                    source,
+                });
+            }
+        }
+        let member = Member::new(&group.hierarchy, &group.directory);
+        created.0.groups.push(member);
+        if group.hierarchy.controllers.iter().any(|c| c == "cpuset") {
+            inherit_cpuset(&group.directory);
+        }
+        Ok(1 << index)
     }
 
     /// What [`create`](Self::create) will make: for who writes down beforehand
@@ -117,15 +202,13 @@ impl Placement {
                 .map(|group| Member::new(&group.hierarchy, &group.directory))
                 .collect(),
             parents: Vec::new(),
+            unit: self.transient.as_ref().map(|t| t.unit.clone()),
         }
     }
 
-    fn limit(&self, version: Version, ready: u64, warnings: &mut Vec<String>) -> Result<()> {
-        let Some(resources) = &self.resources else {
-            return Ok(());
-        };
-        let sites: Vec<_> = self
-            .groups
+    /// What the limits see, of which those in `ready` were made.
+    fn sites(&self, ready: u64) -> Vec<Site<'_>> {
+        self.groups
             .iter()
             .enumerate()
             .map(|(index, group)| Site {
@@ -135,7 +218,14 @@ impl Placement {
                 // Those of the other version are not looked at.
                 ready: ready & 1 << index != 0,
             })
-            .collect();
+            .collect()
+    }
+
+    fn limit(&self, version: Version, ready: u64, warnings: &mut Vec<String>) -> Result<()> {
+        let Some(resources) = &self.resources else {
+            return Ok(());
+        };
+        let sites = self.sites(ready);
         let refusal = self
             .unified(ready)
             .and_then(|group| delegate::hand_down(&group.hierarchy.mount_point, &group.directory));

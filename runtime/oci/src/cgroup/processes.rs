@@ -179,6 +179,7 @@ mod tests {
                 directory: root.path().to_owned(),
             }],
             parents: Vec::new(),
+            unit: None,
         };
         (root, groups)
     }

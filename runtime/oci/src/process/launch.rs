@@ -51,10 +51,12 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     let marks = Marks::new(plan.before.len() + plan.steps.len());
     let mut created = Created::default();
     let mut warnings = std::mem::take(&mut plan.warnings);
-    marks.runtime("make the version 2 control group");
-    let born_ready = plan
-        .cgroups
-        .create(Version::V2, &mut created, &mut warnings)?;
+    let mut born_ready = 0;
+    if !plan.cgroups.is_unit() {
+        marks.runtime("make the version 2 control group");
+        let cgroups = &plan.cgroups;
+        born_ready = cgroups.create(Version::V2, &mut created, &mut warnings)?;
+    }
     let restore = Restore::before(&plan)?;
     let shared = Shared {
         plan: &plan,
@@ -269,7 +271,12 @@ fn while_the_child_works(
     shared.id_map.open();
     shared.marks.runtime("put it on record");
     attend.born(child.pid)?;
-    if shared.plan.has_cgroups(Version::V1) {
+    if shared.plan.cgroups.is_unit() {
+        shared.marks.runtime("have systemd make the control groups");
+        let cgroups = &shared.plan.cgroups;
+        let ready = cgroups.start_unit(child.pid, created, warnings)?;
+        shared.ready.fetch_or(ready, Ordering::Release);
+    } else if shared.plan.has_cgroups(Version::V1) {
         shared.marks.runtime("make the version 1 control groups");
         let ready = shared.plan.cgroups.create(Version::V1, created, warnings)?;
         shared.ready.fetch_or(ready, Ordering::Release);

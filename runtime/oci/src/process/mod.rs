@@ -84,6 +84,9 @@ pub enum Cgroup {
     Owned,
     /// What the bundle's `linux.cgroupsPath` says, or one named after the container.
     Named,
+    /// A unit of systemd, which makes it: the machine's, or for an ordinary
+    /// user his own. `linux.cgroupsPath` is then `slice:prefix:name`.
+    Systemd,
 }
 
 /// How a new process belongs to its parent's session.

@@ -145,11 +145,13 @@ fn cgroup(given: &Given<'_>) -> Result<Cgroup, Failure> {
         }
     }
     match given.value(Key::CgroupManager) {
+        None if given.flag(Key::SystemdCgroup) => Ok(Cgroup::Systemd),
+        Some("systemd") => Ok(Cgroup::Systemd),
         None | Some("cgroupfs") => Ok(Cgroup::Named),
         Some("disabled") => Ok(Cgroup::Inherit),
         Some(other) => Err(Failure::new(
             format!("--cgroup-manager: there is no `{other}`"),
-            "the managers are cgroupfs and disabled",
+            "the managers are cgroupfs, systemd and disabled",
         )),
     }
 }

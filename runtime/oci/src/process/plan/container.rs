@@ -83,6 +83,7 @@ impl Plan {
                 .cgroups_path
                 .clone()
                 .unwrap_or_else(|| id.into()),
+            Cgroup::Systemd => return self.place_unit(spec, id),
         };
         self.place(&path, Some(spec))
     }

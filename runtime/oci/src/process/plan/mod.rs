@@ -173,6 +173,12 @@ impl Plan {
         }
     }
 
+    fn place_unit(&mut self, spec: &Spec, id: &str) -> Result<()> {
+        let resources = spec.linux().resources.clone().unwrap_or_default();
+        self.cgroups = Placement::plan_unit(cgroup::discover()?, spec, id, Some(resources))?;
+        Ok(())
+    }
+
     fn begin(&mut self) {
         // A half-made container never outlives its maker, whatever is asked
         // for the finished one.

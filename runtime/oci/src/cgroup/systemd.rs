@@ -1,0 +1,65 @@
+//! systemd as the maker of a container's groups (`--systemd-cgroup`): a scope
+//! unit, asked for over D-Bus, that the container's init is put in.
+//!
+//! Where systemd runs it takes itself for the only writer of the tree, and
+//! moves or limits what it did not make. A scope is how a runtime asks it for a
+//! part of its own: systemd makes the group, keeps the limits that it knows as
+//! the unit's properties, and leaves what is below to the runtime (`Delegate`).
+//! Limits that it has no property for are written to the group's files as ever.
+//!
+//! Source: `org.freedesktop.systemd1(5)`, `systemd.scope(5)`, systemd's
+//! `CGROUP_DELEGATION`.
+
+mod annotations;
+mod bus;
+mod properties;
+mod unit;
+mod wire;
+
+use std::collections::BTreeMap;
+
+use super::limits::Setting;
+use crate::error::Result;
+use crate::spec::DeviceRule;
+
+pub(super) use unit::Unit;
+pub(super) use wire::Property;
+
+/// A unit that is to be started.
+#[derive(Debug)]
+pub(super) struct Transient {
+    pub(super) unit: Unit,
+    /// What its container's annotations ask for.
+    properties: Vec<Property>,
+}
+
+impl Transient {
+    pub(super) fn new(
+        cgroups_path: Option<&str>,
+        id: &str,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        Ok(Self {
+            unit: Unit::new(cgroups_path, id, super::apply::is_privileged())?,
+            properties: annotations::properties(annotations)?,
+        })
+    }
+
+    /// Starts it around `pid`.
+    pub(super) fn start(
+        &self,
+        pid: i32,
+        is_unified: bool,
+        settings: &[Setting],
+        devices: &[DeviceRule],
+    ) -> Result<()> {
+        let mut all = properties::of(settings, devices);
+        all.extend(self.properties.iter().cloned());
+        self.unit.start(pid, is_unified, all)
+    }
+}
+
+/// Changes the limits of a unit that runs.
+pub(super) fn update(unit: &Unit, settings: &[Setting], devices: &[DeviceRule]) -> Result<()> {
+    unit.change(properties::of(settings, devices))
+}
