@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::apply::{self, Site};
+use super::below::Below;
 use super::devices;
 use super::directory::{c_path, remove_parents, remove_tree};
 use super::discover::{Hierarchy, Version};
@@ -163,16 +164,25 @@ impl Groups {
     ///
     /// A version 2 group that hands controllers to groups below it takes no
     /// process itself; where the container has done that (as systemd does),
-    /// the newcomer goes where its init is.
+    /// the newcomer goes where its init is, unless it is to be `below`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a path with a zero byte.
-    pub fn joining(&self, init: i32) -> Result<Joining> {
+    /// [`Error::Invalid`] for a path with a zero byte and an unknown
+    /// controller; [`Error::Setup`] where a group `below` does not exist.
+    pub fn joining(&self, init: i32, below: &[Below]) -> Result<Joining> {
+        Below::check(below, &self.groups)?;
         let mut joining = Joining::default();
         for group in &self.groups {
+            let directory = Below::directory(below, group)?;
             match group.version {
-                Version::V1 => joining.tasks.push(c_path(&group.directory.join("tasks"))?),
-                Version::V2 => joining.unified = Some(group.open_to_processes(init)),
+                Version::V1 => {
+                    let directory = directory.as_ref().unwrap_or(&group.directory);
+                    joining.tasks.push(c_path(&directory.join("tasks"))?);
+                }
+                Version::V2 => {
+                    let place = directory.unwrap_or_else(|| group.open_to_processes(init));
+                    joining.unified = Some(place);
+                }
             }
         }
         Ok(joining)

@@ -9,6 +9,7 @@
 //! Source: `cgroups(7)`.
 
 mod apply;
+mod below;
 mod delegate;
 mod devices;
 mod directory;
@@ -23,6 +24,7 @@ pub mod statistics;
 mod sweep;
 mod systemd;
 
+pub use below::Below;
 pub use discover::{Hierarchy, Version, discover};
 pub(crate) use groups::Created;
 pub use groups::{Groups, Joining};

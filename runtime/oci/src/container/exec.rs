@@ -20,12 +20,16 @@ impl Container {
     /// Starts `process` in the container's namespaces and control groups, with
     /// the container's system call filter.
     ///
+    /// In a paused container, where the options allow that, it returns when
+    /// the container goes on: until then the process stands still, too.
+    ///
     /// # Errors
     /// [`Error::State`] where the container does not run, [`Error::Invalid`] for
     /// the process, [`Error::Exec`] for its program, [`Error::Setup`].
     pub fn exec(&self, process: &Process, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
         match self.status() {
             Status::Created | Status::Running => {}
+            Status::Paused if options.ignore_paused => {}
             status => return Err(self.wrong_state("execute a process in", status)),
         }
         validate::check_process(process)?;
@@ -48,7 +52,7 @@ impl Container {
         }
         // A group that could not be made does not exist; one that has its init
         // in it cannot be removed.
-        let mut joining = self.groups().joining(pid)?;
+        let mut joining = self.groups().joining(pid, &options.below)?;
         joining.tasks.retain(|tasks| file::exists(tasks));
         let unified = joining.unified.filter(|directory| directory.is_dir());
         let unified = unified.map(|directory| {

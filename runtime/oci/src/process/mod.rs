@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cgroup::Below;
 use crate::error::Result;
 
 pub(crate) use launch::{Attend, Nobody, exec_error as program_error, launch};
@@ -122,6 +123,10 @@ pub struct Options {
     pub preserve_fds: u32,
     /// How many of those it is told of as sockets (`sd_listen_fds(3)`).
     pub listen_fds: u32,
+    /// Groups below the container's own that one more process is put in.
+    pub below: Vec<Below>,
+    /// One more process is started in a paused container, too.
+    pub ignore_paused: bool,
 }
 
 impl Options {

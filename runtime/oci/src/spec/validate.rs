@@ -51,6 +51,7 @@ pub fn check(spec: &Spec) -> Result<&Process> {
 /// # Errors
 /// As for [`check`].
 pub fn check_process(process: &Process) -> Result<()> {
+    refuse(process, &Linux::default())?;
     process::check(process)
 }
 

@@ -6,6 +6,7 @@
 
 mod errors;
 mod exec;
+mod flags;
 mod lifecycle;
 mod output;
 mod runtime;
@@ -31,6 +32,7 @@ fn main() {
         lifecycle::CLAIMS,
         states::CLAIMS,
         exec::CLAIMS,
+        flags::CLAIMS,
         output::CLAIMS,
         errors::CLAIMS,
         terminal::CLAIMS,

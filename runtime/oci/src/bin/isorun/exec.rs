@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use isolab_oci::cgroup::Below;
 use isolab_oci::spec::{Capabilities, Process};
 
 use crate::arguments::{Given, Key};
@@ -48,6 +49,12 @@ pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Proces
         add_capability(&mut process, capability);
     }
     Ok(process)
+}
+
+/// Groups below the container's that the process is put in.
+pub(crate) fn groups_below(given: &Given<'_>) -> Result<Vec<Below>, Failure> {
+    let all = given.values(Key::Cgroup).map(str::parse);
+    Ok(all.collect::<isolab_oci::Result<_>>()?)
 }
 
 fn read(file: &Path) -> Result<Process, Failure> {

@@ -71,6 +71,8 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
     let terminal = Terminal::new(given, process.terminal, stays)?;
     let options = Options {
         die_with_parent: stays,
+        below: exec::groups_below(given)?,
+        ignore_paused: given.flag(Key::IgnorePaused),
         ..options(given, &terminal)?
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
@@ -127,6 +129,7 @@ fn options(given: &Given<'_>, terminal: &Terminal) -> Result<Options, Failure> {
         cgroup: cgroup(given)?,
         keep_keyring: given.flag(Key::NoNewKeyring),
         console: terminal.sent_to(),
+        no_pivot: given.flag(Key::NoPivot),
         preserve_fds: inherited.count,
         listen_fds: inherited.listening,
         ..Options::default()

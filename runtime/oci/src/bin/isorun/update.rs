@@ -15,6 +15,9 @@ use crate::log::Log;
 pub(crate) fn update(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     let resources = resources(given)?;
     let container = container::load(given)?;
+    if resources == Resources::default() {
+        log.warn("no limit was given, and none is changed: `isorun update --help` lists them");
+    }
     for warning in container.update(&resources)? {
         log.warn(warning);
     }
@@ -66,12 +69,6 @@ fn from_options(given: &Given<'_>) -> Result<Value, Failure> {
     for (name, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
         resources.insert(name.to_owned(), part.into());
     }
-    if resources.is_empty() {
-        return Err(Failure::new(
-            "`isorun update` was given no limit to change",
-            "`isorun update --help` lists them",
-        ));
-    }
     Ok(resources.into())
 }
 
@@ -87,10 +84,12 @@ const CPU: [Field; 7] = [
     (Key::CpuRtPeriod, "realtimePeriod", false),
     (Key::CpuIdle, "idle", true),
 ];
-const MEMORY: [Field; 3] = [
+const MEMORY: [Field; 5] = [
     (Key::Memory, "limit", true),
     (Key::MemoryReservation, "reservation", true),
     (Key::MemorySwap, "swap", true),
+    (Key::KernelMemory, "kernel", true),
+    (Key::KernelMemoryTcp, "kernelTCP", true),
 ];
 const PIDS: [Field; 1] = [(Key::PidsLimit, "limit", true)];
 const BLOCK_IO: [Field; 1] = [(Key::BlkioWeight, "weight", false)];
@@ -125,6 +124,11 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_no_limit() {
+        assert_eq!(check("update x").unwrap(), json!({}));
+    }
+
+    #[test]
     fn options_become_the_specifications_fields() {
         let resources = check(
             "update --memory 100 --memory-swap -1 --cpu-share=5 --cpu-quota -1 --cpuset-cpus 0-1 --pids-limit 7 x",
@@ -150,7 +154,6 @@ mod tests {
         for (line, word) in [
             ("update --memory lots x", "--memory"),
             ("update --cpu-share -1 x", "--cpu-share"),
-            ("update x", "no limit"),
             ("update -r /nonexistent/file x", "/nonexistent/file"),
             ("update --l3-cache-schema L3:0=f x", "RDT"),
         ] {

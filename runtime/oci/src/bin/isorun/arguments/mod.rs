@@ -5,6 +5,7 @@
 
 pub(crate) mod options;
 mod scan;
+mod suggest;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

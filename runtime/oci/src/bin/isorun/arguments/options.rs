@@ -75,7 +75,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
         None,
         "rootless",
         "true|false|auto",
-        "whether to go on where control groups may not be made (default: auto)",
+        "accepted and not used: isorun finds out what this user may do",
     ),
     value(
         Key::Criu,
@@ -116,7 +116,7 @@ pub(crate) const MAKE: &[Opt] = &[
         Key::NoPivot,
         None,
         "no-pivot",
-        "accepted and not used: a root that cannot be exchanged is covered by itself",
+        "move the new root over the old one, for a host whose own root is a ramfs",
     ),
     flag(
         Key::NoNewKeyring,
@@ -431,14 +431,14 @@ pub(crate) const UPDATE: &[Opt] = &[
         None,
         "kernel-memory",
         "BYTES",
-        "accepted and not used: kernels have dropped it",
+        "accepted and not used: the kernel no longer has this limit",
     ),
     value(
         Key::KernelMemoryTcp,
         None,
         "kernel-memory-tcp",
         "BYTES",
-        "accepted and not used: kernels have dropped it",
+        "accepted and not used: the kernel no longer has this limit",
     ),
     value(
         Key::PidsLimit,

@@ -1,5 +1,6 @@
 //! One pass over the arguments, from left to right.
 
+use super::suggest::nearest;
 use super::table::{self, Entry};
 use super::{Given, Key, Opt, Tail, options};
 use crate::failure::Failure;
@@ -38,9 +39,13 @@ impl<'a> Given<'a> {
             return Ok(verb.tail == Tail::Command && self.positionals.len() > 1);
         }
         let verb = table::find(word).ok_or_else(|| {
+            let names = table::VERBS.iter().filter(|v| !v.hidden).map(|v| v.name);
             Failure::new(
                 format!("`{word}` is not a command of isorun"),
-                "`isorun --help` lists them",
+                match nearest(word, names) {
+                    Some(name) => format!("did you mean `isorun {name}`?"),
+                    None => "`isorun --help` lists them".to_owned(),
+                },
             )
         })?;
         self.verb = Some(verb);
@@ -143,16 +148,23 @@ impl<'a> Given<'a> {
     }
 
     fn unknown(&self, name: &str) -> Failure {
-        match self.verb {
-            Some(Entry { name: verb, .. }) => Failure::new(
-                format!("`{name}` is not an option of `isorun {verb}`"),
-                format!("`isorun {verb} --help` lists them"),
-            ),
-            None => Failure::new(
-                format!("`{name}` is not an option of isorun"),
-                "`isorun --help` lists them",
-            ),
-        }
+        let of = self
+            .verb
+            .map(|v| format!(" {}", v.name))
+            .unwrap_or_default();
+        let hint = match self.meant(name) {
+            Some(long) => format!("did you mean `--{long}`?"),
+            None => format!("`isorun{of} --help` lists them"),
+        };
+        Failure::new(format!("`{name}` is not an option of `isorun{of}`"), hint)
+    }
+
+    /// The option that an unknown one resembles.
+    fn meant(&self, name: &str) -> Option<&'static str> {
+        let long = name.strip_prefix("--")?;
+        let own = self.verb.into_iter().flat_map(Entry::own);
+        let known = own.chain(options::GLOBAL).map(|o| o.long);
+        nearest(long, known)
     }
 
     /// What can be judged only when everything has been read.
@@ -174,7 +186,10 @@ impl<'a> Given<'a> {
             return Err(self.unknown(&format!("--{}", option.long)));
         }
         let (least, most) = verb.count;
-        let usage = || format!("isorun {} [options] {}", verb.name, verb.usage);
+        let usage = || {
+            let line = format!("isorun {} [options] {}", verb.name, verb.usage);
+            line.trim_end().to_owned()
+        };
         if self.positionals.len() < least {
             let what = verb.usage.split_whitespace().next().unwrap_or_default();
             return Err(Failure::new(

@@ -61,6 +61,63 @@ fn global_options_come_before_and_after_the_command() {
 }
 
 #[test]
+fn every_option_of_every_command_is_taken_at_each_place() {
+    for verb in table::VERBS.iter().filter(|v| !v.hidden) {
+        let id = if verb.count.1 == 0 {
+            vec![]
+        } else {
+            vec!["bash"]
+        };
+        for option in verb.own().chain(super::options::GLOBAL) {
+            if (verb.name, option.key) == ("spec", Key::Rootless) {
+                continue; // hidden by its own
+            }
+            let long = format!("--{}", option.long);
+            let value = option.takes.map_or("true", |_| "json");
+            let typed: Vec<&str> = match option.takes {
+                Some(_) => vec![&long, value],
+                None => vec![&long],
+            };
+            let name = [verb.name];
+            let mut places = vec![
+                [&name[..], &typed[..], &id[..]],
+                [&name[..], &id[..], &typed[..]],
+            ];
+            if option.key != Key::SpecRootless {
+                places.push([&typed[..], &name[..], &id[..]]);
+            }
+            // What follows the id of `ps` is for ps(1), but for the format.
+            if verb.name == "ps" && !matches!(option.key, Key::Format | Key::Json | Key::Help) {
+                places.remove(1);
+            }
+            for place in places {
+                let words: Vec<String> = place.concat().iter().map(|&w| w.to_owned()).collect();
+                let mut given = Given::default();
+                if let Err(failure) = given.scan(&words) {
+                    panic!("{words:?}: {}", failure.message);
+                }
+                assert_eq!(given.value(option.key), Some(value), "{words:?}");
+                assert_eq!(given.rest(0), id, "{words:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slip_is_answered_with_what_may_have_been_meant() {
+    for (line, meant) in [
+        ("strat x", "isorun start"),
+        ("run --bundel /b x", "`--bundle`"),
+        ("--rooot /r list", "`--root`"),
+        ("exec --enviroment A=b x sh", "lists them"),
+        ("run --frob x", "lists them"),
+    ] {
+        let hint = refused(line, "`").hint.unwrap_or_default();
+        assert!(hint.contains(meant), "{line}: {hint}");
+    }
+}
+
+#[test]
 fn a_flag_may_say_that_it_is_not_set() {
     check("run -d x", "run", Key::Detach, Some("true"), &["x"]);
     check(
