@@ -168,6 +168,8 @@ fn wait(running: &mut Running, timeout: Option<i64>) -> Result<Option<ExitStatus
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
+            // What it waits for may be a child, which would stay.
+            running.kill_group();
             return Ok(None);
         }
         let milliseconds = i32::try_from(left.as_millis().max(1)).unwrap_or(i32::MAX);

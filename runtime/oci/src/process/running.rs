@@ -140,6 +140,14 @@ impl Running {
         let _ = sys::descriptor::poll_readable(&mut [fd], milliseconds);
     }
 
+    /// Kills all of the process group that it leads.
+    pub(crate) fn kill_group(&self) {
+        // Not reaped yet, so the number is still its own.
+        if self.ended.is_none() {
+            let _ = sys::process::kill(-self.child.pid, libc::SIGKILL);
+        }
+    }
+
     fn poll(&mut self, block: bool) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             let status = sys::process::wait_for(self.child.pid, block).map_err(|errno| {

@@ -12,6 +12,7 @@ mod busybox;
 mod cgroups;
 mod command;
 mod created;
+mod hostile;
 mod inside;
 mod lifecycle;
 mod limits;
@@ -45,6 +46,7 @@ fn main() {
         created::CLAIMS,
         peers::CLAIMS,
         security::CLAIMS,
+        hostile::CLAIMS,
         listener::CLAIMS,
     ];
     let trials = claims

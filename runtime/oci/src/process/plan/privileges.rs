@@ -29,7 +29,7 @@ impl ContainersFilter {
         let Some(seccomp) = &linux.seccomp else {
             return Ok(Self::default());
         };
-        let filter = Filter::compile(seccomp)?;
+        let filter = Filter::compile(seccomp)?.allow_execution()?;
         let listens = filter.listens();
         let none = Self {
             listens,

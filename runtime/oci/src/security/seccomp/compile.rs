@@ -14,7 +14,9 @@ const ARCHITECTURE_AT: u32 = 4; // offset of `arch`
 
 /// Compiles the policy. The program is written back to front, since every jump
 /// of BPF leads forward: when one is written, its distance is known.
-pub(super) fn compile(seccomp: &Seccomp) -> Result<Vec<Instruction>> {
+///
+/// Second, whether it forbids to execute any program.
+pub(super) fn compile(seccomp: &Seccomp) -> Result<(Vec<Instruction>, bool)> {
     let named = Named::parse(&seccomp.architectures)?;
     let rules = Rules::new(seccomp)?;
     let mut backward = Vec::with_capacity(2048);
@@ -35,7 +37,7 @@ pub(super) fn compile(seccomp: &Seccomp) -> Result<Vec<Instruction>> {
         ));
     }
     backward.reverse();
-    Ok(backward)
+    Ok((backward, rules.forbid("execve")?))
 }
 
 /// A balanced tree: about log2(n) comparisons lead to the range of a number.

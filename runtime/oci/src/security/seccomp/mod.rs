@@ -26,6 +26,7 @@ use crate::sys::seccomp::{Instruction, flag};
 pub struct Filter {
     program: Vec<Instruction>,
     flags: u32,
+    forbids_execution: bool,
 }
 
 impl Filter {
@@ -47,9 +48,11 @@ impl Filter {
                 .iter()
                 .any(|rule| rule.action == Action::Notify);
         check_listener(seccomp, listens)?;
+        let (program, forbids_execution) = compile::compile(seccomp)?;
         Ok(Self {
-            program: compile::compile(seccomp)?,
+            program,
             flags: flags(&seccomp.flags, listens)?,
+            forbids_execution,
         })
     }
 
@@ -62,6 +65,19 @@ impl Filter {
     /// The flags to install it with (`seccomp(2)`).
     pub(crate) fn flags(&self) -> u32 {
         self.flags
+    }
+
+    /// Refuses one under which no program can be executed: the start would only
+    /// find out when it is too late to say why.
+    pub(crate) fn allow_execution(self) -> Result<Self> {
+        if self.forbids_execution {
+            return Err(refused(
+                "syscalls",
+                "it forbids execve, by which every program begins",
+                "add a rule with SCMP_ACT_ALLOW for it",
+            ));
+        }
+        Ok(self)
     }
 
     /// Whether some call is for a listener to answer.
@@ -86,6 +102,9 @@ impl Filter {
 
 const KILL_THREAD: u32 = 0;
 const KILL_PROCESS: u32 = 0x8000_0000;
+/// From this answer on (the killing of the process apart, which is a negative
+/// number) calls get through, or may.
+const NOTIFY: u32 = 0x7fc0_0000;
 
 /// The 32-bit answer of a filter (`seccomp(2)`, "Return values").
 fn answer(field: &str, action: Action, errno: Option<u32>) -> Result<u32> {
@@ -115,7 +134,7 @@ fn answer(field: &str, action: Action, errno: Option<u32>) -> Result<u32> {
         Action::Kill => KILL_THREAD,
         Action::KillProcess => KILL_PROCESS,
         Action::Trap => 0x0003_0000,
-        Action::Notify => 0x7fc0_0000,
+        Action::Notify => NOTIFY,
         Action::Log => 0x7ffc_0000,
         Action::Allow | Action::Errno | Action::Trace => 0x7fff_0000,
     })

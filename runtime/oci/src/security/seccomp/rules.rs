@@ -8,7 +8,7 @@
 
 use super::architecture::{Architecture, Named, X32_BIT};
 use super::table::{self, Row};
-use super::{KILL_THREAD, answer, refused};
+use super::{KILL_PROCESS, KILL_THREAD, NOTIFY, answer, refused};
 use crate::error::Result;
 use crate::spec::{Action, Arg, Comparison, Rule, Seccomp};
 
@@ -64,6 +64,16 @@ impl<'a> Rules<'a> {
             }
         }
         Ok(all)
+    }
+
+    /// Whether no call of this name gets through, whatever its arguments.
+    pub(super) fn forbid(&self, name: &str) -> Result<bool> {
+        let of = self.calls.iter().filter(|call| call.0.0 == name);
+        let hits: Vec<_> = of.map(|&(_, rule)| (0, rule, NOT_CARRIED)).collect();
+        let outcome = self.outcome(&hits)?;
+        let refuses = |answer: u32| answer < NOTIFY || answer == KILL_PROCESS;
+        let mut answers = outcome.conditional.iter().map(|(_, answer)| *answer);
+        Ok(refuses(outcome.otherwise) && answers.all(refuses))
     }
 
     /// Half-open ranges that cover every number, each with its outcome.

@@ -211,6 +211,38 @@ fn all_conditions_of_a_rule_must_hold_and_rules_are_alternatives() {
 }
 
 /// Changes a good policy, and expects an error about `field` with a remedy.
+#[test]
+fn a_policy_under_which_nothing_can_be_executed_is_refused() {
+    let check = |default_action, rules: Vec<Rule>, expected| {
+        let policy = Seccomp {
+            default_action,
+            ..policy(rules)
+        };
+        let filter = Filter::compile(&policy).unwrap();
+        assert_eq!(filter.allow_execution().is_ok(), expected, "{policy:?}");
+    };
+    let rule = |action| Rule {
+        action,
+        ..allow(&["execve"], vec![])
+    };
+    check(Action::Allow, vec![], true);
+    for refusal in [
+        Action::Kill,
+        Action::KillProcess,
+        Action::Errno,
+        Action::Trap,
+    ] {
+        check(refusal, vec![], false);
+        check(refusal, vec![allow(&["execveat", "exit"], vec![])], false);
+        check(refusal, vec![allow(&["execve"], vec![])], true);
+        check(Action::Allow, vec![rule(refusal)], false);
+        // The program may be one that gets through.
+        let some = vec![arg(2, Comparison::NotEqual, 0, 0)];
+        check(refusal, vec![allow(&["execve"], some)], true);
+    }
+    check(Action::Errno, vec![rule(Action::Log)], true);
+}
+
 fn refused_at(field: &str, change: impl FnOnce(&mut Seccomp)) {
     let mut seccomp = policy(vec![allow(
         &["read"],

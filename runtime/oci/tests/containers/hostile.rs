@@ -1,0 +1,349 @@
+//! Bundles that were made to do harm, or by mistake: each is an error that says
+//! what is wrong, in time, and nothing is left of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use isolab_oci::spec::{Action, Hook, Hooks, Rule, Seccomp};
+use isolab_oci::sys::process::kill;
+use isolab_oci::{Begin, Bundle, Cgroup, Container, Error, Options, Running, Spec, StateRoot};
+
+use crate::Claim;
+use crate::support::{Place, containers, linux, name, options, process, traces};
+
+pub(crate) const CLAIMS: &[Claim] = &[
+    (
+        "a_hook_that_forks_is_not_waited_for",
+        containers,
+        forking_hook,
+    ),
+    (
+        "a_hook_that_hangs_takes_its_children_along",
+        containers,
+        hanging_hook,
+    ),
+    (
+        "a_filter_that_forbids_every_execution_is_told_and_leaves_nothing",
+        containers,
+        forbidden,
+    ),
+    (
+        "arguments_that_no_program_can_have_are_refused_and_leave_nothing",
+        containers,
+        arguments,
+    ),
+    (
+        "a_config_that_changes_while_it_is_read_is_one_of_those_that_it_was",
+        containers,
+        changing,
+    ),
+    (
+        "a_container_is_what_its_config_was_when_it_was_made",
+        containers,
+        changed,
+    ),
+    ("a_fifo_as_a_namespace_is_refused_at_once", containers, fifo),
+];
+
+/// Where containers of one test are known.
+struct Known {
+    place: Place,
+    root: StateRoot,
+}
+
+impl Known {
+    fn new() -> Self {
+        let place = Place::new();
+        let root = StateRoot::new(place.path().join("states"));
+        Self { place, root }
+    }
+
+    fn create(&self, spec: &Spec, begin: Begin) -> isolab_oci::Result<(Container, Running)> {
+        let bundle = Bundle::new(self.place.path(), spec.clone())?;
+        let null = fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .unwrap();
+        use std::os::fd::AsFd as _;
+        let stdio = isolab_oci::Stdio {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        let options = Options {
+            cgroup: Cgroup::Owned,
+            ..options()
+        };
+        Container::create(&self.root, &name(), &bundle, begin, stdio, &options)
+    }
+
+    /// Makes it and starts it; the error, and that nothing is left.
+    fn fails(&self, spec: &Spec) -> Error {
+        let mut first = None;
+        for begin in [Begin::Now, Begin::Later] {
+            let error = match self.create(spec, begin) {
+                Err(error) => error,
+                Ok((mut container, running)) => {
+                    assert_eq!(begin, Begin::Later, "it started");
+                    let error = container.start().expect_err("it started");
+                    drop(running);
+                    container.delete(true).unwrap();
+                    error
+                }
+            };
+            let left = fs::read_dir(self.root.path()).map_or(0, Iterator::count);
+            let (mounts, groups) = traces();
+            assert_eq!((left, groups), (0, Vec::new()), "{error}");
+            assert!(!mounts.contains(self.place.path().to_str().unwrap()));
+            first.get_or_insert(error);
+        }
+        first.unwrap()
+    }
+}
+
+fn prestart(script: &str, timeout: Option<i64>) -> Hooks {
+    let hook = Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        env: vec!["PATH=/usr/bin:/bin".to_owned()],
+        timeout,
+    };
+    Hooks {
+        prestart: vec![hook],
+        ..Hooks::default()
+    }
+}
+
+/// The processes whose command line has `word`.
+fn processes(word: &str) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0)
+            .any(|argument| argument == word.as_bytes())
+    })
+    .collect()
+}
+
+fn eventually(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn seconds(unique: u32) -> String {
+    format!("{unique}.{}", std::process::id())
+}
+
+fn forking_hook() {
+    let known = Known::new();
+    let long = seconds(7001);
+    let mut spec = known.place.spec("true");
+    spec.hooks = Some(prestart(&format!("sleep {long} & exit 0"), None));
+    let begun = Instant::now();
+    let (container, mut running) = known.create(&spec, Begin::Now).unwrap();
+    assert!(running.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    container.delete(true).unwrap();
+    // A daemon that a hook started is the author's.
+    let mut left = Vec::new();
+    eventually(|| {
+        left = processes(&long);
+        left.len() == 1
+    });
+    kill(left[0], libc::SIGKILL).unwrap();
+}
+
+fn hanging_hook() {
+    let known = Known::new();
+    let long = seconds(7002);
+    let mut spec = known.place.spec("true");
+    let script = format!("trap '' TERM; sleep {long} & sleep {long}; sleep {long}");
+    spec.hooks = Some(prestart(&script, Some(1)));
+    let begun = Instant::now();
+    let error = known.fails(&spec).to_string();
+    assert!(error.contains("no end after 1 s"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    eventually(|| processes(&long).is_empty());
+}
+
+fn forbidden() {
+    let known = Known::new();
+    let rule = |names: &[&str], action| Rule {
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        action,
+        errno_ret: None,
+        args: Vec::new(),
+    };
+    for no_new_privileges in [true, false] {
+        for action in [
+            Action::Errno,
+            Action::Kill,
+            Action::KillProcess,
+            Action::Trap,
+        ] {
+            let mut spec = known.place.spec("true");
+            process(&mut spec).no_new_privileges = no_new_privileges;
+            linux(&mut spec).seccomp = Some(Seccomp {
+                default_action: Action::Allow,
+                syscalls: vec![rule(&["execve"], action)],
+                ..Seccomp::default()
+            });
+            let error = known.fails(&spec);
+            assert!(error.to_string().contains("execve"), "{error}");
+            assert!(error.hint().is_some(), "{error}");
+        }
+    }
+    // What the runtime itself needs before that: an error, whichever it is.
+    for calls in [
+        &["execveat", "execve"][..],
+        &["setresuid"],
+        &["capset"],
+        &["close_range", "fcntl"],
+    ] {
+        let mut spec = known.place.spec("true");
+        process(&mut spec).no_new_privileges = false;
+        linux(&mut spec).seccomp = Some(Seccomp {
+            default_action: Action::Allow,
+            syscalls: vec![rule(calls, Action::KillProcess)],
+            ..Seccomp::default()
+        });
+        let error = known.fails(&spec);
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+fn arguments() {
+    let known = Known::new();
+    let text = known.place.root().join("bin/text");
+    fs::write(&text, "no program").unwrap();
+    fs::set_permissions(&text, fs::Permissions::from_mode(0o644)).unwrap();
+    let looping = known.place.root().join("bin/looping");
+    std::os::unix::fs::symlink("looping", looping).unwrap();
+    let long = "x".repeat(200_000);
+    let huge = "/x".repeat(3000);
+    for args in [
+        &[][..],
+        &[""],
+        &["nowhere"],
+        &["/bin/nowhere"],
+        &["/bin"],
+        &["/bin/text"],
+        &["/bin/looping"],
+        &["/bin/text/below"],
+        &["a\0b"],
+        &["sh", "a\0b"],
+        &["sh", &long],
+        &[&huge],
+        &["../../../../bin/nowhere"],
+    ] {
+        let mut spec = known.place.spec("");
+        process(&mut spec).args = args.iter().map(|&word| word.to_owned()).collect();
+        let error = known.fails(&spec);
+        let shown: String = format!("{args:?}").chars().take(60).collect();
+        assert!(
+            matches!(error, Error::Exec { .. } | Error::Invalid { .. }),
+            "{shown}: {error:?}"
+        );
+        assert!(error.to_string().len() < 8192, "{shown}");
+    }
+}
+
+fn changing() {
+    let place = Place::new();
+    let path = place.path().join("config.json");
+    let texts = ["one", "two"].map(|word| {
+        let mut spec = place.spec("true");
+        spec.hostname = Some(word.to_owned());
+        // Long, so that it is not read at once.
+        spec.annotations
+            .insert("filler".to_owned(), word.repeat(50_000));
+        serde_json::to_vec(&spec).unwrap()
+    });
+    fs::write(&path, &texts[0]).unwrap();
+    let done = AtomicBool::new(false);
+    let (mut read, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = place.path().join("config.new");
+            for turn in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+                let text = &texts[turn % 2];
+                fs::write(&other, text).unwrap();
+                fs::rename(&other, &path).unwrap();
+                // And cut short, perhaps below the reader.
+                if turn % 3 == 0 {
+                    let file = fs::File::options().write(true).open(&path).unwrap();
+                    file.set_len(text.len() as u64 / 2).unwrap();
+                }
+            }
+        });
+        let begun = Instant::now();
+        while (read < 50 || refused < 5) && begun.elapsed() < Duration::from_secs(20) {
+            match Bundle::load(place.path()) {
+                Ok(bundle) => {
+                    let spec = bundle.spec();
+                    let word = spec.hostname.clone().unwrap();
+                    // Not the beginning of one and the end of the other.
+                    assert_eq!(spec.annotations["filler"], word.repeat(50_000));
+                    read += 1;
+                }
+                Err(error) => {
+                    assert!(error.hint().is_some(), "{error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(read >= 50 && refused >= 5, "{read} {refused}");
+}
+
+fn changed() {
+    let known = Known::new();
+    let mut spec = known.place.spec("[ $(hostname) = first ] && sleep 100");
+    spec.hostname = Some("first".to_owned());
+    let (mut container, running) = known.create(&spec, Begin::Later).unwrap();
+    // The bundle is another's by now: its config, and its root.
+    fs::write(known.place.path().join("config.json"), "{}").unwrap();
+    let moved = known.place.path().join("moved");
+    fs::rename(known.place.root(), &moved).unwrap();
+    fs::create_dir(known.place.root()).unwrap();
+    container.start().unwrap();
+    let mut joining = process(&mut spec).clone();
+    joining.args = ["sh", "-c", "[ $(hostname) = first ]"]
+        .map(str::to_owned)
+        .to_vec();
+    let stdio = isolab_oci::Stdio::inherit();
+    let mut joined = container.exec(&joining, stdio, &options()).unwrap();
+    assert!(joined.wait().unwrap().success());
+    drop(running);
+    container.delete(true).unwrap();
+    assert!(Path::new(&moved).join("bin").is_dir());
+}
+
+fn fifo() {
+    use isolab_oci::spec::{Namespace, NamespaceType};
+    let known = Known::new();
+    let path = known.place.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let mut spec = known.place.spec("true");
+    let namespaces = &mut linux(&mut spec).namespaces;
+    namespaces.retain(|namespace| namespace.kind != NamespaceType::Ipc);
+    namespaces.push(Namespace {
+        kind: NamespaceType::Ipc,
+        path: Some(path),
+    });
+    let error = known.fails(&spec).to_string();
+    assert!(error.contains("is no namespace"), "{error}");
+}
