@@ -36,6 +36,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         spec,
     ),
     ("json_is_an_alias_of_format_json", OURS, json),
+    (
+        "trace_writes_the_time_line_of_a_start_or_names_the_feature",
+        OURS,
+        trace,
+    ),
 ];
 
 fn parse(text: &str) -> Value {
@@ -360,5 +365,56 @@ fn json(runtime: &Runtime) {
     assert_eq!(
         place.ok(&["ps", "ID", "--json"]),
         place.ok(&["ps", "-f", "json", "ID"])
+    );
+}
+
+fn trace(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    let file = place.file("trace");
+    let said = place.call(&[
+        "create", "--trace", &file, "--debug", "--bundle", "/none", "ID",
+    ]);
+    if !cfg!(feature = "trace") {
+        let said = crate::runtime::text(&said.stderr);
+        assert!(said.contains("without the feature `trace`"), "{said}");
+        assert!(said.contains("--features trace"), "{said}");
+        for verb in ["run", "start"] {
+            assert!(
+                place
+                    .fails(1, &[verb, "--trace", &file, "ID"])
+                    .contains("--trace")
+            );
+        }
+        return;
+    }
+    let events = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        text.lines().map(parse).collect()
+    };
+    let check = |events: &[Value], who: &str| {
+        assert!(events.iter().any(|e| e["who"] == who), "{who}: {events:?}");
+        for event in events {
+            assert!(
+                event["step"].as_str().is_some_and(|s| !s.is_empty()),
+                "{event}"
+            );
+            assert!(event["start"].as_u64() <= event["end"].as_u64(), "{event}");
+        }
+    };
+    place.quietly(&["create", "--trace", &file, "ID"]);
+    let made = events();
+    check(&made, "parent");
+    check(&made, "child");
+    place.ok(&["start", "--trace", &file, "ID"]);
+    check(&events(), "parent");
+    place.ok(&["exec", "--trace", &file, "ID", "true"]);
+    check(&events(), "child");
+    // What runs is not ended because its time line cannot be written.
+    let said = place.call(&["exec", "--trace", "/none/x", "ID", "true"]);
+    assert!(said.status.success(), "{said:?}");
+    assert!(
+        crate::runtime::text(&said.stderr).contains("/none/x"),
+        "{said:?}"
     );
 }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use isolab_oci::{Container, Error, StateRoot};
 use serde::Serialize;
 
 use crate::arguments::{Given, Key};
 use crate::failure::Failure;
-use crate::{columns, owner, print, ps, signals, time};
+use crate::log::Log;
+use crate::{columns, owner, print, ps, signals, time, trace};
 
 /// Where the state of containers is kept.
 pub(crate) fn root(given: &Given<'_>) -> StateRoot {
@@ -22,8 +24,12 @@ pub(crate) fn load(given: &Given<'_>) -> Result<Container, Failure> {
 }
 
 /// `isorun start`.
-pub(crate) fn start(given: &Given<'_>) -> Result<ExitCode, Failure> {
-    load(given)?.start()?;
+pub(crate) fn start(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    trace::check(given)?;
+    let mut container = load(given)?;
+    let begun = Instant::now();
+    container.start()?;
+    trace::write_start(given, begun, log);
     Ok(ExitCode::SUCCESS)
 }
 

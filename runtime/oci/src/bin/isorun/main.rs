@@ -22,6 +22,7 @@ mod signals;
 mod spec;
 mod start;
 mod time;
+mod trace;
 mod update;
 
 use std::ffi::{OsStr, OsString};
@@ -92,7 +93,7 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
     }
     match verb.verb {
         Verb::Create => start::create(given, log),
-        Verb::Start => container::start(given),
+        Verb::Start => container::start(given, log),
         Verb::Run => start::run(given, log),
         Verb::Exec => start::exec(given, log).map_err(|failure| Failure {
             status: 255,

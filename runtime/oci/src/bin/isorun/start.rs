@@ -13,7 +13,7 @@ use isolab_oci::{Begin, Bundle, Cgroup, Container, Options, Running, Spec, Stdio
 use crate::arguments::{Given, Key};
 use crate::failure::{Failure, in_words};
 use crate::log::Log;
-use crate::{container, exec, inherit, relay};
+use crate::{container, exec, inherit, relay, trace};
 
 /// Signals that concern this process alone: it stops, continues, or faults.
 const NOT_FORWARDED: [i32; 10] = [
@@ -31,6 +31,7 @@ const NOT_FORWARDED: [i32; 10] = [
 
 /// `isorun create`: makes the container, whose program waits for `start`.
 pub(crate) fn create(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    trace::check(given)?;
     let bundle = bundle(given)?;
     let terminal = Terminal::new(given, wants_terminal(&bundle), false)?;
     let options = options(given, &terminal)?;
@@ -42,6 +43,7 @@ pub(crate) fn create(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, F
 /// `isorun run`: makes and starts it, stays with it unless told to `--detach`,
 /// and deletes it at its end unless told to `--keep` it.
 pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    trace::check(given)?;
     let bundle = bundle(given)?;
     let stays = !given.flag(Key::Detach);
     let terminal = Terminal::new(given, wants_terminal(&bundle), stays)?;
@@ -65,6 +67,7 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
 
 /// `isorun exec`: one more process in a container.
 pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
+    trace::check(given)?;
     let container = container::load(given)?;
     let process = exec::process(given, container.spec()?.process)?;
     let stays = !given.flag(Key::Detach);
@@ -77,7 +80,7 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
     let running = container.exec(&process, Stdio::inherit(), &options)?;
-    said(&running, log);
+    said(given, &running, log);
     write_pid(given, &running)?;
     if !stays {
         running.detach();
@@ -113,7 +116,7 @@ fn make(
     let (root, id) = (container::root(given), given.positional(0));
     let stdio = Stdio::inherit();
     let (container, running) = Container::create(&root, id, bundle, begin, stdio, options)?;
-    said(&running, log);
+    said(given, &running, log);
     if let Err(failure) = write_pid(given, &running) {
         drop(running);
         container.delete(true)?;
@@ -159,12 +162,13 @@ fn cgroup(given: &Given<'_>) -> Result<Cgroup, Failure> {
     }
 }
 
-/// What was asked for and cannot be enforced.
-fn said(running: &Running, log: &mut Log<'_>) {
+/// What was asked for and cannot be enforced, and what was done when.
+fn said(given: &Given<'_>, running: &Running, log: &mut Log<'_>) {
     for warning in running.warnings() {
         log.warn(warning);
     }
     log.debug(|| format!("started process {}", running.pid()));
+    trace::write(given, running, log);
 }
 
 fn write_pid(given: &Given<'_>, running: &Running) -> Result<(), Failure> {

@@ -63,6 +63,7 @@ pub(crate) enum Key {
     NoPivot,
     NoNewKeyring,
     NoSubreaper,
+    Trace,
     Detach,
     Keep,
     Cwd,

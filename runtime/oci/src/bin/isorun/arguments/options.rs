@@ -130,7 +130,19 @@ pub(crate) const MAKE: &[Opt] = &[
         "no-subreaper",
         "accepted and not used: isorun is never a subreaper",
     ),
+    TRACE,
 ];
+
+/// Options of `start`.
+pub(crate) const START: &[Opt] = &[TRACE];
+
+const TRACE: Opt = value(
+    Key::Trace,
+    None,
+    "trace",
+    "FILE",
+    "write the time line of the start to FILE, a JSON object a line",
+);
 
 /// Options of `run` alone.
 pub(crate) const RUN: &[Opt] = &[
@@ -253,6 +265,7 @@ pub(crate) const EXEC: &[Opt] = &[
         "ignore-paused",
         "start it in a paused container, too",
     ),
+    TRACE,
 ];
 
 /// Options of `kill`.

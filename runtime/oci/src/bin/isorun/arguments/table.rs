@@ -58,7 +58,7 @@ pub(crate) const VERBS: &[Entry] = &[
         "start",
         "ID",
         (1, 1),
-        &[],
+        &[options::START],
         "Runs the program of a created container.",
     ),
     verb(
