@@ -33,13 +33,15 @@ impl Container {
             status => return Err(self.wrong_state("execute a process in", status)),
         }
         validate::check_process(process)?;
-        self.exec_in(&self.spec()?, process, stdio, options)
+        self.exec_in(&self.spec()?, process, None, stdio, options)
     }
 
+    /// `program` is what is executed where that is not the first argument.
     pub(super) fn exec_in(
         &self,
         spec: &Spec,
         process: &Process,
+        program: Option<&str>,
         stdio: Stdio<'_>,
         options: &Options,
     ) -> Result<Running> {
@@ -73,6 +75,7 @@ impl Container {
                 unified: unified.transpose()?,
             },
             process,
+            program,
             stdio,
             options,
         )?;

@@ -39,16 +39,15 @@ impl Container {
         let state = self.state()?;
         let ran = hooks::run_start_container(spec, &state, |program, stdio| {
             let process = Process {
-                args: vec![program.path.to_string_lossy().into_owned()],
+                args: program.args.clone(),
                 env: program.env.clone(),
                 cwd: "/".into(),
                 terminal: false,
                 ..spec.process.clone().unwrap_or_default()
             };
-            let arguments = program.args.get(1..).unwrap_or_default().to_vec();
-            let mut process = process;
-            process.args.extend(arguments);
-            self.exec_in(spec, &process, stdio, &exec::attached())
+            // What is executed need not be what its first argument says.
+            let path = program.path.to_string_lossy();
+            self.exec_in(spec, &process, Some(&path), stdio, &exec::attached())
         });
         ran.inspect_err(|_| {
             let _ = self.kill(libc::SIGKILL, false);

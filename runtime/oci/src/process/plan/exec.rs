@@ -44,10 +44,12 @@ impl Plan {
     pub(crate) fn for_exec(
         target: Target<'_>,
         process: &Process,
+        program: Option<&str>,
         stdio: Stdio<'_>,
         options: &Options,
     ) -> Result<Self> {
-        let program = process.args.first().map_or("", String::as_str);
+        let first = process.args.first().map_or("", String::as_str);
+        let program = program.unwrap_or(first);
         let root = PathBuf::from(format!("/proc/{}/root", target.pid));
         let env = environment(process, &root, options);
         let score = changed_oom_score(process);
