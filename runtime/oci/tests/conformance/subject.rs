@@ -99,6 +99,13 @@ pub(crate) fn clean() {
     }
 }
 
+/// An input that is at its end: not `/dev/null`, of which crun makes a
+/// container's user the owner, the host's own included.
+fn nothing() -> Stdio {
+    let (reader, _) = std::io::pipe().unwrap();
+    reader.into()
+}
+
 fn as_ordinary(command: &mut Command) {
     if am_root() {
         let (uid, gid) = ordinary_ids();
@@ -139,7 +146,7 @@ impl Subject {
             .arg(state_root)
             .env("XDG_RUNTIME_DIR", state_root)
             .current_dir("/")
-            .stdin(Stdio::null());
+            .stdin(nothing());
         command
     }
 

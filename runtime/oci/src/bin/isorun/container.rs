@@ -45,13 +45,27 @@ pub(crate) fn kill(given: &Given<'_>) -> Result<ExitCode, Failure> {
 
 /// `isorun delete`: engines use --force to be sure that nothing is left, so a
 /// container that does not exist is as it should be.
-pub(crate) fn delete(given: &Given<'_>) -> Result<ExitCode, Failure> {
+pub(crate) fn delete(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     let force = given.flag(Key::Force);
-    let deleted = Container::load(&root(given), given.positional(0)).and_then(|c| c.delete(force));
-    match deleted {
+    let container = Container::load(&root(given), given.positional(0));
+    match container.and_then(|container| remove(container, force, log)) {
         Err(Error::NotFound { .. }) if force => Ok(ExitCode::SUCCESS),
         deleted => Ok(deleted.map(|()| ExitCode::SUCCESS)?),
     }
+}
+
+/// Deletes it. A `poststop` hook that fails is warned of, as the specification
+/// has it: nothing is left that could be done about it.
+pub(crate) fn remove(
+    container: Container,
+    force: bool,
+    log: &mut Log<'_>,
+) -> Result<(), isolab_oci::Error> {
+    match container.delete(force) {
+        Err(hook @ Error::Hook { .. }) => log.warn(hook.to_string()),
+        deleted => deleted?,
+    }
+    Ok(())
 }
 
 /// `isorun pause`.

@@ -100,7 +100,7 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
             ..failure
         }),
         Verb::Kill => container::kill(given),
-        Verb::Delete => container::delete(given),
+        Verb::Delete => container::delete(given, log),
         Verb::State => container::state(given),
         Verb::List => container::list(given),
         Verb::Ps => container::processes(given),

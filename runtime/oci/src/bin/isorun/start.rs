@@ -60,7 +60,7 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
     drop(options);
     let ended = stay(running, terminal, signals);
     if !given.flag(Key::Keep) {
-        container.delete(true)?;
+        container::remove(container, true, log)?;
     }
     ended
 }
@@ -119,7 +119,7 @@ fn make(
     said(given, &running, log);
     if let Err(failure) = write_pid(given, &running) {
         drop(running);
-        container.delete(true)?;
+        container::remove(container, true, log)?;
         return Err(failure);
     }
     Ok((container, running))
