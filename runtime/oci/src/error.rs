@@ -77,7 +77,7 @@ pub enum Error {
         status: &'static str,
     },
     /// A hook failed.
-    #[error("{field}: {} failed: {reason}", path.display())]
+    #[error("error running hook {field}: {}: {reason}", path.display())]
     Hook {
         /// The hook, as in `hooks.prestart[0]`.
         field: String,

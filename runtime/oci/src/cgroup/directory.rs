@@ -70,13 +70,25 @@ fn take_over(directory: &Path) -> io::Result<()> {
     ))
 }
 
-/// A new version 1 cpuset is empty, and an empty one cannot be joined.
+/// A new version 1 cpuset is empty, and an empty one cannot be joined. The one
+/// above may be empty, too, where somebody else has made it.
 pub(super) fn inherit_cpuset(directory: &Path) {
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let parent = directory.parent().map(|p| p.join(file)).map(fs::read);
-        if let Some(Ok(value)) = parent {
-            let _ = fs::write(directory.join(file), value);
+        let _ = inherited(directory, file);
+    }
+}
+
+/// What `file` has, or has from the groups above it now.
+fn inherited(directory: &Path, file: &str) -> io::Result<String> {
+    let path = directory.join(file);
+    let own = fs::read_to_string(&path)?;
+    match directory.parent() {
+        Some(parent) if own.trim_ascii().is_empty() => {
+            let value = inherited(parent, file)?;
+            fs::write(path, &value)?;
+            Ok(value)
         }
+        _ => Ok(own),
     }
 }
 

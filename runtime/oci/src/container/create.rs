@@ -1,6 +1,7 @@
 //! Making a container that waits, or one that goes on at once.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::hooks::{self, Inside};
@@ -8,6 +9,7 @@ use super::listener;
 use super::record::{Facts, Record, Reserved, StateRoot};
 use super::state::{State, Status};
 use super::{Bundle, Container};
+use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::{Attend, Options, Plan, Running, Stdio, launch};
 use crate::spec::{Spec, validate};
@@ -46,8 +48,12 @@ impl Container {
     ) -> Result<(Self, Running)> {
         validate::check_id(id)?;
         let process = validate::check(bundle.spec())?;
+        // These hooks run in a container that is finished and waits.
+        let hooks = bundle.spec().hooks.as_ref();
+        let begins_with_hooks = hooks.is_some_and(|hooks| !hooks.start_container.is_empty());
+        let pace = if begins_with_hooks { Begin::Later } else { begin };
         let reserved = Record::reserve(root, id)?;
-        let made = make(&reserved, bundle, process, id, begin, stdio, options);
+        let made = make(&reserved, bundle, process, id, pace, stdio, options);
         let (facts, running) = match made {
             Ok(made) => made,
             Err(error) => {
@@ -62,9 +68,14 @@ impl Container {
             }
         };
         let record = reserved.complete(facts, running.pid())?;
-        let container = Self { record };
-        if begin == Begin::Now {
-            container.run_poststart(&running)?;
+        let mut container = Self { record };
+        match (begin, pace) {
+            (Begin::Later, _) => {}
+            (Begin::Now, Begin::Now) => container.run_poststart(&running)?,
+            (Begin::Now, Begin::Later) => {
+                let started = container.start();
+                started.inspect_err(|_| container.undo(&running))?;
+            }
         }
         Ok((container, running))
     }
@@ -80,12 +91,17 @@ impl Container {
             return Ok(());
         }
         let ran = hooks::run_poststart(&spec, &self.state()?);
-        if ran.is_err() {
-            let _ = running.kill(libc::SIGKILL);
-            let _ = hooks::run_poststop(&spec, &self.state()?);
-            let _ = self.record.remove();
+        ran.inspect_err(|_| self.undo(running))
+    }
+
+    /// Ends and deletes what failed after it was made; dropping `running` removes
+    /// its groups.
+    fn undo(&self, running: &Running) {
+        let _ = running.kill(libc::SIGKILL);
+        if let (Ok(spec), Ok(state)) = (self.spec(), self.state()) {
+            let _ = hooks::run_poststop(&spec, &state);
         }
-        ran
+        let _ = self.record.remove();
     }
 }
 
@@ -115,6 +131,7 @@ fn make(
         owner: sys::process::effective_ids().0,
         cgroups: plan.groups(),
     };
+    refuse_frozen(&facts.cgroups)?;
     reserved.write(&bundle.text()?, &facts)?;
     let mut attendant = Attendant {
         reserved,
@@ -123,6 +140,18 @@ fn make(
     };
     let running = launch(plan, &mut attendant)?;
     Ok((facts, running))
+}
+
+/// In a group that somebody froze beforehand its process would never come to life.
+fn refuse_frozen(groups: &Groups) -> Result<()> {
+    if !groups.is_frozen() {
+        return Ok(());
+    }
+    Err(Error::Setup {
+        step: "join its control groups".to_owned(),
+        source: std::io::Error::other("container's cgroup unexpectedly frozen"),
+        remedy: Some("thaw the group, or choose another linux.cgroupsPath".to_owned()),
+    })
 }
 
 /// What is done beside the child while it works.
@@ -144,7 +173,11 @@ impl Attend for Attendant<'_> {
 
     fn built(&mut self, child: &Child) -> Result<()> {
         let state = state(self.bundle, self.id, Status::Creating, child.pid);
+        let root = self.bundle.spec().root.as_ref();
+        let root = root.map_or(Path::new("."), |root| &root.path);
+        let rootfs = &self.bundle.directory().join(root);
         let inside = Inside {
+            rootfs,
             pid: child.pid,
             pidfd: child.pidfd.as_fd(),
         };

@@ -11,6 +11,7 @@
 use std::fs;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::state::{State, Status};
@@ -24,6 +25,8 @@ use crate::sys::descriptor;
 pub(super) struct Inside<'a> {
     pub(super) pid: i32,
     pub(super) pidfd: BorrowedFd<'a>,
+    /// Its root, not yet entered: a path of the host.
+    pub(super) rootfs: &'a Path,
 }
 
 /// `prestart`, `createRuntime` and `createContainer`, in this order.
@@ -43,6 +46,11 @@ pub(super) fn run_while_creating(spec: &Spec, state: &State, inside: &Inside<'_>
                 action: "hold on to the container's first process",
                 source,
             })?;
+            // Where other runtimes have it begin, too.
+            let program = &Program {
+                cwd: Some(inside.rootfs.to_owned()),
+                ..program.clone()
+            };
             let plan = Plan::for_hook(program, spec, inside.pid, pidfd, stdio)?;
             launch(plan, &mut Nobody)
         },
@@ -83,8 +91,21 @@ pub(super) fn run_poststop(spec: &Spec, state: &State) -> Result<()> {
     first
 }
 
+/// A hook that is given no environment has the runtime's, as with other runtimes.
 fn on_the_host(program: &Program, stdio: Stdio<'_>) -> Result<Running> {
-    crate::process::spawn(program, stdio, &Options::attached())
+    let options = Options::attached();
+    if !program.env.is_empty() {
+        return crate::process::spawn(program, stdio, &options);
+    }
+    let pairs = std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        Some(format!("{name}={value}"))
+    });
+    let program = Program {
+        env: pairs.collect(),
+        ..program.clone()
+    };
+    crate::process::spawn(&program, stdio, &options)
 }
 
 fn run_all(
@@ -147,7 +168,7 @@ fn run(
     let _ = (&said).take(4096).read_to_string(&mut words);
     let how = match (status.code, status.signal) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, signal) => format!("signal {}", signal.unwrap_or(0)),
+        (None, signal) => format!("signal: {}", in_words(signal.unwrap_or(0))),
     };
     Err(failed(match words.trim() {
         "" => how,
@@ -175,6 +196,19 @@ fn wait(running: &mut Running, timeout: Option<i64>) -> Result<Option<ExitStatus
         let milliseconds = i32::try_from(left.as_millis().max(1)).unwrap_or(i32::MAX);
         running.wait_readable(milliseconds);
     }
+}
+
+/// A signal as Go, and so the messages that clients compare, has it.
+fn in_words(signal: i32) -> String {
+    let words = match signal {
+        libc::SIGABRT => "aborted",
+        libc::SIGKILL => "killed",
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGSYS => "bad system call",
+        libc::SIGTERM => "terminated",
+        other => return format!("signal {other}"),
+    };
+    words.to_owned()
 }
 
 fn with_cause(error: &Error) -> String {

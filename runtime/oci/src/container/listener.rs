@@ -38,7 +38,10 @@ pub(super) fn hand_over(spec: &Spec, state: &State, pid: i32, listener: &OwnedFd
         return Ok(());
     };
     let failed = |source: std::io::Error| Error::Setup {
-        step: format!("hand the seccomp listener to {}", path.display()),
+        step: format!(
+            "hand over the seccomp listener: failed to connect with seccomp agent {}",
+            path.display()
+        ),
         source,
         remedy: Some(
             "linux.seccomp.listenerPath names the socket of an agent that runs".to_owned(),

@@ -47,10 +47,10 @@ pub struct State {
     pub oci_version: String,
     /// The container's id.
     pub id: String,
-    /// What it is doing.
-    pub status: Status,
     /// Its first process, as the runtime sees it; 0 where it has ended.
     pub pid: i32,
+    /// What it is doing.
+    pub status: Status,
     /// Its bundle, absolute.
     pub bundle: PathBuf,
     /// The author's notes.

@@ -253,6 +253,10 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
             Ok(())
         }
         Step::WorkingDirectory(path) => file::chdir(path),
+        Step::Near(path) => {
+            let _ = file::chdir(path);
+            Ok(())
+        }
         Step::CheckWorkingDirectory => match file::cwd_is_inside_root()? {
             true => Ok(()),
             false => Err(Errno(libc::EXDEV)),

@@ -134,6 +134,11 @@ impl Running {
         self.detached = true;
     }
 
+    /// Leaves its control groups to [`Container::delete`](crate::Container::delete).
+    pub fn keep_cgroups(&mut self) {
+        let _ = self.cgroups.keep();
+    }
+
     /// Waits until it ends, at most `milliseconds`.
     pub(crate) fn wait_readable(&self, milliseconds: i32) {
         let fd = self.child.pidfd.as_raw_fd();

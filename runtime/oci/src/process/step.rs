@@ -53,6 +53,8 @@ pub(crate) enum Step {
     Meet(RawFd),
     ClearUmask,
     WorkingDirectory(CString),
+    /// Begin in a directory, unless it cannot be entered.
+    Near(CString),
     CheckWorkingDirectory,
     Limit(Limit),
     Security(security::Step),
@@ -128,7 +130,7 @@ impl fmt::Display for Step {
             Self::Console(_) => f.write_str("open a terminal (/dev/pts, /dev/console)"),
             Self::Meet(_) => f.write_str("wait for the hooks"),
             Self::ClearUmask | Self::Umask(_) => f.write_str("set the umask"),
-            Self::WorkingDirectory(path) => {
+            Self::WorkingDirectory(path) | Self::Near(path) => {
                 write!(f, "enter the working directory {}", path.to_string_lossy())
             }
             Self::CheckWorkingDirectory => {

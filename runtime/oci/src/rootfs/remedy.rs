@@ -30,6 +30,9 @@ pub(super) fn file_system(fstype: &CStr, errno: Errno, user: bool) -> Option<&'s
         (libc::ENODEV, _) => {
             Some("this kernel does not know the file system: see /proc/filesystems")
         }
+        (libc::ELOOP, b"proc" | b"sysfs") => Some(
+            "it must be mounted on ordinary directory, and the root file system has a symlink there",
+        ),
         (libc::EBUSY, _) => Some("it is mounted there already, or in use"),
         (libc::ENOSPC, _) => {
             Some("the tmpfs is too small for what is copied into it: raise `size=`")

@@ -84,6 +84,9 @@ fn refusal(verb: &str, status: &str, id: &str) -> String {
         ("start", "running") => "cannot start an already running container",
         ("start", "stopped") => "cannot start a container that has stopped",
         ("start", _) => return format!("cannot start a container in the {status} state"),
+        ("execute a process in", "paused") => {
+            "cannot exec in a paused container (use --ignore-paused to override)"
+        }
         ("execute a process in", _) => return format!("cannot exec in a {status} container"),
         ("delete", _) => {
             return format!("cannot delete container {id} that is not stopped: {status}");

@@ -5,18 +5,24 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use isolab_oci::Spec;
+use isolab_oci::spec::NamespaceType;
 
 use crate::arguments::{Given, Key};
 use crate::failure::Failure;
 
 /// Writes it; one that is there is never overwritten.
 pub(crate) fn write(given: &Given<'_>) -> Result<ExitCode, Failure> {
-    let spec = if given.flag(Key::SpecRootless) {
+    let mut spec = if given.flag(Key::SpecRootless) {
         let (uid, gid) = isolab_oci::sys::process::effective_ids();
         Spec::example_rootless(uid, gid)
     } else {
         Spec::example()
     };
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        // As `runc spec`: the hierarchies of version 1 are shown from their roots.
+        let linux = spec.linux.get_or_insert_default();
+        linux.namespaces.retain(|n| n.kind != NamespaceType::Cgroup);
+    }
     let mut text = serde_json::to_string_pretty(&spec)
         .map_err(|error| Failure::plain(format!("cannot write the spec: {error}")))?;
     text.push('\n');

@@ -52,7 +52,10 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
         ..options(given, &terminal)?
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
-    let (container, running) = make(given, log, &bundle, Begin::Now, &options)?;
+    let (container, mut running) = make(given, log, &bundle, Begin::Now, &options)?;
+    if given.flag(Key::Keep) {
+        running.keep_cgroups();
+    }
     if !stays {
         running.detach();
         return Ok(ExitCode::SUCCESS);

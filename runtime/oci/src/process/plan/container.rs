@@ -113,17 +113,6 @@ impl Plan {
         }
     }
 
-    /// Joins the groups, if that has not been done yet.
-    ///
-    /// Late, as the parent makes them meanwhile; but before a user namespace
-    /// takes away the id to which they belong.
-    fn join_cgroups(&mut self) {
-        let is_join = |step: &Step| matches!(step, Step::JoinCgroups);
-        if !self.cgroups.groups.is_empty() && !self.steps.iter().any(is_join) {
-            self.steps.push(Step::JoinCgroups);
-        }
-    }
-
     fn begin_session(&mut self, id: &str, options: &Options) -> Result<()> {
         self.steps.push(Step::LeadSession(options.session));
         if !options.keep_keyring {

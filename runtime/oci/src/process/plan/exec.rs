@@ -127,6 +127,11 @@ impl Plan {
         })?;
         plan.join(spec, pid, pidfd)?;
         plan.begin();
+        if let Some(cwd) = &program.cwd {
+            // A user namespace may have taken away the right to enter it.
+            let path = c_string("hooks", cwd.as_os_str().as_bytes())?;
+            plan.steps.push(Step::Near(path));
+        }
         plan.steps.push(Step::LeadSession(Session::New));
         plan.steps.push(Step::Streams(numbers(stdio)));
         plan.end(&Options::attached());
