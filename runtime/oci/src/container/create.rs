@@ -51,7 +51,11 @@ impl Container {
         // These hooks run in a container that is finished and waits.
         let hooks = bundle.spec().hooks.as_ref();
         let begins_with_hooks = hooks.is_some_and(|hooks| !hooks.start_container.is_empty());
-        let pace = if begins_with_hooks { Begin::Later } else { begin };
+        let pace = if begins_with_hooks {
+            Begin::Later
+        } else {
+            begin
+        };
         let reserved = Record::reserve(root, id)?;
         let made = make(&reserved, bundle, process, id, pace, stdio, options);
         let (facts, running) = match made {

@@ -24,8 +24,7 @@ impl Container {
     /// the container goes on: until then the process stands still, too.
     ///
     /// # Errors
-    /// [`Error::State`] where the container does not run, or is paused and that is
-    /// not ignored (the process begins when it goes on), [`Error::Invalid`] for
+    /// [`Error::State`] where the container does not run, [`Error::Invalid`] for
     /// the process, [`Error::Exec`] for its program, [`Error::Setup`].
     pub fn exec(&self, process: &Process, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
         match self.status() {

@@ -119,8 +119,6 @@ pub struct Options {
     /// Its root is moved into place (`MS_MOVE`) instead of exchanged: for a host
     /// whose own root is an initial ramfs.
     pub no_pivot: bool,
-    /// It may begin in a container that is paused, and waits until that goes on.
-    pub ignore_paused: bool,
     /// How many descriptors from 3 on are handed on to it.
     pub preserve_fds: u32,
     /// How many of those it is told of as sockets (`sd_listen_fds(3)`).

@@ -56,6 +56,17 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("hooks_run_in_order_and_are_told_the_state", root, hooks),
     (
+        "hooks_of_the_start_run_also_where_it_follows_at_once",
+        root,
+        hooks_at_once,
+    ),
+    (
+        "a_process_for_a_paused_container_is_refused_or_waits",
+        root,
+        exec_paused,
+    ),
+    ("a_group_that_is_frozen_is_not_joined", root, frozen_group),
+    (
         "a_hook_that_fails_ends_the_creation_and_leaves_nothing",
         containers,
         failing_hook,
@@ -400,6 +411,120 @@ fn hooks() {
         fs::read_to_string(&notes).unwrap(),
         format!("{so_far}poststart running {host}\npoststop stopped {host}\n")
     );
+}
+
+fn hooks_at_once() {
+    let lab = Lab::new();
+    let null = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .unwrap();
+    let stdio = Stdio {
+        stdin: null.as_fd(),
+        stdout: null.as_fd(),
+        stderr: null.as_fd(),
+    };
+    let begin = |spec: &Spec| {
+        let bundle = Bundle::new(lab.place.path(), spec.clone()).unwrap();
+        let options = Options::default();
+        Container::create(&lab.root(), &lab.id, &bundle, Begin::Now, stdio, &options)
+    };
+    let mut spec = lab.place.spec("cat /tmp/notes >/tmp/seen; sleep 60");
+    spec.root.as_mut().unwrap().readonly = false;
+    spec.hooks = Some(Hooks {
+        start_container: vec![hook(Path::new("/tmp/notes"), "startContainer")],
+        ..Hooks::default()
+    });
+    let (_, running) = begin(&spec).unwrap();
+    let seen = lab.place.root().join("tmp/seen");
+    eventually("the hook ran before the program", || {
+        fs::read_to_string(&seen).is_ok_and(|text| text.contains("startContainer created"))
+    });
+    drop(running);
+    lab.load().delete(true).unwrap();
+    spec.hooks.as_mut().unwrap().start_container[0].args = vec!["false".to_owned()];
+    spec.hooks.as_mut().unwrap().start_container[0].path = "/bin/false".into();
+    match begin(&spec) {
+        Err(Error::Hook { field, .. }) => assert_eq!(field, "hooks.startContainer[0]"),
+        other => panic!("{other:?}"),
+    }
+    assert!(lab.is_gone());
+}
+
+fn exec_paused() {
+    let lab = Lab::new();
+    let (container, running) = lab.started("sleep 60");
+    container.pause().unwrap();
+    let process = container.spec().unwrap().process.unwrap();
+    let process = Process {
+        args: vec!["true".to_owned()],
+        ..process
+    };
+    let null = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .unwrap();
+    let stdio = Stdio {
+        stdin: null.as_fd(),
+        stdout: null.as_fd(),
+        stderr: null.as_fd(),
+    };
+    match container.exec(&process, stdio, &Options::default()) {
+        Err(Error::State { status, .. }) => assert_eq!(status, "paused"),
+        other => panic!("{other:?}"),
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            lab.load().resume().unwrap();
+        });
+        let options = Options {
+            ignore_paused: true,
+            ..Options::default()
+        };
+        let begun = Instant::now();
+        let mut ran = container.exec(&process, stdio, &options).unwrap();
+        assert!(ran.wait().unwrap().success());
+        assert!(begun.elapsed() >= Duration::from_millis(200));
+    });
+    drop(running);
+    lab.load().delete(true).unwrap();
+}
+
+fn frozen_group() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("sleep 60");
+    spec.linux.as_mut().unwrap().cgroups_path = Some(format!("/{}", lab.id).into());
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let (below, file, word) = match unified {
+        true => ("/sys/fs/cgroup", "cgroup.freeze", "1"),
+        false => ("/sys/fs/cgroup/freezer", "freezer.state", "FROZEN"),
+    };
+    let group = Path::new(below).join(&lab.id);
+    fs::create_dir(&group).unwrap();
+    fs::write(group.join(file), word).unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    let stdio = Stdio {
+        stdin: null.as_fd(),
+        stdout: null.as_fd(),
+        stderr: null.as_fd(),
+    };
+    let options = Options {
+        cgroup: isolab_oci::Cgroup::Named,
+        ..Options::default()
+    };
+    let made = lab.create_with(&spec, stdio, &options);
+    fs::remove_dir(&group).unwrap();
+    match made {
+        Err(error @ Error::Setup { .. }) => {
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains("unexpectedly frozen"), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(lab.is_gone());
 }
 
 fn failing_hook() {

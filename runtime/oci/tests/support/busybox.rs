@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 /// Why a test that needs it cannot run.
@@ -35,7 +36,14 @@ pub(crate) fn install(root: &Path) {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
     let Some(busybox) = find() else { return };
-    fs::copy(busybox, root.join("bin/busybox")).unwrap();
+    // Another process copies it: a child that another thread starts meanwhile
+    // would inherit a file that we have open to write, and one that somebody
+    // can write cannot be executed (ETXTBSY).
+    let copied = Command::new("cp")
+        .arg(busybox)
+        .arg(root.join("bin/busybox"))
+        .status();
+    assert!(copied.unwrap().success());
     for command in COMMANDS {
         symlink("busybox", root.join("bin").join(command)).unwrap();
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use isolab_oci::spec::Resources;
 use serde_json::{Map, Value, json};
@@ -72,37 +73,79 @@ fn from_options(given: &Given<'_>) -> Result<Value, Failure> {
     Ok(resources.into())
 }
 
-/// An option, its field, and whether it may be negative.
-type Field = (Key, &'static str, bool);
+/// An option, its field, and what it takes.
+type Field = (Key, &'static str, Takes);
+
+#[derive(Clone, Copy)]
+enum Takes {
+    Count,
+    /// A number that may be negative.
+    Signed,
+    /// Bytes, or a number with a unit; negative for no limit.
+    Size,
+}
 
 const CPU: [Field; 7] = [
-    (Key::CpuShare, "shares", false),
-    (Key::CpuQuota, "quota", true),
-    (Key::CpuPeriod, "period", false),
-    (Key::CpuBurst, "burst", false),
-    (Key::CpuRtRuntime, "realtimeRuntime", true),
-    (Key::CpuRtPeriod, "realtimePeriod", false),
-    (Key::CpuIdle, "idle", true),
+    (Key::CpuShare, "shares", Takes::Count),
+    (Key::CpuQuota, "quota", Takes::Signed),
+    (Key::CpuPeriod, "period", Takes::Count),
+    (Key::CpuBurst, "burst", Takes::Count),
+    (Key::CpuRtRuntime, "realtimeRuntime", Takes::Signed),
+    (Key::CpuRtPeriod, "realtimePeriod", Takes::Count),
+    (Key::CpuIdle, "idle", Takes::Signed),
 ];
 const MEMORY: [Field; 5] = [
-    (Key::Memory, "limit", true),
-    (Key::MemoryReservation, "reservation", true),
-    (Key::MemorySwap, "swap", true),
-    (Key::KernelMemory, "kernel", true),
-    (Key::KernelMemoryTcp, "kernelTCP", true),
+    (Key::Memory, "limit", Takes::Size),
+    (Key::MemoryReservation, "reservation", Takes::Size),
+    (Key::MemorySwap, "swap", Takes::Size),
+    (Key::KernelMemory, "kernel", Takes::Size),
+    (Key::KernelMemoryTcp, "kernelTCP", Takes::Size),
 ];
-const PIDS: [Field; 1] = [(Key::PidsLimit, "limit", true)];
-const BLOCK_IO: [Field; 1] = [(Key::BlkioWeight, "weight", false)];
+const PIDS: [Field; 1] = [(Key::PidsLimit, "limit", Takes::Signed)];
+const BLOCK_IO: [Field; 1] = [(Key::BlkioWeight, "weight", Takes::Count)];
+
+/// A size as runc takes it: `50M`, `1.5gb`, `512KiB`, each unit 1024 of the one
+/// before.
+struct Size(i64);
+
+impl FromStr for Size {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Ok(bytes) = text.parse() {
+            return Ok(Self(bytes));
+        }
+        let end = text.find(|c: char| c != '.' && !c.is_ascii_digit());
+        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+        let unit = unit.trim_start().to_ascii_lowercase();
+        let prefix = unit.strip_suffix("ib").or(unit.strip_suffix('b'));
+        let power = match prefix.unwrap_or(&unit) {
+            "" => 0,
+            "k" => 10,
+            "m" => 20,
+            "g" => 30,
+            "t" => 40,
+            "p" => 50,
+            _ => return Err(()),
+        };
+        let bytes = number.parse::<f64>().map_err(drop)? * (1_u64 << power) as f64;
+        // The number is not negative: it has no sign.
+        match bytes < i64::MAX as f64 {
+            true => Ok(Self(bytes as i64)),
+            false => Err(()),
+        }
+    }
+}
 
 impl Given<'_> {
     /// Those of `fields` that were given, as a JSON object.
     fn object(&self, fields: &[Field]) -> Result<Map<String, Value>, Failure> {
         let mut object = Map::new();
-        for &(key, name, negative) in fields {
-            let value = if negative {
-                self.number::<i64>(key)?.map(|n| json!(n))
-            } else {
-                self.number::<u64>(key)?.map(|n| json!(n))
+        for &(key, name, takes) in fields {
+            let value = match takes {
+                Takes::Count => self.number::<u64>(key)?.map(|n| json!(n)),
+                Takes::Signed => self.number::<i64>(key)?.map(|n| json!(n)),
+                Takes::Size => self.number::<Size>(key)?.map(|size| json!(size.0)),
             };
             if let Some(value) = value {
                 object.insert(name.to_owned(), value);
@@ -139,6 +182,23 @@ mod tests {
             "pids": {"limit": 7},
         });
         assert_eq!(resources.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_size_may_have_a_unit() {
+        for (text, bytes) in [
+            ("50M", 50 << 20),
+            ("512KiB", 512 << 10),
+            ("1.5gb", 3 << 29),
+            ("7b", 7),
+            ("-1", -1),
+        ] {
+            let line = format!("update --memory {text} x");
+            assert_eq!(check(&line).unwrap(), json!({"memory": {"limit": bytes}}));
+        }
+        for text in ["M", "5X", "-5M", "9999999P", "5bb", "1.2.3k"] {
+            check(&format!("update --memory {text} x")).expect_err(text);
+        }
     }
 
     #[test]
