@@ -188,6 +188,28 @@ impl Groups {
         Ok(joining)
     }
 
+    /// Moves `pid`, a child that waits, into the version 2 `group` that it could
+    /// not be born into. The kernel moves a process only for who may write to
+    /// the group above both; a user who comes from another part of the tree may
+    /// not, but his systemd knows whom to ask.
+    pub(crate) fn admit(&self, pid: i32, group: &Path) -> std::result::Result<(), String> {
+        let Some(member) = self.unified() else {
+            return Ok(());
+        };
+        let below = group
+            .strip_prefix(&member.directory)
+            .unwrap_or(Path::new(""));
+        let moved = match &self.unit {
+            Some(unit) => unit.attach(pid, below).map_err(|error| error.to_string()),
+            None => Err("this user may not move processes there".to_owned()),
+        };
+        moved.map_err(|why| {
+            format!(
+                "process {pid} is not in the container's control group, whose limits do not hold for it: {why}"
+            )
+        })
+    }
+
     /// Changes the limits of the running container: what `resources` does not
     /// name stays as it is. Returns what has no effect here, a sentence each.
     ///

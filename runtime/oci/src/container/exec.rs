@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use super::Container;
 use super::listener::HandingOver;
 use super::state::Status;
+use crate::cgroup::Groups;
 use crate::error::{Error, Result};
-use crate::process::{Options, Plan, Running, Stdio, Target, launch};
+use crate::process::{Attend, Options, Plan, Running, Stdio, Target, launch};
 use crate::spec::{Process, Spec, validate};
+use crate::sys::clone::Child;
 use crate::sys::{self, file};
 
 /// How a process that must not outlive us is started.
@@ -56,12 +59,12 @@ impl Container {
         // in it cannot be removed.
         let mut joining = self.groups().joining(pid, &options.below)?;
         joining.tasks.retain(|tasks| file::exists(tasks));
-        let unified = joining.unified.filter(|directory| directory.is_dir());
-        let unified = unified.map(|directory| {
-            fs::File::open(&directory)
+        let group = joining.unified.filter(|directory| directory.is_dir());
+        let unified = group.as_ref().map(|directory| {
+            fs::File::open(directory)
                 .map(OwnedFd::from)
                 .map_err(|source| Error::Read {
-                    path: directory,
+                    path: directory.clone(),
                     source,
                 })
         });
@@ -80,6 +83,29 @@ impl Container {
             options,
         )?;
         let state = |_| self.state();
-        launch(plan, &mut HandingOver { spec, state })
+        let mut newcomer = Newcomer {
+            groups: self.groups(),
+            group,
+            listener: HandingOver { spec, state },
+        };
+        launch(plan, &mut newcomer)
+    }
+}
+
+/// What is done beside a process that joins a container.
+struct Newcomer<'a, A> {
+    groups: &'a Groups,
+    /// The version 2 group that it is to be born into.
+    group: Option<PathBuf>,
+    listener: A,
+}
+
+impl<A: Attend> Attend for Newcomer<'_, A> {
+    fn outside(&mut self, pid: i32) -> Option<String> {
+        self.groups.admit(pid, self.group.as_ref()?).err()
+    }
+
+    fn listens(&mut self, child: &Child, listener: OwnedFd) -> Result<()> {
+        self.listener.listens(child, listener)
     }
 }

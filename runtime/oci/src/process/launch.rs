@@ -26,6 +26,14 @@ pub(crate) trait Attend {
         Ok(())
     }
 
+    /// The kernel did not let it be born into its version 2 group: what to warn of.
+    fn outside(&mut self, pid: i32) -> Option<String> {
+        Some(format!(
+            "process {pid} is not in its control group, whose limits do not hold for it: this user \
+             may not move processes there"
+        ))
+    }
+
     /// Its system call filter is in place, and it waits for somebody who
     /// answers what comes to this listener.
     fn listens(&mut self, _child: &Child, _listener: OwnedFd) -> Result<()> {
@@ -69,8 +77,9 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         step: AtomicU32::new(0),
         failure: AtomicI32::new(0),
     };
-    let work = |child: &Child| {
-        let done = while_the_child_works(child, &shared, &mut created, &mut warnings, attend);
+    let work = |child: &Child, is_outside| {
+        let (created, warnings) = (&mut created, &mut warnings);
+        let done = while_the_child_works(child, is_outside, &shared, created, warnings, attend);
         if done.is_err() {
             shared.id_map.abandon();
             shared.cgroups.abandon();
@@ -202,11 +211,11 @@ fn set_oom_score(running: &mut Running, score: Option<i32>) -> Result<()> {
 }
 
 /// Clones into the version 2 group, or, where the kernel does not let us,
-/// outside of it. `None` where the intermediate child failed.
+/// outside of it, which `work` is told. `None` where the intermediate child failed.
 fn clone<R>(
     shared: &Shared<'_>,
     ready: u64,
-    work: impl FnOnce(&Child) -> R,
+    work: impl FnOnce(&Child, bool) -> R,
 ) -> Result<Option<(Child, R)>> {
     let plan = shared.plan;
     let failed = |errno: Errno| Error::Setup {
@@ -224,9 +233,10 @@ fn clone<R>(
         .map(AsRawFd::as_raw_fd)
         .or(made.as_ref().map(AsRawFd::as_raw_fd));
     let mut work = Some(work);
-    let mut attempt = |cgroup| {
+    let mut attempt = |cgroup: Option<RawFd>| {
         // It runs once, and only where the clone worked.
-        let mut work = |child: &Child| work.take().map(|work| work(child));
+        let is_outside = directory.is_some() && cgroup.is_none();
+        let mut work = |child: &Child| work.take().map(|work| work(child, is_outside));
         let namespaces = plan.by_clone;
         if plan.before.is_empty() {
             let request = Request { namespaces, cgroup };
@@ -259,6 +269,7 @@ fn clone<R>(
 /// has the hooks run.
 fn while_the_child_works(
     child: &Child,
+    is_outside: bool,
     shared: &Shared<'_>,
     created: &mut Created,
     warnings: &mut Vec<String>,
@@ -271,6 +282,9 @@ fn while_the_child_works(
     shared.id_map.open();
     shared.marks.runtime("put it on record");
     attend.born(child.pid)?;
+    if is_outside {
+        warnings.extend(attend.outside(child.pid));
+    }
     if shared.plan.cgroups.is_unit() {
         shared.marks.runtime("have systemd make the control groups");
         let cgroups = &shared.plan.cgroups;

@@ -17,6 +17,7 @@ mod inside;
 mod lifecycle;
 mod limits;
 mod listener;
+mod managers;
 mod mounts;
 mod peers;
 mod process;
@@ -48,6 +49,7 @@ fn main() {
         security::CLAIMS,
         hostile::CLAIMS,
         listener::CLAIMS,
+        managers::CLAIMS,
     ];
     let trials = claims
         .into_iter()

@@ -1,7 +1,7 @@
 //! The unit of a container: its name, its place, its start and its end.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +131,18 @@ impl Unit {
                 body.properties(properties);
                 bus.manager("SetUnitProperties", "sba(sv)", body).map(drop)
             })
+        })
+    }
+
+    /// Moves a process into the group `below` its own.
+    pub(in crate::cgroup) fn attach(&self, pid: i32, below: &Path) -> Result<()> {
+        let mut body = Body::default();
+        body.text(&self.name);
+        body.text(&format!("/{}", below.display()));
+        body.array(4, |pids| pids.u32(pid.cast_unsigned()));
+        let step = format!("move the process into the unit {} (systemd)", self.name);
+        self.asked(&step, |bus| {
+            bus.manager("AttachProcessesToUnit", "ssau", body).map(drop)
         })
     }
 
