@@ -1,5 +1,6 @@
-//! Compiles the workload, a static program without any library, with `rustc`
-//! alone: it must not depend on what the rest of the build links.
+//! Compiles the workload and the kernel's floor, static programs without any
+//! library, with `rustc` alone: they must not depend on what the rest of the build
+//! links.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +9,16 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-changed=workload");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let program = out.join("true");
+    let size = build("workload/program.rs", &out.join("true"));
+    assert!(
+        size < 4096,
+        "the workload has grown to {size} bytes: a page is its limit"
+    );
+    build("workload/floor.rs", &out.join("floor"));
+}
+
+/// Builds a program of one source; its size in bytes.
+fn build(source: &str, program: &Path) -> u64 {
     // The linker that comes with Rust needs nothing else; some distributions'
     // Rust lacks it, and there the C linker does.
     let with_lld: &[&str] = &[
@@ -19,24 +29,20 @@ fn main() {
     let with_cc: &[&str] = &["-Clink-args=-nostdlib -nostartfiles -static -Wl,--build-id=none"];
     let failures: Vec<String> = [with_lld, with_cc]
         .iter()
-        .map_while(|linker| compile(&program, linker).err())
+        .map_while(|linker| compile(source, program, linker).err())
         .collect();
     if failures.len() == 2 {
         panic!(
-            "cannot build the workload: {}",
+            "cannot build {source}: {}",
             failures.join("\nand with the C linker: ")
         );
     }
-    let size = fs::metadata(&program)
-        .expect("the workload was just built")
-        .len();
-    assert!(
-        size < 4096,
-        "the workload has grown to {size} bytes: a page is its limit"
-    );
+    fs::metadata(program)
+        .expect("the program was just built")
+        .len()
 }
 
-fn compile(program: &Path, linker: &[&str]) -> Result<(), String> {
+fn compile(source: &str, program: &Path, linker: &[&str]) -> Result<(), String> {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let output = Command::new(rustc)
@@ -55,7 +61,7 @@ fn compile(program: &Path, linker: &[&str]) -> Result<(), String> {
         .args(linker)
         .arg("-o")
         .arg(program)
-        .arg("workload/program.rs")
+        .arg(source)
         .output()
         .map_err(|error| format!("cannot run rustc: {error}"))?;
     if output.status.success() {

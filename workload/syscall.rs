@@ -6,6 +6,8 @@ use core::arch::asm;
 /// The signal a child sends at its end; `clone(2)` takes it as its flags.
 pub const SIGCHLD: usize = 17;
 
+// Each of the two programs uses some.
+#[allow(dead_code)]
 #[cfg(target_arch = "x86_64")]
 pub mod number {
     pub const READ: usize = 0;
@@ -18,8 +20,20 @@ pub mod number {
     pub const REBOOT: usize = 169;
     pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
+    pub const CLOSE: usize = 3;
+    pub const CLONE3: usize = 435;
+    pub const CHDIR: usize = 80;
+    pub const UMASK: usize = 95;
+    pub const PIVOT_ROOT: usize = 155;
+    pub const UMOUNT2: usize = 166;
+    pub const SETHOSTNAME: usize = 170;
+    pub const MKDIRAT: usize = 258;
+    pub const MKNODAT: usize = 259;
+    pub const UNLINKAT: usize = 263;
+    pub const SYMLINKAT: usize = 266;
 }
 
+#[allow(dead_code)]
 #[cfg(target_arch = "aarch64")]
 pub mod number {
     pub const READ: usize = 63;
@@ -32,6 +46,17 @@ pub mod number {
     pub const REBOOT: usize = 142;
     pub const EXIT_GROUP: usize = 94;
     pub const OPENAT: usize = 56;
+    pub const CLOSE: usize = 57;
+    pub const CLONE3: usize = 435;
+    pub const CHDIR: usize = 49;
+    pub const UMASK: usize = 166;
+    pub const PIVOT_ROOT: usize = 41;
+    pub const UMOUNT2: usize = 39;
+    pub const SETHOSTNAME: usize = 161;
+    pub const MKDIRAT: usize = 34;
+    pub const MKNODAT: usize = 33;
+    pub const UNLINKAT: usize = 35;
+    pub const SYMLINKAT: usize = 36;
 }
 
 /// One system call; a negative result is an error number.

@@ -51,16 +51,21 @@ impl Bundle {
             spec,
         };
         for (place, argument) in [(&bundle.timed, "exit"), (&bundle.held, "hold")] {
-            let mut spec = bundle.spec.clone();
-            let process = spec
-                .process
-                .as_mut()
-                .context("the example has no process")?;
-            process.terminal = false;
-            process.args = vec![PROGRAM.to_owned(), argument.to_owned()];
+            let spec = bundle.spec_of(argument)?;
             fs::create_dir_all(place)?;
             fs::write(place.join("config.json"), serde_json::to_vec_pretty(&spec)?)?;
         }
         Ok(bundle)
+    }
+    /// The configuration with the program told to `exit` or to `hold`.
+    pub(crate) fn spec_of(&self, argument: &str) -> Result<Spec> {
+        let mut spec = self.spec.clone();
+        let process = spec
+            .process
+            .as_mut()
+            .context("the example has no process")?;
+        process.terminal = false;
+        process.args = vec![PROGRAM.to_owned(), argument.to_owned()];
+        Ok(spec)
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+
 use isolab::interrupt::Interrupt;
 use isolab::statistics::{Bootstrap, Summary};
 
@@ -45,9 +47,17 @@ pub(crate) enum Role {
     Ours,
     /// Somebody else's.
     Peer,
+    /// What ours is held against, though nobody's product.
+    Limit,
     /// What no contestant can go below; no ratio.
     Floor,
 }
+
+/// What is timed.
+type Commands = Box<dyn Fn(&Turn) -> Vec<Command>>;
+
+/// What is done beside the clock.
+pub(crate) type Work = Box<dyn Fn(&Turn) -> Result<()>>;
 
 /// One program that does the race's work.
 pub(crate) struct Contestant {
@@ -55,8 +65,12 @@ pub(crate) struct Contestant {
     pub(crate) role: Role,
     /// What its `--version` says.
     pub(crate) version: String,
-    /// The command of one trial.
-    pub(crate) command: Box<dyn Fn(&Turn) -> Command>,
+    /// The commands of one trial; its time is their sum.
+    pub(crate) commands: Commands,
+    /// What must be there before a turn's trials, and its end.
+    pub(crate) around_turn: Option<(Work, Work)>,
+    /// What must be there before each trial, and its end.
+    pub(crate) around_trial: Option<(Work, Work)>,
     /// Something to know about what it is timed doing.
     pub(crate) note: Option<&'static str>,
     /// Whether it is to be timed; if not, it may still say what is equal.
@@ -78,11 +92,23 @@ impl Contestant {
         version: String,
         command: impl Fn(&Turn) -> Command + 'static,
     ) -> Self {
+        Self::of_several(name, role, version, move |turn| vec![command(turn)])
+    }
+
+    /// One whose trial is several commands, one after the other.
+    pub(crate) fn of_several(
+        name: &'static str,
+        role: Role,
+        version: String,
+        commands: impl Fn(&Turn) -> Vec<Command> + 'static,
+    ) -> Self {
         Self {
             name,
             role,
             version,
-            command: Box::new(command),
+            commands: Box::new(commands),
+            around_turn: None,
+            around_trial: None,
             note: None,
             wanted: true,
             absent: None,
@@ -95,6 +121,26 @@ impl Contestant {
     /// The same, with something to know about it.
     pub(crate) fn noting(mut self, note: &'static str) -> Self {
         self.note = Some(note);
+        self
+    }
+
+    /// The same, with work before and after each turn.
+    pub(crate) fn around_turn(
+        mut self,
+        before: impl Fn(&Turn) -> Result<()> + 'static,
+        after: impl Fn(&Turn) -> Result<()> + 'static,
+    ) -> Self {
+        self.around_turn = Some((Box::new(before), Box::new(after)));
+        self
+    }
+
+    /// The same, with work before and after each trial.
+    pub(crate) fn around_trial(
+        mut self,
+        before: impl Fn(&Turn) -> Result<()> + 'static,
+        after: impl Fn(&Turn) -> Result<()> + 'static,
+    ) -> Self {
+        self.around_trial = Some((Box::new(before), Box::new(after)));
         self
     }
 
@@ -160,7 +206,10 @@ impl Race {
     /// Ours over `peer`'s, where both did the same work.
     pub(crate) fn ratio(&self, peer: &Contestant, state: State) -> Option<Summary> {
         let ours = self.contestants.iter().find(|c| c.role == Role::Ours)?;
-        if peer.role != Role::Peer || !ours.lacks.is_empty() || !peer.lacks.is_empty() {
+        if matches!(peer.role, Role::Ours | Role::Floor)
+            || !ours.lacks.is_empty()
+            || !peer.lacks.is_empty()
+        {
             return None;
         }
         ours.bootstrap(state)?.ratio_to(&peer.bootstrap(state)?)

@@ -53,7 +53,7 @@ impl Inspection {
     pub(crate) fn compare(&mut self, contestants: &mut [Contestant]) {
         let mut seen = Vec::new();
         for (index, contestant) in contestants.iter_mut().enumerate() {
-            if contestant.absent.is_some() || contestant.role == Role::Floor {
+            if contestant.absent.is_some() || matches!(contestant.role, Role::Floor | Role::Limit) {
                 continue;
             }
             match self.look_at(contestant.name) {

@@ -21,21 +21,30 @@ use isolab::scratch::Scratch;
 
 mod bundle;
 mod contestant;
+mod crowd;
 mod environments;
 mod equal;
 mod facts;
+mod lives;
+mod loads;
+mod memory;
 mod podman;
 mod record;
 mod runtimes;
 mod table;
 mod trial;
 
+use contestant::Race;
 use record::Record;
+use runtimes::Field;
+
+/// What is weighed and not timed, as a filter may name it.
+const MEMORY: &str = "containers: memory";
 
 /// Time other people's runtimes and environments beside ours
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Only peers whose name contains this, or all of `containers` or `environments`
+    /// Only peers whose name contains this, or all of the races whose name does, such as `exec`
     filter: Option<String>,
     /// Turns of each contestant: each is one cold trial and three hot ones
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -68,20 +77,28 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let scratch = Scratch::new()?;
     let mut environment = Environment::capture(scratch.path());
-    let mut races = Vec::new();
-    for find in [runtimes::race, environments::race] {
-        let mut race = find(scratch.path())?;
-        if let Some(filter) = &arguments.filter {
-            race.keep_only(filter);
-        }
-        if race.has_peers() {
-            races.push(race);
-        }
+    let field = Field::find(scratch.path())?;
+    let mut races = runtimes::races(&field)?;
+    races.push(environments::race(scratch.path())?);
+    if let Some(filter) = &arguments.filter {
+        races.iter_mut().for_each(|race| race.keep_only(filter));
     }
+    races.retain(Race::has_peers);
+    let weighs = arguments
+        .filter
+        .as_ref()
+        .is_none_or(|filter| MEMORY.contains(filter));
     ensure!(
-        !races.is_empty(),
+        weighs || !races.is_empty(),
         "nothing to compare with: no peer is installed, or none matches"
     );
+    let kept = match weighs {
+        true => memory::of(&field),
+        false => Vec::new(),
+    };
+    if weighs {
+        print!("{}", memory::render(&kept, &field));
+    }
     for race in &mut races {
         race.probe(&interrupt);
         if interrupt.raised() {
@@ -97,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         environment.cpus, environment.load_before, environment.load_after, arguments.runs
     );
     if let Some(path) = &arguments.json {
-        let text = Record::of(&environment, &races).to_json()?;
+        let text = Record::of(&environment, &races, &kept).to_json()?;
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("every sample: {}", path.display());
     }

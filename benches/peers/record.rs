@@ -9,9 +9,10 @@ use isolab::statistics::Summary;
 use serde::Serialize;
 
 use crate::contestant::{Contestant, Race, State};
+use crate::memory::Kept;
 
 /// The schema that this writes.
-const SCHEMA: &str = "isolab.peers/1";
+const SCHEMA: &str = "isolab.peers/2";
 
 /// What one run of the bench found.
 #[derive(Serialize)]
@@ -19,6 +20,8 @@ pub(crate) struct Record<'a> {
     schema: &'static str,
     environment: &'a Environment,
     races: Vec<RaceRecord<'a>>,
+    /// What each runtime keeps in memory for a container.
+    memory: &'a [Kept],
 }
 
 #[derive(Serialize)]
@@ -53,7 +56,7 @@ struct StateRecord<'a> {
 
 impl<'a> Record<'a> {
     /// The record of `races`, run in `environment`.
-    pub(crate) fn of(environment: &'a Environment, races: &'a [Race]) -> Self {
+    pub(crate) fn of(environment: &'a Environment, races: &'a [Race], memory: &'a [Kept]) -> Self {
         let races = races.iter().map(|race| RaceRecord {
             name: race.name,
             about: race.about,
@@ -68,6 +71,7 @@ impl<'a> Record<'a> {
             schema: SCHEMA,
             environment,
             races: races.collect(),
+            memory,
         }
     }
 

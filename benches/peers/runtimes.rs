@@ -1,8 +1,9 @@
 //! The container runtimes: their command lines, and a place where all can run.
 
-use std::env;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use isolab_oci::cgroup;
@@ -13,27 +14,168 @@ use nix::sched::{CloneFlags, unshare};
 use crate::bundle::{Bundle, PROGRAM};
 use crate::contestant::{Contestant, Race, Role, State, Target, Turn};
 use crate::equal::{Held, Inspection};
-use crate::{find_program, podman};
+use crate::{find_program, lives, loads, podman};
 
-/// The race of the container runtimes.
-pub(crate) fn race(scratch: &Path) -> Result<Race> {
-    let bundle = Bundle::write(&scratch.join("bundle"))?;
-    let isorun = build_isorun()?;
-    let crun = find_program("crun");
-    let mut notes = Vec::new();
-    if crun.is_some() && leave_hybrid_mode()? {
-        notes.push(
-            "crun refuses hosts where version 2 of control groups is mounted beside version 1: all \
-             contestants run where it is not"
-                .to_owned(),
-        );
+/// A runtime that is installed.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) version: String,
+    path: PathBuf,
+    /// Where an ordinary user's keeps its state: there may be no usual place.
+    state: Option<PathBuf>,
+}
+
+impl Runtime {
+    fn new(name: &'static str, role: Role, path: PathBuf, scratch: &Path) -> Self {
+        Self {
+            name,
+            role,
+            version: first_line(&path),
+            path,
+            state: (effective_ids().0 != 0).then(|| scratch.join("state")),
+        }
     }
-    let mut contestants = vec![runtime("isorun", Role::Ours, &isorun, &bundle, scratch)];
-    for (name, path) in [("crun", crun), ("runc", find_program("runc"))] {
-        contestants.extend(path.map(|path| runtime(name, Role::Peer, &path, &bundle, scratch)));
+
+    /// `RUNTIME VERB ARGUMENT...`. As root each keeps its state where it always
+    /// does, which is in memory.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.path);
+        if let Some(state) = &self.state {
+            command.arg("--root").arg(state);
+        }
+        command.args(arguments);
+        command
     }
+
+    /// `RUNTIME VERB --bundle BUNDLE ID`.
+    pub(crate) fn command_of(&self, verb: &str, bundle: &Path, id: &str) -> Command {
+        let mut command = self.command(&[verb, "--bundle"]);
+        command.arg(bundle).arg(id);
+        command
+    }
+
+    /// `RUNTIME create`, which leaves the number of the container's process in a file.
+    pub(crate) fn create_with_pid_file(&self, bundle: &Path, id: &str, file: &Path) -> Command {
+        let mut command = self.command(&["create", "--pid-file"]);
+        command.arg(file).arg("--bundle").arg(bundle).arg(id);
+        command
+    }
+
+    /// A contestant whose trial is one command.
+    pub(crate) fn contestant(
+        &self,
+        command: impl Fn(&Self, &Turn) -> Command + 'static,
+    ) -> Contestant {
+        let own = self.clone();
+        let version = self.version.clone();
+        Contestant::new(self.name, self.role, version, move |turn| {
+            command(&own, turn)
+        })
+    }
+}
+
+/// What all races of the container runtimes have in common.
+pub(crate) struct Field {
+    pub(crate) bundle: Bundle,
+    /// Ours first.
+    pub(crate) runtimes: Vec<Runtime>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) scratch: PathBuf,
+}
+
+impl Field {
+    /// Builds ours and finds the others.
+    pub(crate) fn find(scratch: &Path) -> Result<Self> {
+        let bundle = Bundle::write(&scratch.join("bundle"))?;
+        let isorun = build_isorun()?;
+        let crun = find_program("crun");
+        let mut notes = Vec::new();
+        if crun.is_some() && leave_hybrid_mode()? {
+            notes.push(
+                "crun refuses hosts where version 2 of control groups is mounted beside version \
+                 1: all contestants run where it is not"
+                    .to_owned(),
+            );
+        }
+        let mut runtimes = vec![Runtime::new("isorun", Role::Ours, isorun, scratch)];
+        for (name, path) in [("crun", crun), ("runc", find_program("runc"))] {
+            runtimes.extend(path.map(|path| Runtime::new(name, Role::Peer, path, scratch)));
+        }
+        Ok(Self {
+            bundle,
+            runtimes,
+            notes,
+            scratch: scratch.to_owned(),
+        })
+    }
+
+    pub(crate) fn ours(&self) -> &Runtime {
+        &self.runtimes[0]
+    }
+
+    /// A race that needs no inspection of its own.
+    pub(crate) fn race(
+        &self,
+        name: &'static str,
+        about: &'static str,
+        contestants: Vec<Contestant>,
+        targets: Vec<Target>,
+    ) -> Race {
+        Race {
+            name,
+            about,
+            contestants,
+            targets,
+            inspection: None,
+            notes: self.notes.clone(),
+            scratch: self.scratch.clone(),
+        }
+    }
+}
+
+/// The same bound, hot and cold.
+pub(crate) fn at_most(peer: &'static str, at_most: f64) -> Vec<Target> {
+    let target = |state| Target {
+        peer,
+        state,
+        at_most,
+    };
+    State::ALL.map(target).into()
+}
+
+/// What a start is to reach.
+pub(crate) fn start_targets() -> Vec<Target> {
+    let target = |state, at_most| Target {
+        peer: "crun",
+        state,
+        at_most,
+    };
+    vec![target(State::Hot, 0.40), target(State::Cold, 0.15)]
+}
+
+/// The races of the container runtimes.
+pub(crate) fn races(field: &Field) -> Result<Vec<Race>> {
+    let mut races = vec![run(field)?];
+    races.extend(lives::races(field)?);
+    races.extend(loads::races(field)?);
+    Ok(races)
+}
+
+/// `run`, beside everything that does as much and the kernel alone.
+fn run(field: &Field) -> Result<Race> {
+    let timed = field.bundle.timed.clone();
+    let mut contestants: Vec<Contestant> = field
+        .runtimes
+        .iter()
+        .map(|runtime| {
+            let timed = timed.clone();
+            runtime.contestant(move |own, turn| own.command_of("run", &timed, &turn.id))
+        })
+        .collect();
     if let Some(path) = find_program("bwrap") {
-        let root = bundle.root.clone();
+        let root = field.bundle.root.clone();
         let command = move |_: &Turn| bubblewrap(&path, &root, "exit");
         contestants.push(
             Contestant::new("bwrap", Role::Peer, version("bwrap"), command).noting(
@@ -42,35 +184,71 @@ pub(crate) fn race(scratch: &Path) -> Result<Race> {
         );
     }
     if let Some(path) = find_program("podman") {
-        let (root, home) = (bundle.root.clone(), podman::Home::new()?);
+        let (root, home) = (field.bundle.root.clone(), podman::Home::new()?);
         let command = move |turn: &Turn| home.run(&path, &root, &turn.id);
         contestants.push(
             Contestant::new("podman", Role::Peer, version("podman"), command)
                 .noting("an engine: keeps books, starts a monitor, and has a runtime do this work"),
         );
     }
-    let program = bundle.root.join("true");
-    contestants.push(Contestant::new(
-        "no container",
-        Role::Floor,
-        String::new(),
-        move |_| with(&program, ["exit"]),
-    ));
-    let at_most = |state, at_most| Target {
-        peer: "crun",
-        state,
-        at_most,
-    };
-    Ok(Race {
-        name: "containers",
-        about: "`run` of a static program that exits at once, from just before the runtime is \
-                spawned until it is reaped",
+    contestants.extend(floors(field)?);
+    let mut targets = start_targets();
+    targets.extend(at_most(FLOOR, 1.5));
+    let mut race = field.race(
+        "containers: run",
+        "`run` of a static program that exits at once, from just before the runtime is spawned \
+         until it is reaped",
         contestants,
-        targets: vec![at_most(State::Hot, 0.40), at_most(State::Cold, 0.15)],
-        inspection: Some(Inspection::new(bundle, held)),
-        notes,
-        scratch: scratch.to_owned(),
+        targets,
+    );
+    race.inspection = Some(Inspection::new(field.bundle.clone(), held));
+    Ok(race)
+}
+
+/// The kernel's floor, and the start of a program that does nothing.
+const FLOOR: &str = "the kernel's floor";
+
+/// What nobody goes below: the kernel's part of the same container, and no
+/// container at all.
+fn floors(field: &Field) -> Result<Vec<Contestant>> {
+    let floor = field.scratch.join("floor");
+    fs::write(&floor, include_bytes!(concat!(env!("OUT_DIR"), "/floor")))?;
+    fs::set_permissions(&floor, fs::Permissions::from_mode(0o755))?;
+    let (root, ours) = (field.bundle.root.clone(), field.ours().clone());
+    let floor = Contestant::of_several(FLOOR, Role::Limit, String::new(), move |turn| {
+        vec![
+            kernel(&floor, &root, &turn.id),
+            ours.command(&["--version"]),
+        ]
     })
+    .noting(
+        "the kernel's part of the same container, made by a program without any library, and \
+         then `isorun --version`, which is what it costs to start a program of its libc",
+    );
+    let program = field.bundle.root.join("true");
+    let none = Contestant::new("no container", Role::Floor, String::new(), move |_| {
+        with(&program, ["exit"])
+    });
+    Ok(match effective_ids().0 {
+        0 => vec![floor, none],
+        _ => vec![none], // it makes device nodes
+    })
+}
+
+/// The command of the program of workload/floor.rs.
+fn kernel(floor: &Path, root: &Path, id: &str) -> Command {
+    let mut command = Command::new(floor);
+    command.arg(root);
+    let hierarchies = cgroup::discover().unwrap_or_default();
+    let is_v2 = |h: &&cgroup::Hierarchy| h.version == cgroup::Version::V2;
+    match hierarchies.iter().find(is_v2) {
+        Some(unified) if hierarchies.len() == 1 => command.arg(unified.own.join(id)),
+        _ => command.arg("-"),
+    };
+    for hierarchy in hierarchies.iter().filter(|h| !is_v2(h)) {
+        command.arg(hierarchy.own.join(id));
+    }
+    command
 }
 
 /// How to start the named contestant so that it can be looked at; `None` for
@@ -81,7 +259,10 @@ fn held(name: &str, bundle: &Bundle, turn: &Turn) -> Option<Held> {
         _ => find_program(name)?,
     };
     let command = match name {
-        "isorun" | "crun" | "runc" => oci(&path, &bundle.held, &turn.dir, &turn.id),
+        "isorun" | "crun" | "runc" => {
+            let runtime = Runtime::new("", Role::Peer, path, &turn.dir);
+            runtime.command_of("run", &bundle.held, &turn.id)
+        }
         "bwrap" => bubblewrap(&path, &bundle.root, "hold"),
         _ => return None,
     };
@@ -89,31 +270,6 @@ fn held(name: &str, bundle: &Bundle, turn: &Turn) -> Option<Held> {
         command,
         program: bundle.root.join("true"),
     })
-}
-
-fn runtime(
-    name: &'static str,
-    role: Role,
-    path: &Path,
-    bundle: &Bundle,
-    scratch: &Path,
-) -> Contestant {
-    let version = first_line(path);
-    let (path, place, state) = (path.to_owned(), bundle.timed.clone(), scratch.join("state"));
-    Contestant::new(name, role, version, move |turn| {
-        oci(&path, &place, &state, &turn.id)
-    })
-}
-
-/// `RUNTIME run`. As root each keeps its state where it always does, which is in
-/// memory; an ordinary user may not have such a place.
-fn oci(path: &Path, bundle: &Path, state: &Path, id: &str) -> Command {
-    let mut command = Command::new(path);
-    if effective_ids().0 != 0 && !path.ends_with("isorun") {
-        command.arg("--root").arg(state);
-    }
-    command.args(["run", "--bundle"]).arg(bundle).arg(id);
-    command
 }
 
 /// The same namespaces and, as far as it can, the same mounts.

@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,30 +37,74 @@ pub(crate) fn run(race: &mut Race, rounds: u32, seed: u64, interrupt: &Interrupt
             if interrupt.raised() {
                 return Ok(());
             }
+            let scratch = race.scratch.clone();
             let contestant = &mut race.contestants[*index];
-            thread::sleep(PAUSE);
-            for state in TURN {
-                let (seconds, _) = timed(contestant, &race.scratch)
-                    .with_context(|| format!("a trial of {} failed", contestant.name))?;
-                contestant.samples.entry(state).or_default().push(seconds);
-            }
+            take_turn(contestant, &scratch)
+                .with_context(|| format!("a trial of {} failed", contestant.name))?;
         }
     }
     Ok(())
 }
 
+/// The pause, the trials behind it, and what they need around them.
+fn take_turn(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
+    let around = next_turn(scratch);
+    if let Some((before, _)) = &contestant.around_turn {
+        before(&around).context("before its turn")?;
+    }
+    thread::sleep(PAUSE);
+    let taken = TURN.iter().try_for_each(|&state| {
+        let (seconds, _) = timed(contestant, scratch)?;
+        contestant.samples.entry(state).or_default().push(seconds);
+        Ok(())
+    });
+    // Also of a turn that failed: nothing may stay.
+    let cleared = match &contestant.around_turn {
+        Some((_, after)) => after(&around).context("after its turn"),
+        None => Ok(()),
+    };
+    taken.and(cleared)
+}
+
 /// One trial that does not count; it says what a trial leaves on disk.
 pub(crate) fn warm_up(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
-    contestant.disk_bytes = timed(contestant, scratch)?.1;
+    let around = next_turn(scratch);
+    if let Some((before, _)) = &contestant.around_turn {
+        before(&around)?;
+    }
+    let tried = timed(contestant, scratch);
+    if let Some((_, after)) = &contestant.around_turn {
+        after(&around)?;
+    }
+    contestant.disk_bytes = tried?.1;
     Ok(())
 }
 
 /// One trial: its seconds, and the bytes that it left.
 fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<u64>)> {
     let turn = next_turn(scratch);
+    if let Some((before, _)) = &contestant.around_trial {
+        before(&turn).context("before the trial")?;
+    }
+    let mut commands = (contestant.commands)(&turn);
+    let each = commands
+        .iter_mut()
+        .map(|command| run_timed(command, scratch));
+    let seconds: Result<f64> = each.sum();
+    if let Some((_, after)) = &contestant.around_trial {
+        after(&turn).context("after the trial")?;
+    }
+    let bytes = allocated_bytes(&[&turn.dir]).ok();
+    if bytes.is_some() {
+        fs::remove_dir_all(&turn.dir).context("cannot remove what a trial made")?;
+    }
+    Ok((seconds?, bytes))
+}
+
+/// The seconds that a command took; it must succeed.
+fn run_timed(command: &mut Command, scratch: &Path) -> Result<f64> {
     let log_path = scratch.join("trial.log");
     let log = File::create(&log_path).context("cannot write to the scratch directory")?;
-    let mut command = (contestant.command)(&turn);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -72,10 +116,6 @@ fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<u64>)> 
     let status = command.status();
     let seconds = began.elapsed().as_secs_f64();
 
-    let bytes = allocated_bytes(&[&turn.dir]).ok();
-    if bytes.is_some() {
-        fs::remove_dir_all(&turn.dir).context("cannot remove what a trial made")?;
-    }
     let status = status.with_context(|| format!("cannot run {:?}", command.get_program()))?;
     let said = fs::read_to_string(&log_path).unwrap_or_default();
     let last = said.lines().rev().find(|line| !line.trim().is_empty());
@@ -84,7 +124,7 @@ fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<u64>)> 
         "{status}: {}",
         last.unwrap_or("it said nothing")
     );
-    Ok((seconds, bytes))
+    Ok(seconds)
 }
 
 /// A turn that no other has been.
