@@ -109,6 +109,11 @@ pub(super) fn remove_tree(group: &Path, deadline: Instant) -> bool {
     true
 }
 
+/// Removes a group that holds nothing. Whether it is gone.
+pub(super) fn remove_one(group: &Path) -> bool {
+    is_gone(remove(group, Instant::now()))
+}
+
 fn is_gone(result: sys::Result<()>) -> bool {
     matches!(result, Ok(()) | Err(Errno(libc::ENOENT | libc::ENODEV)))
 }

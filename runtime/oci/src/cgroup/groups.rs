@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::{self, Site};
 use super::below::Below;
 use super::devices;
-use super::directory::{c_path, remove_parents, remove_tree};
+use super::directory::{c_path, remove_one, remove_parents, remove_tree};
 use super::discover::{Hierarchy, Version};
 use super::processes::{self, cannot};
 use super::systemd::{self, Unit};
@@ -73,7 +73,6 @@ impl Created {
     }
 
     /// Lets them stay: who loads the container's state will remove them.
-    #[allow(dead_code)]
     pub(crate) fn keep(&mut self) -> Groups {
         std::mem::take(&mut self.0)
     }
@@ -117,6 +116,20 @@ impl Groups {
     /// Their directories.
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.groups.iter().map(|group| group.directory.as_path())
+    }
+
+    /// Removes them where that goes without more ado: with no process and no
+    /// group in them. Whether all are gone.
+    pub(crate) fn remove_empty(&self) -> bool {
+        let own = |group: &&Member| group.directory != group.mount_point;
+        let mut all = true;
+        for group in self.groups.iter().rev().filter(own) {
+            all &= remove_one(&group.directory);
+        }
+        if all {
+            remove_parents(&self.parents);
+        }
+        all
     }
 
     /// Removes them with all that the container made below them, and waits for

@@ -58,7 +58,7 @@ impl Container {
         };
         let reserved = Record::reserve(root, id)?;
         let made = make(&reserved, bundle, process, id, pace, stdio, options);
-        let (facts, running) = match made {
+        let (facts, mut running) = match made {
             Ok(made) => made,
             Err(error) => {
                 if matches!(error, Error::Hook { .. }) {
@@ -73,39 +73,35 @@ impl Container {
         };
         let record = reserved.complete(facts, running.pid())?;
         let mut container = Self { record };
-        match (begin, pace) {
-            (Begin::Later, _) => {}
-            (Begin::Now, Begin::Now) => container.run_poststart(&running)?,
-            (Begin::Now, Begin::Later) => {
-                let started = container.start();
-                started.inspect_err(|_| container.undo(&running))?;
-            }
+        // They are `delete`'s to remove, whoever calls that.
+        running.leave_groups();
+        let began = match (begin, pace) {
+            (Begin::Now, Begin::Now) => container.run_poststart(bundle.spec()),
+            (Begin::Now, Begin::Later) => container.start(),
+            (Begin::Later, _) => Ok(()),
+        };
+        if let Err(error) = began {
+            drop(running);
+            container.undo(bundle.spec());
+            return Err(error);
         }
         Ok((container, running))
     }
     // ANCHOR_END: create
 
-    fn run_poststart(&self, running: &Running) -> Result<()> {
-        let spec = self.spec()?;
-        if spec
-            .hooks
-            .as_ref()
-            .is_none_or(|hooks| hooks.poststart.is_empty())
-        {
-            return Ok(());
+    fn run_poststart(&self, spec: &Spec) -> Result<()> {
+        match self.record.facts().hooks {
+            true => hooks::run_poststart(spec, &self.state()?),
+            false => Ok(()),
         }
-        let ran = hooks::run_poststart(&spec, &self.state()?);
-        ran.inspect_err(|_| self.undo(running))
     }
 
-    /// Ends and deletes what failed after it was made; dropping `running` removes
-    /// its groups.
-    fn undo(&self, running: &Running) {
-        let _ = running.kill(libc::SIGKILL);
-        if let (Ok(spec), Ok(state)) = (self.spec(), self.state()) {
-            let _ = hooks::run_poststop(&spec, &state);
-        }
+    /// Deletes what failed after it was made; its process has ended.
+    fn undo(&self, spec: &Spec) {
+        let state = self.state();
+        let _ = self.groups().remove();
         let _ = self.record.remove();
+        let _ = state.and_then(|state| hooks::run_poststop(spec, &state));
     }
 }
 
@@ -134,6 +130,7 @@ fn make(
         created: (now.as_secs(), now.subsec_nanos()),
         owner: sys::process::effective_ids().0,
         cgroups: plan.groups(),
+        hooks: spec.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()),
     };
     refuse_frozen(&facts.cgroups)?;
     reserved.write(&bundle.text()?, &facts)?;

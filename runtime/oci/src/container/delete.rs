@@ -34,15 +34,20 @@ impl Container {
         }
         // Others of its processes may be left where it has no pid namespace.
         let groups = self.groups();
-        if groups.exists() && !groups.processes().is_empty() {
-            groups.kill()?;
+        if !groups.remove_empty() {
+            if !groups.processes().is_empty() {
+                groups.kill()?;
+            }
+            groups.remove()?;
         }
-        groups.remove()?;
-        let last = self.spec().and_then(|spec| Ok((self.state()?, spec)));
+        let last = match self.record.facts().hooks {
+            true => self.spec().and_then(|spec| Ok((self.state()?, spec))).ok(),
+            false => None,
+        };
         self.record.remove()?;
         match last {
-            Ok((state, spec)) => hooks::run_poststop(&spec, &state),
-            Err(_) => Ok(()), // a state that somebody changed: it is gone now
+            Some((state, spec)) => hooks::run_poststop(&spec, &state),
+            None => Ok(()), // or a state that somebody changed: it is gone now
         }
     }
     // ANCHOR_END: delete

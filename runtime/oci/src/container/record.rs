@@ -14,9 +14,10 @@
 //! nobody holds; all that has to be removed then is in `state.json`, which is
 //! written before anything is made.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -126,6 +127,8 @@ pub(super) struct Facts {
     pub(super) created: (u64, u32),
     pub(super) owner: u32,
     pub(super) cgroups: Groups,
+    /// Whether the config has any. Where it has none nobody need read it again.
+    pub(super) hooks: bool,
 }
 
 /// A process by its id, and by when it started: the id alone may be somebody
@@ -169,6 +172,7 @@ impl Record {
                         id: id.to_owned(),
                         path,
                         directory,
+                        init: Cell::new(None),
                     });
                 }
                 Err(Errno(libc::EEXIST)) => {
@@ -223,6 +227,7 @@ impl Record {
                 created: (0, 0),
                 owner: 0,
                 cgroups: Groups::default(),
+                hooks: false,
             },
             // Removed while we looked.
             Err(Error::Read { .. }) if !path.exists() => {
@@ -370,6 +375,8 @@ pub(super) struct Reserved {
     id: String,
     path: PathBuf,
     directory: Descriptor,
+    /// As it was written down.
+    init: Cell<Option<Init>>,
 }
 
 impl Reserved {
@@ -386,6 +393,7 @@ impl Reserved {
     /// Writes down the first process.
     pub(super) fn write_init(&self, pid: i32) -> Result<()> {
         let started = life(pid).unwrap_or(0);
+        self.init.set(Some(Init { pid, started }));
         self.file("init.new", format!("{pid} {started}\n").as_bytes())
     }
 
@@ -410,7 +418,7 @@ impl Reserved {
     pub(super) fn complete(self, facts: Facts, pid: i32) -> Result<Record> {
         let from = self.path.join("init.new");
         fs::rename(&from, self.path.join("init")).map_err(write_error(&from))?;
-        let init = read_init(&self.path.join("init")).filter(|init| init.pid == pid);
+        let init = self.init.get().filter(|init| init.pid == pid);
         // Unlocked: others may look now.
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         let directory = descriptor::openat(self.directory.as_raw_fd(), c".", flags, 0)
@@ -472,7 +480,11 @@ fn parse_init(text: &str) -> Option<Init> {
 /// none, or it has ended and waits to be reaped (`proc_pid_stat(5)`, fields 3
 /// and 22).
 fn life(pid: i32) -> Option<u64> {
-    parse_life(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    // Of a file of procfs the size is not known before: one read of a page.
+    let mut text = [0; 1024];
+    let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut text).ok()?;
+    parse_life(&String::from_utf8_lossy(text.get(..length)?))
 }
 
 fn parse_life(stat: &str) -> Option<u64> {

@@ -24,9 +24,12 @@ impl Container {
             Status::Created => {}
             status => return Err(self.wrong_state("start", status)),
         }
+        if !self.record.facts().hooks {
+            return self.release();
+        }
         let spec = self.spec()?;
         self.run_start_hooks(&spec)?;
-        self.release(&spec)?;
+        self.release()?;
         let state = self.state()?;
         hooks::run_poststart(&spec, &state).inspect_err(|_| {
             let _ = self.kill(libc::SIGKILL, false);
@@ -55,7 +58,7 @@ impl Container {
     }
 
     /// Lets the first process go on, and hears how that went.
-    fn release(&self, spec: &Spec) -> Result<()> {
+    fn release(&self) -> Result<()> {
         let failed = |errno: Errno| Error::Supervise {
             action: "start the container: its first process does not answer",
             source: errno.into(),
@@ -81,8 +84,9 @@ impl Container {
         };
         self.record.remove_latch();
         if count == errno.len() {
-            let program = spec.process.as_ref().and_then(|p| p.args.first());
-            let program = program.cloned().unwrap_or_default();
+            let process = self.spec().ok().and_then(|spec| spec.process);
+            let program = process.and_then(|process| process.args.into_iter().next());
+            let program = program.unwrap_or_default();
             return Err(program_error(
                 program,
                 sys::Errno(i32::from_ne_bytes(errno)),

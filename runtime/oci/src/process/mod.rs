@@ -145,27 +145,6 @@ impl Options {
     }
 }
 
-/// Whether this program's file is where its path says.
-///
-/// It is not where a container's image names `/proc/self/exe` as its program:
-/// the kernel then executes the *runtime's* file inside the container, and a
-/// second process there could open it through `/proc` and overwrite it on the
-/// host (CVE-2019-5736). A command that starts containers asks this first and
-/// ends at once where the answer is no.
-#[must_use]
-pub fn is_at_its_own_path() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(path) = std::fs::read_link("/proc/self/exe") else {
-        return true; // no /proc, and so no way to open the file through it
-    };
-    let identity = |path: &std::path::Path| {
-        std::fs::metadata(path)
-            .map(|meta| (meta.dev(), meta.ino()))
-            .ok()
-    };
-    identity(&path) == identity("/proc/self/exe".as_ref())
-}
-
 /// Starts `program` as an ordinary process: no namespace, no new root.
 ///
 /// Returns when the program has been executed.

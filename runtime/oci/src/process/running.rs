@@ -55,6 +55,8 @@ pub struct Running {
     warnings: Vec<String>,
     ended: Option<ExitStatus>,
     detached: bool,
+    /// Whether its control groups are removed at its end.
+    owns_groups: bool,
     #[cfg(feature = "trace")]
     trace: Vec<super::Event>,
 }
@@ -67,6 +69,7 @@ impl Running {
             warnings,
             ended: None,
             detached: false,
+            owns_groups: true,
             #[cfg(feature = "trace")]
             trace: Vec::new(),
         }
@@ -130,13 +133,13 @@ impl Running {
 
     /// Lets it live on without us: dropping `self` no longer ends it.
     pub fn detach(mut self) {
-        let _ = self.cgroups.keep();
+        self.leave_groups();
         self.detached = true;
     }
 
-    /// Leaves its control groups to [`Container::delete`](crate::Container::delete).
-    pub fn keep_cgroups(&mut self) {
-        let _ = self.cgroups.keep();
+    /// Leaves its control groups to whoever deletes the container.
+    pub(crate) fn leave_groups(&mut self) {
+        self.owns_groups = false;
     }
 
     /// Waits until it ends, at most `milliseconds`.
@@ -162,7 +165,7 @@ impl Running {
                 }
             })?;
             self.ended = status.map(ExitStatus::from_raw);
-            if self.ended.is_some() {
+            if self.ended.is_some() && self.owns_groups {
                 self.cgroups.remove();
             }
         }
@@ -200,6 +203,9 @@ impl Drop for Running {
                 let _ = self.cgroups.groups().thaw();
             }
             let _ = self.poll(true);
+        }
+        if !self.owns_groups {
+            let _ = self.cgroups.keep();
         }
     }
 }

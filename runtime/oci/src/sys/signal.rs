@@ -57,6 +57,14 @@ pub fn reset_handler(signal: i32) {
     let _ = unsafe { syscall!(SYS_rt_sigaction, signal, default.as_ptr(), 0usize, SET_SIZE) };
 }
 
+/// `rt_sigaction(signal, {SIG_IGN}, NULL, 8)`, `sigaction(2)`.
+pub fn ignore(signal: i32) {
+    // struct kernel_sigaction: handler, flags, restorer, mask.
+    let ignored = [libc::SIG_IGN as u64, 0, 0, 0];
+    // SAFETY: as for `reset_handler`.
+    let _ = unsafe { syscall!(SYS_rt_sigaction, signal, ignored.as_ptr(), 0usize, SET_SIZE) };
+}
+
 /// `rt_sigaction(signal, NULL, old, 8)`: whether `signal` has a handler function.
 #[must_use]
 pub fn has_handler(signal: i32) -> bool {
@@ -91,14 +99,24 @@ pub fn wait_for(set: SignalSet) -> Result<i32> {
 /// # Errors
 /// None in practice.
 pub fn pending(set: SignalSet) -> Result<Option<i32>> {
-    let now = [0i64; 2];
-    // SAFETY: `set` and the zero timeout are live and of the kernel's layout.
+    wait_at_most(set, 0)
+}
+
+/// As [`wait_for`], but returns `None` where no signal of `set` has come after
+/// `milliseconds`, or another was handled meanwhile.
+///
+/// # Errors
+/// None in practice.
+pub fn wait_at_most(set: SignalSet, milliseconds: u32) -> Result<Option<i32>> {
+    let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+    let timeout = [i64::from(seconds), i64::from(rest) * 1_000_000];
+    // SAFETY: `set` and the timeout are live and of the kernel's layout.
     match unsafe {
         syscall!(
             SYS_rt_sigtimedwait,
             &raw const set.0,
             0usize,
-            now.as_ptr(),
+            timeout.as_ptr(),
             SET_SIZE
         )
     } {

@@ -1,13 +1,13 @@
 //! Commands about one container that exists, each a line or two over the library.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use isolab_oci::{Container, Error, StateRoot};
 use serde::Serialize;
 
 use crate::arguments::{Given, Key};
+use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::{columns, owner, print, ps, signals, time, trace};

@@ -2,7 +2,6 @@
 //! lack of memory; a JSON object a line, as containerd reads them.
 
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use isolab_oci::Container;
@@ -10,6 +9,7 @@ use isolab_oci::cgroup::MemoryEvent;
 use serde::Serialize;
 
 use crate::arguments::{Given, Key};
+use crate::exit::ExitCode;
 use crate::failure::{Failure, in_words};
 use crate::{container, time};
 

@@ -2,7 +2,8 @@
 //!
 //! `arguments` turns what was typed into what is meant; each command then has
 //! a file of its own, and `log` tells people and engines of what went wrong.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
+#![deny(unsafe_code)]
 
 mod arguments;
 mod columns;
@@ -10,6 +11,7 @@ mod completion;
 mod container;
 mod events;
 mod exec;
+mod exit;
 mod failure;
 mod help;
 mod inherit;
@@ -26,14 +28,17 @@ mod trace;
 mod update;
 
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
 
 use arguments::{Given, Key, Verb};
+use exit::ExitCode;
 use failure::Failure;
 use log::Log;
 
-fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+#[cfg(not(test))]
+isolab_oci::entry!(isorun);
+
+#[cfg_attr(test, allow(dead_code))]
+fn isorun(words: Vec<OsString>) -> u8 {
     let mut text = Vec::with_capacity(words.len());
     let readable = words.into_iter().try_for_each(|word| {
         text.push(word.into_string().map_err(|word| not_unicode(&word))?);
@@ -42,19 +47,18 @@ fn main() -> ExitCode {
     let mut given = Given::default();
     let scanned = given.scan(&text);
     let mut log = Log::new(&given);
-    let outcome = refuse_inside_a_container()
-        .and(readable)
+    let outcome = readable
         .and(scanned)
         .and_then(|()| Log::check(&given))
         .and_then(|()| carry_out(&given, &mut log));
     match outcome {
         Ok(code) => {
             log.flush();
-            code
+            code.number()
         }
         Err(failure) => {
             log.fail(&failure);
-            ExitCode::from(failure.status)
+            failure.status
         }
     }
 }
@@ -64,17 +68,6 @@ fn not_unicode(word: &OsStr) -> Failure {
         format!("cannot read the argument {word:?}: it is not UTF-8"),
         "ids and paths must be UTF-8",
     )
-}
-
-/// Ends at once where a container's image made us its program.
-fn refuse_inside_a_container() -> Result<(), Failure> {
-    if isolab_oci::process::is_at_its_own_path() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        "cannot run: this isorun is not the file at its own path",
-        "it was executed through /proc/self/exe from inside a container, or replaced just now",
-    ))
 }
 
 fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {

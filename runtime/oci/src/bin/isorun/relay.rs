@@ -8,7 +8,7 @@ use isolab_oci::Running;
 use isolab_oci::sys::poll::{self, Polled};
 use isolab_oci::sys::signal::SignalSet;
 use isolab_oci::sys::terminal::{self, Attributes};
-use isolab_oci::sys::{Errno, descriptor};
+use isolab_oci::sys::{Errno, descriptor, memory};
 
 use crate::failure::{Failure, in_words};
 
@@ -70,6 +70,7 @@ pub(crate) fn supervise(
     };
     relay.resize();
     let _raw = Raw::new(libc::STDIN_FILENO);
+    memory::give_back_text();
     let status = loop {
         let mut polled = relay.wanted(pending.as_raw_fd());
         match poll::poll(&mut polled) {

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::ExitCode;
 
 use isolab_oci::Spec;
 use isolab_oci::spec::NamespaceType;
 
 use crate::arguments::{Given, Key};
+use crate::exit::ExitCode;
 use crate::failure::Failure;
 
 /// Writes it; one that is there is never overwritten.

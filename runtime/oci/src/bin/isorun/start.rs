@@ -3,14 +3,15 @@
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
+use isolab_oci::sys::memory;
 use isolab_oci::sys::signal::{self, SignalSet};
 use isolab_oci::sys::socket;
 use isolab_oci::{Begin, Bundle, Cgroup, Container, Options, Running, Spec, Stdio};
 
 use crate::arguments::{Given, Key};
+use crate::exit::ExitCode;
 use crate::failure::{Failure, in_words};
 use crate::log::Log;
 use crate::{container, exec, inherit, relay, trace};
@@ -52,10 +53,7 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
         ..options(given, &terminal)?
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
-    let (container, mut running) = make(given, log, &bundle, Begin::Now, &options)?;
-    if given.flag(Key::Keep) {
-        running.keep_cgroups();
-    }
+    let (container, running) = make(given, log, &bundle, Begin::Now, &options)?;
     if !stays {
         running.detach();
         return Ok(ExitCode::SUCCESS);
@@ -210,10 +208,17 @@ fn stay(mut running: Running, terminal: Terminal, signals: SignalSet) -> Result<
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
 
+/// How long a process lives before it is taken for one that stays, milliseconds.
+const SHORT: u32 = 50;
+
 /// Passes signals on until the process has ended.
 fn supervise(running: &mut Running, signals: SignalSet) -> Result<i32, Failure> {
+    let mut early = signal::wait_at_most(signals, SHORT).ok().flatten();
+    if early.is_none() {
+        memory::give_back_text();
+    }
     loop {
-        match signal::wait_for(signals) {
+        match early.take().map_or_else(|| signal::wait_for(signals), Ok) {
             Ok(libc::SIGCHLD) => {
                 if let Some(status) = running.try_wait()? {
                     return Ok(status.shell_code());

@@ -1,7 +1,6 @@
 //! `isorun update`: the new limits, from a file or from options of their own.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::str::FromStr;
 
 use isolab_oci::spec::Resources;
@@ -9,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::{Given, Key};
 use crate::container;
+use crate::exit::ExitCode;
 use crate::failure::Failure;
 use crate::log::Log;
 
