@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::child::{self, EXECUTING, Gate, Listener, Shared};
+use super::net_device;
 use super::plan::{End, Plan, Report};
 use super::running::Running;
 use super::step::Step;
@@ -306,6 +307,7 @@ fn while_the_child_works(
             arrived = descriptor::poll_readable(&mut either, -1);
         }
         if arrived.is_ok_and(|ready| ready & 1 != 0) {
+            net_device::move_all(&shared.plan.net_devices, child.pid)?;
             shared.marks.runtime("run the hooks");
             attend.built(child)?;
         }

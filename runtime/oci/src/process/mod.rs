@@ -14,6 +14,7 @@
 mod child;
 mod console;
 mod launch;
+mod net_device;
 mod plan;
 mod program;
 mod running;

@@ -154,6 +154,13 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
             "add {\"type\": \"user\"}",
         ));
     }
+    if !linux.net_devices.is_empty() && !has(NamespaceType::Network) {
+        return Err(invalid(
+            "linux.netDevices",
+            "there is no network namespace to move them to",
+            "add {\"type\": \"network\"}",
+        ));
+    }
     if !linux.time_offsets.is_empty() && !has(NamespaceType::Time) {
         return Err(invalid(
             "linux.timeOffsets",
@@ -196,12 +203,6 @@ fn refuse(process: &Process, linux: &Linux) -> Result<()> {
             "linux.memoryPolicy",
             "NUMA memory policies",
             "remove it, or use linux.resources.cpu.mems",
-        ),
-        (
-            !linux.net_devices.is_empty(),
-            "linux.netDevices",
-            "moving network devices",
-            "move them with `ip link set DEVICE netns PID` from a createRuntime hook",
         ),
     ];
     match refusals.into_iter().find(|(asked, ..)| *asked) {

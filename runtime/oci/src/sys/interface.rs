@@ -17,6 +17,19 @@ struct InterfaceRequest {
 
 const _: () = assert!(size_of::<InterfaceRequest>() == 40, "as the kernel has it");
 
+/// `int socket(AF_NETLINK, int type, NETLINK_ROUTE)`, `netlink(7)`: who writes a
+/// request to it reads the kernel's answer from it, about the network namespace
+/// in which it was made.
+///
+/// # Errors
+/// `EAFNOSUPPORT`, `EPROTONOSUPPORT` on a kernel without it.
+pub fn route_socket() -> Result<Descriptor> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: numbers only.
+    unsafe { syscall!(SYS_socket, libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) }
+        .map(Descriptor::new)
+}
+
 /// Brings the loopback interface of this network namespace up.
 ///
 /// A namespace is born with it down: without this a program cannot even reach

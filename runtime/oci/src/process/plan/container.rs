@@ -13,6 +13,7 @@ use crate::cgroup::{self, Placement};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
+use crate::process::net_device::NetDevice;
 use crate::rootfs::{self, CgroupMount, Inside, Mount, Node, Spread, Sysctl};
 use crate::spec::{IdMapping, NamespaceType, Process, Spec};
 use crate::sys::descriptor;
@@ -232,17 +233,19 @@ impl Plan {
         })
     }
 
-    /// Hooks see the root as it was built, from outside.
+    /// Hooks see the root as it was built, from outside; and the devices move when
+    /// there is a namespace to move them to.
     fn meet_for_hooks(&mut self, spec: &Spec) -> Result<()> {
-        let Some(hooks) = &spec.hooks else {
-            return Ok(());
-        };
-        let now = [
-            &hooks.prestart,
-            &hooks.create_runtime,
-            &hooks.create_container,
-        ];
-        if now.iter().all(|hooks| hooks.is_empty()) {
+        self.net_devices = NetDevice::all(spec);
+        let has_hooks = spec.hooks.as_ref().is_some_and(|hooks| {
+            let now = [
+                &hooks.prestart,
+                &hooks.create_runtime,
+                &hooks.create_container,
+            ];
+            now.iter().any(|hooks| !hooks.is_empty())
+        });
+        if !has_hooks && self.net_devices.is_empty() {
             return Ok(());
         }
         let event = descriptor::event().map_err(|errno| Error::Setup {

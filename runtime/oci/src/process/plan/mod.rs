@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::net_device::NetDevice;
 use super::program::{c_string, c_strings, search_path};
 use super::step::Step;
 use super::{Cgroup, Options, Program, Stdio};
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub(super) end: End,
     /// Where the child says that the root is built.
     pub(super) meeting: Option<Descriptor>,
+    /// Devices of the host that become the container's then.
+    pub(super) net_devices: Vec<NetDevice>,
     /// Whether the child's ids or capabilities change, or it hides.
     pub(super) changes_user: bool,
     /// What the parent sets once the child has memory of its own: on shared
@@ -122,6 +125,7 @@ impl Plan {
             parent,
             end,
             meeting: None,
+            net_devices: Vec::new(),
             changes_user: false,
             oom_score: None,
             listens: false,
