@@ -40,6 +40,11 @@ pub fn limits(resources: &Resources, now: &str) {
     crate::cgroup::fuzz(resources, now);
 }
 
+/// What comes over a bus from systemd, and texts that become names of its units.
+pub fn bus(bytes: &[u8]) {
+    crate::cgroup::fuzz_bus(bytes);
+}
+
 /// The texts of `/proc/self/cgroup` and `/proc/self/mountinfo`.
 pub fn hierarchies(membership: &str, mountinfo: &str) {
     crate::cgroup::fuzz_hierarchies(membership, mountinfo);

@@ -14,6 +14,7 @@ use super::below::Below;
 use super::devices;
 use super::directory::{c_path, remove_one, remove_parents, remove_tree};
 use super::discover::{Hierarchy, Version};
+use super::limits;
 use super::processes::{self, cannot};
 use super::systemd::{self, Unit};
 use crate::error::{Error, Result};
@@ -237,6 +238,8 @@ impl Groups {
             return Err(cannot("update the container")(io::Error::other(reason)));
         }
         let sites: Vec<_> = self.groups.iter().map(Member::site).collect();
+        let is_unified = main_version(&sites) == Version::V2;
+        limits::check_unified(resources, is_unified)?;
         let mut warnings = Vec::new();
         if let Some(unit) = &self.unit {
             let settings = apply::settings(&sites, main_version(&sites), resources)?;

@@ -13,7 +13,8 @@ pub(super) mod v2;
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::spec::{HugepageLimit, Pids, Rdma};
+use crate::error::{Error, Result};
+use crate::spec::{HugepageLimit, Pids, Rdma, Resources};
 
 /// One limit: a value for one control file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,18 @@ pub(super) enum Absent {
     IsFine,
     /// Only version 1 ever had it: on version 2 a warning.
     IsOfVersion1,
+}
+
+/// Files of version 2 can be named only where nothing is version 1's.
+pub(super) fn check_unified(resources: &Resources, is_unified: bool) -> Result<()> {
+    match resources.unified.keys().next() {
+        Some(file) if !is_unified => Err(Error::Invalid {
+            field: format!("linux.resources.unified.{file}"),
+            reason: "invalid configuration: cannot use unified on cgroup v1".to_owned(),
+            remedy: "remove it, or boot with systemd.unified_cgroup_hierarchy=1".to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn set(

@@ -39,6 +39,9 @@ pub(crate) fn fuzz(resources: &crate::spec::Resources, now: &str) {
     devices::fuzz(&resources.devices);
     let v1 = limits::v1::settings(resources);
     let v2 = limits::v2::settings(resources, &|_| Some(now.to_owned()));
+    for settings in [&v1, &v2].into_iter().flatten() {
+        systemd::fuzz(now.as_bytes(), settings, &resources.devices);
+    }
     for setting in v1.into_iter().chain(v2).flatten() {
         // No file outside of the group's directory is ever written.
         assert!(!setting.choices.is_empty());
@@ -49,6 +52,12 @@ pub(crate) fn fuzz(resources: &crate::spec::Resources, now: &str) {
                 .all(|(file, _)| !file.contains('/') && file != "..")
         );
     }
+}
+
+/// What a bus sends, and names of units, for the fuzzer.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_bus(bytes: &[u8]) {
+    systemd::fuzz(bytes, &[], &[]);
 }
 
 #[cfg(fuzzing)]

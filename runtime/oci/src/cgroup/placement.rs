@@ -8,7 +8,7 @@ use super::directory::{self, c_path, confine, inherit_cpuset, is_refusal};
 use super::discover::{Hierarchy, Version};
 use super::groups::{Created, Groups, Member, main_version};
 use super::systemd::Transient;
-use super::{apply, delegate, devices};
+use super::{apply, delegate, devices, limits};
 use crate::error::{Error, Result};
 use crate::spec::{Resources, Spec};
 
@@ -84,17 +84,9 @@ impl Placement {
         start: impl Fn(&Hierarchy) -> PathBuf,
     ) -> Result<()> {
         let is_unified = hierarchies.iter().all(|h| h.version == Version::V2);
-        let mut named = self.resources.iter().flat_map(|r| r.unified.keys());
-        if let Some(file) = named.next()
-            && !is_unified
-        {
-            return Err(Error::Invalid {
-                field: format!("linux.resources.unified.{file}"),
-                reason: "invalid configuration: cannot use unified on cgroup v1".to_owned(),
-                remedy: "remove it, or boot with systemd.unified_cgroup_hierarchy=1".to_owned(),
-            });
+        if let Some(resources) = &self.resources {
+            limits::check_unified(resources, is_unified)?;
         }
-        drop(named);
         for hierarchy in hierarchies.into_iter().take(64) {
             let directory = start(&hierarchy).join(below);
             let tasks = c_path(&directory.join("tasks"))?;

@@ -63,3 +63,25 @@ impl Transient {
 pub(super) fn update(unit: &Unit, settings: &[Setting], devices: &[DeviceRule]) -> Result<()> {
     unit.change(properties::of(settings, devices))
 }
+
+/// What a bus sends, and limits as properties, for the fuzzer.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(bytes: &[u8], settings: &[Setting], devices: &[DeviceRule]) {
+    if let Some(start) = bytes.first_chunk() {
+        let length = wire::Message::length(start);
+        assert!(length.is_err() || length.unwrap_or_default() < 3 << 20);
+    }
+    if let Ok(message) = wire::Message::parse(bytes) {
+        // What was read is written as it was understood.
+        let again = wire::Message::parse(&message.to_bytes());
+        assert_eq!(again.ok(), Some(message));
+    }
+    let mut body = wire::Body::default();
+    body.properties(&properties::of(settings, devices));
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let name = "org.systemd.property.After".to_owned();
+    if let Ok(all) = annotations::properties(&BTreeMap::from([(name, text.clone())])) {
+        body.properties(&all);
+    }
+    let _ = Unit::new(Some(&text), "id", true).and_then(|unit| unit.directory());
+}

@@ -191,6 +191,15 @@ fn updated() {
         memory
     );
     assert_eq!(value(&groups, "pids.max", "pids.max"), "30");
+    let by_name = resources(r#"{"unified":{"pids.max":"31"}}"#);
+    let named = groups.update(&by_name);
+    if file_of(&groups, "memory.limit_in_bytes").is_some() {
+        let error = named.unwrap_err().to_string();
+        assert!(error.contains("unified.pids.max"), "{error}");
+    } else {
+        named.unwrap();
+        assert_eq!(value(&groups, "pids.max", "pids.max"), "31");
+    }
     let wrong = resources(r#"{"cpu":{"cpus":"999"}}"#);
     let error = groups.update(&wrong).unwrap_err();
     assert!(error.to_string().contains("cpu.cpus to 999"), "{error}");

@@ -8,7 +8,7 @@
 
 use super::wire::{Property, Value};
 use crate::cgroup::limits::Setting;
-use crate::spec::{DeviceRule, DeviceType};
+use crate::spec::{DeviceRule, DeviceType, parse_cpus};
 
 /// What systemd calls "no limit".
 const INFINITY: u64 = u64::MAX;
@@ -113,21 +113,10 @@ fn each_second(quota: u64, period: u64) -> u64 {
 
 /// `0-3,8` as a mask, the lowest in the first byte; `None` for an empty list.
 fn bits(list: &str) -> Option<Vec<u8>> {
-    let mut mask = Vec::new();
-    for range in list.trim().split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (
-            first.trim().parse::<u16>().ok()?,
-            last.trim().parse::<u16>().ok()?,
-        );
-        for number in first..=last {
-            let byte = usize::from(number / 8);
-            if mask.len() <= byte {
-                mask.resize(byte + 1, 0u8);
-            }
-            mask[byte] |= 1 << (number % 8);
-        }
-    }
+    let words = parse_cpus(list.trim()).ok()?;
+    let mut mask: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
+    let length = mask.iter().rposition(|byte| *byte != 0)? + 1;
+    mask.truncate(length);
     Some(mask)
 }
 

@@ -429,6 +429,7 @@ mod tests {
             }
             let _ = Message::length(&start(&bytes));
             if let Ok(message) = Message::parse(&bytes) {
+                prop_assert_eq!(&Message::parse(&message.to_bytes()).unwrap(), &message);
                 let mut reader = Reader::new(&message.body);
                 while reader.text().is_ok() {}
                 let _ = Reader::new(&message.body).variant_text();
