@@ -39,6 +39,12 @@ impl IdMap {
     /// Picks the writer: the child, wherever the kernel lets it.
     pub(crate) fn choose(uids: &[IdMapping], gids: &[IdMapping]) -> Self {
         let (uid, gid) = sys::process::effective_ids();
+        if uid == 0 && keeps_groups() {
+            return Self::ByParent {
+                uids: uids.to_vec(),
+                gids: gids.to_vec(),
+            };
+        }
         match (uids, gids) {
             ([u], [g]) if u.size == 1 && g.size == 1 && u.host_id == uid && g.host_id == gid => {
                 Self::BySelf(SelfMap {
@@ -52,6 +58,13 @@ impl IdMap {
             },
         }
     }
+}
+
+/// Whether this process has groups that it could give up, and its child could
+/// not: who writes a map without privilege gives up to change groups first.
+fn keeps_groups() -> bool {
+    let may = std::fs::read("/proc/self/setgroups");
+    may.is_ok_and(|text| text.starts_with(b"allow")) && sys::credential::has_groups()
 }
 
 fn lines(map: &[IdMapping]) -> String {

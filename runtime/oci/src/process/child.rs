@@ -202,6 +202,10 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
             process::set_dumpable(false);
             Ok(())
         }
+        Step::DropGroups => match credential::set_groups(&[]) {
+            Err(Errno(libc::EPERM)) => Ok(()), // an ordinary user keeps them
+            result => result,
+        },
         Step::WriteIdMap(map) => map.write(),
         Step::AwaitIdMap => shared.id_map.pass(),
         Step::BecomeRoot => become_user(0, 0, Some(&[])),

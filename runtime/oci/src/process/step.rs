@@ -32,6 +32,8 @@ pub(crate) enum Step {
     JoinGroups(Vec<CString>),
     /// Let nobody look into this memory.
     Hide,
+    /// Give up the starter's groups, where that is allowed.
+    DropGroups,
     WriteIdMap(SelfMap),
     AwaitIdMap,
     BecomeRoot,
@@ -98,6 +100,7 @@ impl fmt::Display for Step {
             }
             Self::JoinGroups(_) | Self::JoinCgroups => f.write_str("join its control groups"),
             Self::Hide => f.write_str("hide its memory"),
+            Self::DropGroups => f.write_str("give up its groups"),
             Self::WriteIdMap(_) => f.write_str("map its id in the user namespace"),
             Self::AwaitIdMap => f.write_str("wait for the id map"),
             Self::BecomeRoot | Self::BecomeRootIfMapped => {

@@ -12,6 +12,14 @@ pub fn set_groups(groups: &[u32]) -> Result<()> {
     unsafe { syscall!(SYS_setgroups, groups.len(), groups.as_ptr()) }.map(drop)
 }
 
+/// `int getgroups(int size, gid_t *)`, `getgroups(2)`: whether there are supplementary ones.
+#[must_use]
+pub fn has_groups() -> bool {
+    // SAFETY: a size of 0 asks for the number; nothing is written.
+    let count = unsafe { syscall!(SYS_getgroups, 0i32, std::ptr::null_mut::<u32>()) };
+    count != Ok(0)
+}
+
 /// `int setresgid(gid_t real, gid_t effective, gid_t saved)`, all three alike, `setresuid(2)`.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod listener;
 mod managers;
 mod mounts;
 mod peers;
+mod privileges;
 mod process;
 mod security;
 mod support;
@@ -48,6 +49,7 @@ fn main() {
         peers::CLAIMS,
         security::CLAIMS,
         hostile::CLAIMS,
+        privileges::CLAIMS,
         listener::CLAIMS,
         managers::CLAIMS,
     ];

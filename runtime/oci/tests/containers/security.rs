@@ -189,6 +189,12 @@ fn exit_7() -> Vec<u8> {
 
 /// `exit(7)` of 64-bit x86, and nothing else.
 fn exit_7_long() -> Vec<u8> {
+    // mov eax, 60; mov edi, 7; syscall
+    long_program(&[0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05])
+}
+
+/// A static program of 64-bit x86.
+pub(crate) fn long_program(code: &[u8]) -> Vec<u8> {
     let header = [
         0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0, 1, 0, 0, 0, 0x78,
         0, 0x40, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0,
@@ -196,11 +202,11 @@ fn exit_7_long() -> Vec<u8> {
     ];
     let segment = [
         1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x40, 0,
-        0, 0, 0, 0, 132, 0, 0, 0, 0, 0, 0, 0, 132, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0,
     ];
-    // mov eax, 60; mov edi, 7; syscall
-    let code = [0xb8, 60, 0, 0, 0, 0xbf, 7, 0, 0, 0, 0x0f, 0x05];
-    [&header[..], &segment[..], &code[..]].concat()
+    let size = (120 + code.len() as u64).to_le_bytes();
+    let alignment = 0x1000u64.to_le_bytes();
+    [&header[..], &segment, &size, &size, &alignment, code].concat()
 }
 
 fn strict() {

@@ -235,6 +235,10 @@ fn invalid(reason: String) -> Error {
 /// slash at the end, and empty for the root.
 fn expand(slice: &str) -> Option<String> {
     let name = slice.strip_suffix(".slice")?;
+    // Each dash is a directory more, whose name is longer by one part.
+    if slice.len() > 255 {
+        return None;
+    }
     if name == "-" {
         return Some(String::new());
     }

@@ -141,6 +141,10 @@ impl Plan {
                 list.push(Step::Hide);
                 self.changes_user = true;
             }
+            if joins_user {
+                // Inside it may be forbidden.
+                list.push(Step::DropGroups);
+            }
             list.push(Step::JoinAll(joined));
         }
         if joins_user {

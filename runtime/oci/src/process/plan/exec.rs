@@ -161,6 +161,10 @@ impl Plan {
                 _ => flags |= namespace::flag(kind),
             }
         }
+        if flags & namespace::flag(NamespaceType::User) != 0 {
+            // Inside it may be forbidden.
+            self.before.push(Step::DropGroups);
+        }
         self.before.push(Step::JoinProcess { pidfd, flags });
         Ok(())
     }

@@ -1,0 +1,386 @@
+//! What a container's process must not have: capabilities, groups, keys,
+//! descriptors and terminals of its starter, whichever way it was started.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use isolab_oci::Spec;
+use isolab_oci::security::capability::NAMES;
+use isolab_oci::spec::{Capabilities, IdMapping, Namespace, NamespaceType};
+use isolab_oci::sys::process::effective_ids;
+
+use crate::Claim;
+use crate::security::long_program;
+use crate::support::{Place, containers, linux, name, process, root};
+
+pub(crate) const CLAIMS: &[Claim] = &[
+    (
+        "ambient_and_inheritable_capabilities_of_the_starter_end_with_it",
+        root,
+        inherited_capabilities,
+    ),
+    (
+        "a_capability_for_one_that_joins_is_not_inheritable",
+        containers,
+        added_capability,
+    ),
+    (
+        "a_set_user_id_program_gives_back_no_capability_that_was_dropped",
+        root_on_x86,
+        set_user_id,
+    ),
+    (
+        "groups_of_the_starter_do_not_reach_a_process_that_joins",
+        root,
+        groups_of_joining,
+    ),
+    (
+        "groups_of_the_starter_do_not_reach_a_user_namespace_that_forbids_to_change_them",
+        root,
+        groups_in_user_namespace,
+    ),
+    (
+        "no_descriptor_of_the_starter_reaches_a_process_that_joins",
+        containers,
+        descriptors_of_joining,
+    ),
+    (
+        "a_process_that_joins_has_no_working_directory_outside_of_the_root",
+        containers,
+        cwd_of_joining,
+    ),
+    (
+        "nobody_in_a_container_reads_the_memory_of_what_joins_it",
+        strace,
+        memory_of_joining,
+    ),
+];
+
+/// A container of the command line that sleeps, and its state's directory.
+struct Sleeper {
+    place: Place,
+    id: String,
+}
+
+impl Sleeper {
+    fn new(change: impl FnOnce(&mut Spec)) -> Self {
+        Self::running("sleep 1000", change)
+    }
+
+    fn running(script: &str, change: impl FnOnce(&mut Spec)) -> Self {
+        let place = Place::new();
+        let mut spec = place.spec(script);
+        change(&mut spec);
+        place.write(&spec);
+        let sleeper = Self { place, id: name() };
+        let mut run = sleeper.isorun(&["run", "--detach", "-b"]);
+        run.arg(sleeper.place.path()).arg(&sleeper.id);
+        assert!(run.status().unwrap().success());
+        sleeper
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.path().join("states")
+    }
+
+    fn isorun(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isorun"));
+        self.arguments(&mut command, words);
+        command
+    }
+
+    fn arguments(&self, command: &mut Command, words: &[&str]) {
+        command.arg("--root").arg(self.root()).args(words);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+    }
+
+    /// `isorun exec OPTIONS ID sh -c SCRIPT`, under `starter`; both streams.
+    fn exec(&self, starter: &[&str], options: &[&str], script: &str) -> (String, bool) {
+        let isorun = env!("CARGO_BIN_EXE_isorun");
+        let mut words = starter.to_vec();
+        words.push(isorun);
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        self.arguments(&mut command, &["exec"]);
+        command
+            .args(options)
+            .arg(&self.id)
+            .args(["sh", "-c", script]);
+        command.current_dir(self.place.path());
+        let output = command.stdout(Stdio::piped()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        (text, output.status.success())
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.isorun(&["delete", "--force", &self.id]).status();
+    }
+}
+
+/// `isorun run` of `spec` under `starter`; what it said.
+fn run_under(starter: &[&str], spec: &Spec, place: &Place) -> String {
+    place.write(spec);
+    let output = Command::new(starter[0])
+        .args(&starter[1..])
+        .arg(env!("CARGO_BIN_EXE_isorun"))
+        .arg("--root")
+        .arg(place.path().join("states"))
+        .args(["run", "-b"])
+        .arg(place.path())
+        .arg(name())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|&name| name.to_owned()).collect()
+}
+
+const SETS: &str = "grep ^Cap /proc/self/status | tr '\\n\\t' '  '";
+
+/// CVE-2022-24769 and CVE-2022-29162: what is inheritable comes back with a
+/// program whose file says so, whoever executes it.
+fn inherited_capabilities() {
+    let starter = [
+        "setpriv",
+        "--inh-caps=+kill,+chown",
+        "--ambient-caps=+kill,+chown",
+    ];
+    let place = Place::new();
+    let mut spec = place.spec(SETS);
+    process(&mut spec).user.uid = 1000;
+    process(&mut spec).capabilities = Some(Capabilities {
+        bounding: names(&["CAP_KILL", "CAP_CHOWN"]),
+        permitted: names(&["CAP_KILL"]),
+        inheritable: names(&["CAP_KILL"]),
+        ..Capabilities::default()
+    });
+    let expected = "CapInh: 0000000000000020 CapPrm: 0000000000000000 \
+        CapEff: 0000000000000000 CapBnd: 0000000000000021 CapAmb: 0000000000000000";
+    assert_eq!(run_under(&starter, &spec, &place).trim(), expected);
+    // What the change of user clears for others, root would keep.
+    let of_root = "CapInh: 0000000000000020 CapPrm: 0000000000000020 \
+        CapEff: 0000000000000020 CapBnd: 0000000000000021 CapAmb: 0000000000000000";
+    process(&mut spec).user.uid = 0;
+    assert_eq!(run_under(&starter, &spec, &place).trim(), of_root);
+    let sleeper = Sleeper::new(|own| {
+        process(own).user.uid = 1000;
+        process(own)
+            .capabilities
+            .clone_from(&spec.process.as_ref().unwrap().capabilities);
+    });
+    assert_eq!(sleeper.exec(&starter, &[], SETS).0.trim(), expected);
+}
+
+fn added_capability() {
+    let sleeper = Sleeper::new(|spec| {
+        process(spec).capabilities = Some(Capabilities::default());
+    });
+    let (text, _) = sleeper.exec(&["env"], &["--cap", "CAP_CHOWN"], SETS);
+    let expected = "CapInh: 0000000000000000 CapPrm: 0000000000000001 \
+        CapEff: 0000000000000001 CapBnd: 0000000000000001 CapAmb: 0000000000000000";
+    assert_eq!(text.trim(), expected);
+}
+
+fn set_user_id() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let change = |spec: &mut Spec| {
+        let process = process(spec);
+        process.user.uid = 1000;
+        process.no_new_privileges = false;
+        process.capabilities = Some(Capabilities {
+            bounding: names(&["CAP_CHOWN"]),
+            ..Capabilities::default()
+        });
+    };
+    let place = Place::new();
+    let program = |root: PathBuf| {
+        let path = root.join("bin/attempt");
+        fs::write(&path, long_program(&CHROOT)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o4755)).unwrap();
+    };
+    program(place.root());
+    let mut spec = place.spec("attempt; echo $?");
+    change(&mut spec);
+    let refused = libc::EPERM.to_string();
+    assert_eq!(run_under(&["env"], &spec, &place).trim(), refused);
+    let sleeper = Sleeper::new(change);
+    program(sleeper.place.root());
+    let (text, _) = sleeper.exec(&["env"], &[], "attempt; echo $?");
+    assert_eq!(text.trim(), refused);
+    // With the capability it is done: the program has become root's.
+    process(&mut spec).capabilities.as_mut().unwrap().bounding = names(&["CAP_SYS_CHROOT"]);
+    assert_eq!(run_under(&["env"], &spec, &place).trim(), "0");
+}
+
+/// `exit(-chroot("/"))` of 64-bit x86.
+const CHROOT: [u8; 27] = [
+    0xb8, 161, 0, 0, 0, // mov eax, 161
+    0x48, 0x8d, 0x3d, 13, 0, 0, 0, // lea rdi, [rip + 13]
+    0x0f, 0x05, // syscall
+    0xf7, 0xd8, // neg eax
+    0x89, 0xc7, // mov edi, eax
+    0xb8, 60, 0, 0, 0, // mov eax, 60
+    0x0f, 0x05, // syscall
+    b'/', 0,
+];
+
+/// The set-user-id program is one of x86.
+fn root_on_x86() -> Result<(), String> {
+    root()?;
+    match cfg!(target_arch = "x86_64") {
+        true => Ok(()),
+        false => Err("needs x86_64".to_owned()),
+    }
+}
+
+const STARTER: [&str; 3] = ["setpriv", "--groups", "0,4,27"];
+const GROUPS: &str = "grep Groups: /proc/self/status";
+
+fn groups_of_joining() {
+    let sleeper = Sleeper::new(|_| {});
+    assert_eq!(sleeper.exec(&STARTER, &[], GROUPS).0.trim(), "Groups:");
+    let more = ["--additional-gids", "7"];
+    assert_eq!(sleeper.exec(&STARTER, &more, GROUPS).0.trim(), "Groups:\t7");
+}
+
+/// Puts it into a user namespace with one user, root.
+fn map_root(spec: &mut Spec) {
+    let one = IdMapping {
+        container_id: 0,
+        host_id: 0,
+        size: 1,
+    };
+    let linux = linux(spec);
+    linux.namespaces.push(Namespace {
+        kind: NamespaceType::User,
+        path: None,
+    });
+    linux.uid_mappings = vec![one];
+    linux.gid_mappings = vec![one];
+    // It has no group for terminals.
+    spec.mounts
+        .retain(|mount| !mount.destination.starts_with("/dev/pts"));
+}
+
+/// Killed and reaped at the end.
+struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// CVE-2018-15664's neighbourhood: root itself can give groups up before it
+/// enters, and what it keeps opens the host's files to the container.
+fn groups_in_user_namespace() {
+    // Made here, with one id.
+    let place = Place::new();
+    let mut spec = place.spec(GROUPS);
+    map_root(&mut spec);
+    assert_eq!(run_under(&STARTER, &spec, &place).trim(), "Groups:");
+    let sleeper = Sleeper::new(|own| {
+        own.clone_from(&spec);
+        process(own).args = names(&["sleep", "1000"]);
+    });
+    assert_eq!(sleeper.exec(&STARTER, &[], GROUPS).0.trim(), "Groups:");
+    // Joined by path.
+    let holder = Command::new("unshare")
+        .args(["--user", "--map-root-user", "sleep", "1000"])
+        .spawn()
+        .unwrap();
+    let holder = Holder(holder);
+    let own = format!("/proc/{}", holder.0.id());
+    while fs::read_to_string(format!("{own}/setgroups"))
+        .unwrap()
+        .trim()
+        != "deny"
+        || fs::read_to_string(format!("{own}/gid_map"))
+            .unwrap()
+            .is_empty()
+    {
+        std::thread::yield_now();
+    }
+    let place = Place::new();
+    let mut spec = place.spec(GROUPS);
+    linux(&mut spec).namespaces.push(Namespace {
+        kind: NamespaceType::User,
+        path: Some(format!("{own}/ns/user").into()),
+    });
+    spec.mounts
+        .retain(|mount| !mount.destination.starts_with("/dev/pts"));
+    assert_eq!(run_under(&STARTER, &spec, &place).trim(), "Groups:");
+}
+
+/// CVE-2024-21626, by `exec`.
+fn descriptors_of_joining() {
+    let sleeper = Sleeper::new(|_| {});
+    let starter = ["sh", "-c", "exec 3</ 7</etc 9</tmp; exec \"$@\"", "sh"];
+    let (text, _) = sleeper.exec(&starter, &[], "ls /proc/$$/fd; true");
+    let open: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!(open, ["0", "1", "2"]);
+}
+
+fn cwd_of_joining() {
+    let sleeper = Sleeper::new(|_| {});
+    let starter = ["sh", "-c", "exec 3</ 7</; exec \"$@\"", "sh"];
+    for number in 3..24 {
+        let cwd = format!("/proc/self/fd/{number}");
+        let (text, success) = sleeper.exec(&starter, &["--cwd", &cwd], "pwd; ls");
+        assert!(!success, "{cwd}: {text}");
+        assert!(text.contains("working directory"), "{cwd}: {text}");
+    }
+}
+
+fn strace() -> Result<(), String> {
+    containers()?;
+    match Command::new("strace").arg("-V").output() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("there is no strace".to_owned()),
+    }
+}
+
+/// CVE-2016-9962: what joins has the runtime's memory, its environment and its
+/// descriptors until it executes.
+fn memory_of_joining() {
+    let watch = "while :; do for p in /proc/[0-9]*; do
+        grep -sl ISOLAB_SECRET $p/environ
+        for f in $p/root $p/cwd $p/fd/*; do readlink $f; done; done; done 2>/dev/null >>/tmp/seen";
+    let sleeper = Sleeper::running(watch, |spec| {
+        spec.root.as_mut().unwrap().readonly = false;
+        // All that a container can have over what joins it.
+        let all = || NAMES.map(str::to_owned).to_vec();
+        process(spec).capabilities = Some(Capabilities {
+            bounding: all(),
+            permitted: all(),
+            effective: all(),
+            ..Capabilities::default()
+        });
+        if effective_ids().0 == 0 {
+            map_root(spec);
+        }
+    });
+    // Where the command is typed, and so what its descriptors and paths show.
+    let here = sleeper.place.path().to_str().unwrap();
+    // It is slow in one of its last steps.
+    let slow = "-f -o /dev/null -e trace=capset -e inject=capset:delay_enter=300000";
+    let mut starter = vec!["env", "ISOLAB_SECRET=1", "strace"];
+    starter.extend(slow.split(' '));
+    for _ in 0..5 {
+        let (text, success) = sleeper.exec(&starter, &[], "exit 0");
+        assert!(success, "{text}");
+    }
+    let seen = fs::read_to_string(sleeper.place.root().join("tmp/seen")).unwrap();
+    assert!(seen.lines().count() > 100, "it saw little");
+    for word in ["environ", here, "pidfd", "eventfd"] {
+        assert!(!seen.contains(word), "it saw {word}");
+    }
+}
