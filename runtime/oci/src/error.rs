@@ -133,6 +133,17 @@ impl Error {
                 (path.file_name()? == "config.json")
                     .then(|| "`isorun spec` writes a config.json to start from".to_owned())
             }
+            Self::Read { source, .. } | Self::Write { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Some(
+                    "this user may not: become root, or keep a state of one's own with another --root"
+                        .to_owned(),
+                )
+            }
+            Self::NotFound { .. } => {
+                Some("`isorun list` shows those that are below this --root".to_owned())
+            }
             Self::Malformed { .. } => {
                 Some("`isorun spec` writes an example of a valid config.json".to_owned())
             }

@@ -189,6 +189,9 @@ impl Step {
                 Some("the root file system has something else of that name: remove it there")
             }
             (Self::Mask(_), libc::ENODEV) => Some("the host's /dev/null is not the null device"),
+            (Self::OpenRoot(..), libc::ENOENT) => {
+                Some("put the container's files there, or name their directory in root.path")
+            }
             (Self::Sysctl(_), libc::ENOENT) => Some("this kernel has no such parameter"),
             (Self::Sysctl(_), libc::EINVAL) => Some("the parameter does not take the value"),
             (_, errno) => remedy::path(errno),

@@ -9,6 +9,7 @@ mod exec;
 mod flags;
 mod lifecycle;
 mod output;
+mod readme;
 mod runtime;
 mod states;
 mod terminal;
@@ -35,6 +36,7 @@ fn main() {
         flags::CLAIMS,
         output::CLAIMS,
         errors::CLAIMS,
+        readme::CLAIMS,
         terminal::CLAIMS,
     ];
     let mut trials = Vec::new();

@@ -134,13 +134,14 @@ _isorun() {
         let _ = writeln!(text, "        {})\n            _arguments \\", verb.name);
         zsh_options(&mut text, verb.own());
         let words = match argument(verb) {
-            Argument::Container => "'1:container:_isorun_containers' '*:argument: '".to_owned(),
+            Argument::Container => "'1:container:_isorun_containers' '*:argument:()'".to_owned(),
             Argument::Command => {
                 let all: Vec<&str> = visible().map(|v| v.name).collect();
                 format!("'1:command:({})'", all.join(" "))
             }
             Argument::Words(words) => format!("'1:argument:({})'", words.replace('|', " ")),
-            Argument::Nothing => "'*:argument: '".to_owned(),
+            // With a message in its place zsh would list a match and not insert it.
+            Argument::Nothing => "'*:argument:()'".to_owned(),
         };
         let _ = writeln!(text, "        {words} ;;");
     }
@@ -291,5 +292,49 @@ mod tests {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert_eq!(said, "create\n--no-pivot\nzsh\n/proc\n", "{output:?}");
         }
+    }
+
+    /// What `shell` says, or `None` where it is not here.
+    fn say(shell: &str, arguments: &[&str]) -> Option<String> {
+        let output = Command::new("timeout")
+            .args(["-s", "KILL", "20", shell])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        // timeout(1) has it that 127 is a command that is not there.
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code() != Some(127)).then_some(said)
+    }
+
+    #[test]
+    fn fish_completes_commands_and_options() {
+        let ask = "complete -C 'isorun cre'; complete -C 'isorun --root /x run --no-p'
+            complete -C 'isorun completion z'; complete -C 'isorun --log-format j'";
+        let script = format!("{}{ask}", fish());
+        let Some(said) = say("fish", &["--no-config", "-c", &script]) else {
+            return;
+        };
+        let words: Vec<_> = said.lines().filter_map(|l| l.split('\t').next()).collect();
+        assert_eq!(words, ["create", "--no-pivot", "zsh", "json"], "{said}");
+    }
+
+    /// Typed at a terminal, since zsh completes nowhere else.
+    #[test]
+    fn zsh_completes_commands_and_options() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("_isorun"), zsh()).unwrap();
+        let path = directory.path().to_str().unwrap();
+        let script = r#"zmodload zsh/zpty; zpty z zsh -f -i
+            zpty -w z "PS1=; fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; echo UP''UP"
+            zpty -r z line "*UPUP*"
+            complete() { zpty -w -n z "$1"$'\t'; zpty -r z line "*$2*"; print found $2; zpty -w -n z $'\x15' }
+            complete 'isorun cre' 'isorun create'
+            complete 'isorun run --det' 'run --detach'
+            complete 'isorun --debug kill --al' 'kill --all'"#;
+        let Some(said) = say("zsh", &["-f", "-c", script, "zsh", path]) else {
+            return;
+        };
+        assert_eq!(said.matches("found").count(), 3, "{said}");
     }
 }

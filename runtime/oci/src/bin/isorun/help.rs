@@ -9,7 +9,8 @@ use crate::arguments::table::{Entry, VERBS};
 /// What an exit status means; for the help and the manual.
 pub(crate) const EXIT_STATUS: &str = "\
 The exit status of run and exec is the program's, or 128 and the number of the
-signal that ended it. A failure of isorun itself is 1, of exec 255.";
+signal that ended it. A failure of isorun itself is 1, of exec 255. To delete
+with --force a container that does not exist is no failure.";
 
 /// The help of isorun as a whole.
 pub(crate) fn overview() -> String {

@@ -45,12 +45,32 @@ fn overview() -> String {
     }
     text.push_str(".SH OPTIONS\nThose of every command; they may come before or after it.\n");
     list(&mut text, GLOBAL.iter());
+    text.push_str(ENVIRONMENT);
     tail(
         &mut text,
         VERBS.iter().filter(|v| !v.hidden).map(|v| v.name),
     );
     text
 }
+
+const ENVIRONMENT: &str = "\
+.SH ENVIRONMENT
+.TP
+.B XDG_RUNTIME_DIR
+Where an ordinary user's containers are, in isorun.
+.TP
+.BR LISTEN_FDS \", \" LISTEN_PID
+Sockets that were passed to isorun by
+.BR sd_listen_fds (3)
+are passed on.
+.TP
+.B NO_COLOR
+Needs not be set: isorun prints no colours.
+.SH FILES
+.TP
+.I /run/isorun
+The state of root's containers, a directory each.
+";
 
 fn of(verb: &Entry) -> String {
     let mut text = head(&format!("isorun-{}", verb.name), verb.about);
