@@ -63,8 +63,8 @@ impl IdMap {
 /// Whether this process has groups that it could give up, and its child could
 /// not: who writes a map without privilege gives up to change groups first.
 fn keeps_groups() -> bool {
-    let may = std::fs::read("/proc/self/setgroups");
-    may.is_ok_and(|text| text.starts_with(b"allow")) && sys::credential::has_groups()
+    let may = || std::fs::read("/proc/self/setgroups");
+    sys::credential::has_groups() && may().is_ok_and(|text| text.starts_with(b"allow"))
 }
 
 fn lines(map: &[IdMapping]) -> String {

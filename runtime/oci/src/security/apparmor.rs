@@ -58,7 +58,7 @@ impl Profile {
         Ok(Self {
             name: name.to_owned(),
             request: format!("exec {name}").into_bytes(),
-            proc: open_procfs()?,
+            proc: open_procfs(c"/proc")?,
             attribute,
         })
     }
@@ -74,7 +74,7 @@ impl Profile {
         path[digits + 1..end].copy_from_slice(attribute);
         let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::EINVAL))?;
         let proc = self.proc.as_raw_fd();
-        let file = openat2(proc, path, libc::O_WRONLY, 0, Resolve::NoSymlinks)?;
+        let file = openat2(proc, path, libc::O_WRONLY, 0, Resolve::SameMount)?;
         if file::file_system_magic(file.as_raw_fd())? != PROCFS {
             return Err(Errno(libc::EXDEV));
         }
@@ -93,14 +93,14 @@ fn is_enabled() -> bool {
 }
 
 /// The runtime's own /proc, and nothing that was mounted over it.
-fn open_procfs() -> Result<OwnedFd> {
+fn open_procfs(path: &CStr) -> Result<OwnedFd> {
     let failed = |errno: Errno| Error::Setup {
-        step: "open procfs at /proc".to_owned(),
+        step: format!("open procfs at {}", path.to_string_lossy()),
         source: errno.into(),
         remedy: Some("mount procfs there".to_owned()),
     };
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-    let proc = openat(libc::AT_FDCWD, c"/proc", flags, 0).map_err(failed)?;
+    let proc = openat(libc::AT_FDCWD, path, flags, 0).map_err(failed)?;
     let magic = file::file_system_magic(proc.as_raw_fd()).map_err(failed)?;
     let stat = file::stat_at(proc.as_raw_fd(), c"").map_err(failed)?;
     if magic != PROCFS || stat.inode != PROCFS_ROOT {
@@ -138,7 +138,7 @@ mod tests {
         let profile = Profile {
             name: String::new(),
             request: b"0".to_vec(),
-            proc: open_procfs().unwrap(),
+            proc: open_procfs(c"/proc").unwrap(),
             attribute: c"oom_score_adj",
         };
         let read = || std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
@@ -150,5 +150,41 @@ mod tests {
             ..profile
         };
         assert_eq!(elsewhere.request(), Err(Errno(libc::ELOOP)));
+    }
+
+    /// CVE-2019-16884, CVE-2019-19921: what stands in for procfs takes the
+    /// request, and the process goes on without its profile.
+    #[test]
+    fn a_request_never_goes_to_what_stands_in_for_procfs() {
+        use std::os::unix::fs::symlink;
+        let fake = tempfile::tempdir().unwrap();
+        let attributes = fake.path().join("7/attr");
+        std::fs::create_dir_all(&attributes).unwrap();
+        symlink("7", fake.path().join("self")).unwrap();
+        let exec = attributes.join("exec");
+        std::fs::write(&exec, "").unwrap();
+        let path = std::ffi::CString::new(fake.path().to_str().unwrap()).unwrap();
+        let error = open_procfs(&path).unwrap_err().to_string();
+        assert!(error.contains("procfs"), "{error}");
+        // A part of procfs is not its root.
+        assert!(open_procfs(c"/proc/sys").is_err());
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        let profile = Profile {
+            name: String::new(),
+            request: b"exec unconfined".to_vec(),
+            proc: openat(libc::AT_FDCWD, &path, flags, 0)
+                .unwrap()
+                .into_owned(),
+            attribute: c"attr/exec",
+        };
+        assert_eq!(profile.request(), Err(Errno(libc::EXDEV)));
+        assert_eq!(std::fs::read(&exec).unwrap(), b"");
+        // Nor through a link to another file, which may be one of procfs.
+        symlink("attr", fake.path().join("7/link")).unwrap();
+        let profile = Profile {
+            attribute: c"link/exec",
+            ..profile
+        };
+        assert_eq!(profile.request(), Err(Errno(libc::ELOOP)));
     }
 }

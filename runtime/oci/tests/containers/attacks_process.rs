@@ -39,7 +39,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
 
 const PYTHON: &str = "/usr/bin/python3";
 
-fn python() -> Result<(), String> {
+fn interpreter() -> Result<(), String> {
     containers()?;
     match Path::new(PYTHON).exists() {
         true => Ok(()),
@@ -49,7 +49,7 @@ fn python() -> Result<(), String> {
 
 /// Linux since 6.2 can have the call switched off for everybody.
 fn terminals() -> Result<(), String> {
-    python()?;
+    interpreter()?;
     match fs::read_to_string("/proc/sys/dev/tty/legacy_tiocsti") {
         Ok(text) if text.trim() == "0" => Err("dev.tty.legacy_tiocsti is 0".to_owned()),
         _ => Ok(()),
@@ -57,7 +57,7 @@ fn terminals() -> Result<(), String> {
 }
 
 fn keys() -> Result<(), String> {
-    python()?;
+    interpreter()?;
     match Path::new("/proc/keys").exists() {
         true => Ok(()),
         false => Err("this kernel has no key rings".to_owned()),
@@ -67,22 +67,7 @@ fn keys() -> Result<(), String> {
 /// A bundle whose program is `inside`, and `outside` run by the host's
 /// interpreter with the command that starts it as its arguments.
 fn python_in_container(outside: &str, inside: &str, runtime: &[&str]) -> Output {
-    let place = Place::new();
-    for link in ["lib", "lib64"] {
-        if Path::new("/").join(link).exists() {
-            symlink(format!("usr/{link}"), place.root().join(link)).unwrap();
-        }
-    }
-    let mut spec = place.spec("");
-    process(&mut spec).args = [PYTHON, "-c", inside].map(str::to_owned).to_vec();
-    spec.mounts.push(Mount {
-        destination: "/usr".into(),
-        fstype: Some("bind".to_owned()),
-        source: Some("/usr".into()),
-        options: ["rbind", "ro"].map(str::to_owned).to_vec(),
-        ..Mount::default()
-    });
-    place.write(&spec);
+    let place = python(inside);
     Command::new(PYTHON)
         .args(["-c", outside])
         .args(runtime)
@@ -92,6 +77,52 @@ fn python_in_container(outside: &str, inside: &str, runtime: &[&str]) -> Output 
         .stdin(Stdio::null())
         .output()
         .unwrap()
+}
+
+/// As [`python_in_container`], where `inside` joins one that runs.
+fn python_that_joins(outside: &str, inside: &str) -> Output {
+    let place = python("import time; time.sleep(1000)");
+    let (id, states) = (name(), place.path().join("states"));
+    let isorun = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isorun"));
+        command.arg("--root").arg(&states).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut run = isorun();
+    run.args(["run", "--detach", "-b"])
+        .arg(place.path())
+        .arg(&id);
+    assert!(run.status().unwrap().success());
+    let output = Command::new(PYTHON)
+        .args(["-c", outside, env!("CARGO_BIN_EXE_isorun"), "--root"])
+        .arg(&states)
+        .args(["exec", &id, PYTHON, "-c", inside])
+        .stdin(Stdio::null())
+        .output();
+    let _ = isorun().args(["delete", "--force", &id]).status();
+    output.unwrap()
+}
+
+/// A bundle whose program is the host's interpreter at `script`.
+fn python(script: &str) -> Place {
+    let place = Place::new();
+    for link in ["lib", "lib64"] {
+        if Path::new("/").join(link).exists() {
+            symlink(format!("usr/{link}"), place.root().join(link)).unwrap();
+        }
+    }
+    let mut spec = place.spec("");
+    process(&mut spec).args = [PYTHON, "-c", script].map(str::to_owned).to_vec();
+    spec.mounts.push(Mount {
+        destination: "/usr".into(),
+        fstype: Some("bind".to_owned()),
+        source: Some("/usr".into()),
+        options: ["rbind", "ro"].map(str::to_owned).to_vec(),
+        ..Mount::default()
+    });
+    place.write(&spec);
+    place
 }
 
 fn said(output: &Output) -> String {
@@ -135,8 +166,12 @@ except OSError as error:
         inside,
         &[env!("CARGO_BIN_EXE_isorun")],
     ));
-    assert!(text.contains("a terminal"), "{text}");
-    assert!(text.contains("refused") && text.contains("kept"), "{text}");
+    let tried = |text: &str| {
+        assert!(text.contains("a terminal"), "{text}");
+        assert!(text.contains("refused") && text.contains("kept"), "{text}");
+    };
+    tried(&text);
+    tried(&said(&python_that_joins(outside, inside)));
     // The same attempt without a container, to know that it is one.
     let bare = Command::new(PYTHON)
         .args(["-c", outside, PYTHON, "-c", inside])
@@ -176,6 +211,8 @@ print('found' if found > 0 else 'none', ctypes.get_errno())
     let isorun = env!("CARGO_BIN_EXE_isorun");
     let text = said(&python_in_container(&outside, &inside, &[isorun]));
     assert!(text.contains("none 126"), "{text}"); // ENOKEY
+    let text = said(&python_that_joins(&outside, &inside));
+    assert!(text.contains("none 126"), "{text}");
     // Without a container, or with one that keeps the ring, it is there.
     let bare = Command::new(PYTHON)
         .args(["-c", &outside, PYTHON, "-c", &inside])
