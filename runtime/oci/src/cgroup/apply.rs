@@ -111,6 +111,14 @@ pub(super) fn settings(
             .collect::<Vec<_>>(),
         Version::V2 => {
             let current = |file: &str| fs::read_to_string(unified?.directory.join(file)).ok();
+            // Memory that version 1 limits need not follow the rules of version 2.
+            let mut v1 = sites.iter().filter(|s| s.version == Version::V1);
+            let elsewhere = resources.memory.is_some() && v1.any(|site| site.has("memory"));
+            let rest = elsewhere.then(|| Resources {
+                memory: None,
+                ..resources.clone()
+            });
+            let resources = rest.as_ref().unwrap_or(resources);
             let all = limits::v2::settings(resources, &current)?.into_iter();
             all.filter(|s| is_unified || !on_v1(s)).collect()
         }
@@ -319,7 +327,7 @@ mod tests {
     #[test]
     fn on_a_hybrid_host_version_2_does_not_miss_what_version_1_has() {
         let (first, second) = (group(&[]), group(&[]));
-        let controllers = ["pids".to_owned(), "blkio".to_owned()];
+        let controllers = ["pids", "blkio", "memory"].map(str::to_owned);
         let site = |version, directory, controllers| Site {
             version,
             controllers,
@@ -330,7 +338,7 @@ mod tests {
             site(Version::V1, first.path(), &controllers[..]),
             site(Version::V2, second.path(), &[]),
         ];
-        let asked = r#"{"pids":{"limit":9},"blockIO":{"weight":10,
+        let asked = r#"{"pids":{"limit":9},"memory":{"swap":5},"blockIO":{"weight":10,
             "throttleReadBpsDevice":[{"major":8,"minor":0,"rate":5}]}}"#;
         let resources = serde_json::from_str(asked).unwrap();
         let mut warnings = Vec::new();

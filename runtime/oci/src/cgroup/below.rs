@@ -41,7 +41,7 @@ impl FromStr for Below {
             .any(|part| part == Component::ParentDir);
         if leads_out || path.is_empty() {
             return Err(invalid(
-                format!("`{path}` is not a sub cgroup path"),
+                format!("{path} is not a sub cgroup path"),
                 "write a path below the container's group, without `..`",
             ));
         }

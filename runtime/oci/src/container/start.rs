@@ -41,12 +41,17 @@ impl Container {
     fn run_start_hooks(&self, spec: &Spec) -> Result<()> {
         let state = self.state()?;
         let ran = hooks::run_start_container(spec, &state, |program, stdio| {
+            let base = spec.process.clone().unwrap_or_default();
             let process = Process {
                 args: program.args.clone(),
-                env: program.env.clone(),
+                // One that is given no environment has that of the program.
+                env: match program.env.is_empty() {
+                    true => base.env.clone(),
+                    false => program.env.clone(),
+                },
                 cwd: "/".into(),
                 terminal: false,
-                ..spec.process.clone().unwrap_or_default()
+                ..base
             };
             // What is executed need not be what its first argument says.
             let path = program.path.to_string_lossy();

@@ -174,9 +174,27 @@ impl Case {
         id: &str,
         options: &[&str],
     ) -> Result<Container<'_>, String> {
+        let command = self.subject.command(&self.state_root());
+        self.create_by(command, id, options)
+    }
+
+    /// Creates a container of `config` whose standard input is `input`.
+    pub(crate) fn create_reading(&self, config: &Value, input: File) -> Container<'_> {
+        self.write(config);
+        let mut command = self.subject.command(&self.state_root());
+        command.stdin(input);
+        self.create_by(command, &fresh_id(), &[])
+            .unwrap_or_else(|error| panic!("create failed: {error}"))
+    }
+
+    fn create_by(
+        &self,
+        mut command: Command,
+        id: &str,
+        options: &[&str],
+    ) -> Result<Container<'_>, String> {
         let pid_file = self.place.path().join(format!("{}.pid", fresh_id()));
         let output = self.place.path().join(format!("{id}.output"));
-        let mut command = self.subject.command(&self.state_root());
         command.arg("create").arg("--bundle").arg(self.bundle());
         command.arg("--pid-file").arg(&pid_file);
         command.args(options).arg(id);

@@ -314,6 +314,17 @@ const TABLE: &[Deviation] = &[
     ),
     crun("a_rule_has_at_least_one_name", NO_NAMES),
     crun(
+        "an_rdma_limit_has_at_least_one_number",
+        "it takes an entry that limits nothing",
+    ),
+    only(
+        Who::Root,
+        crun(
+            "a_standard_stream_keeps_its_owner",
+            "it makes the container's root the owner, of the host's own `/dev/null` too",
+        ),
+    ),
+    crun(
         "a_listener_without_its_action_is_ignored",
         "it connects to it all the same",
     ),

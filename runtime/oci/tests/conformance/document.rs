@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libtest_mimic::Failed;
 
 use crate::subject::{Runtime, Subject};
-use crate::{Claim, Need, deviations};
+use crate::{Claim, Need, deviations, judge};
 
 /// What stands before the table that is written.
 const BEGIN: &str = "<!-- written by the tests: from here -->\n";
@@ -162,8 +162,12 @@ fn outcome(claim: &Claim, subject: Subject, able: &Need) -> Outcome {
     if let Err(why) = able.clone().and_then(|()| (claim.need)(subject)) {
         return Outcome::NotHere(why);
     }
-    let passes = catch_unwind(|| (claim.test)(subject)).is_ok();
-    match (passes, deviations::of(subject, claim.name)) {
+    let deviation = deviations::of(subject, claim.name);
+    let passes = catch_unwind(|| match deviation {
+        None => judge(claim, subject),
+        Some(_) => (claim.test)(subject),
+    });
+    match (passes.is_ok(), deviation) {
         (true, None) => Outcome::Passes,
         (false, Some((why, _))) | (true, Some((why, true))) => Outcome::Deviates(why),
         (true, Some((_, false))) | (false, None) => Outcome::Fails,

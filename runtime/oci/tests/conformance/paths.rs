@@ -110,7 +110,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         name: "a_network_device_that_is_not_there_is_refused",
         section: "config-linux.md, Network devices",
         level: "MUST",
-        gist: "a device that cannot be moved is an error (since 1.3)",
+        gist: "a device that cannot be moved is an error: it is not there, its name is taken inside, or there is no network namespace to move it to (since 1.3)",
         need: network,
         test: no_net_device,
     },
@@ -380,4 +380,11 @@ fn no_net_device(subject: Subject) {
     let mut config = case.config("true");
     config["linux"]["netDevices"] = json!({ "no-such-dev": {} });
     case.refused("no-such-dev", &config);
+    let pair = Pair::new().unwrap();
+    config["linux"]["netDevices"] = json!({ &pair.name: { "name": "lo" } });
+    case.refused("a name that is taken inside", &config);
+    let pair = Pair::new().unwrap();
+    config["linux"]["netDevices"] = json!({ &pair.name: {} });
+    config::without_namespace(&mut config, "network");
+    case.refused("no network namespace", &config);
 }

@@ -24,9 +24,13 @@ pub(crate) fn check(resources: &Resources) -> Result<()> {
     if let Some(network) = &resources.network {
         check_network(network)?;
     }
-    for device in resources.rdma.keys() {
+    for (device, limit) in &resources.rdma {
         let field = format!("linux.resources.rdma.{}", shown(device));
         one_word(&field, device)?;
+        if limit.hca_handles.is_none() && limit.hca_objects.is_none() {
+            let reason = "it limits nothing";
+            return Err(invalid(&field, reason, "give it hcaHandles or hcaObjects"));
+        }
     }
     resources
         .unified
@@ -329,7 +333,8 @@ mod tests {
                 r#"{"network":{"priorities":[{"name":"a b","priority":1}]}}"#,
                 "network.priorities[0].name",
             ),
-            (r#"{"rdma":{"a b":{}}}"#, "rdma.a b"),
+            (r#"{"rdma":{"a b":{"hcaHandles":1}}}"#, "rdma.a b"),
+            (r#"{"rdma":{"mlx5_1":{}}}"#, "rdma.mlx5_1"),
             (
                 r#"{"devices":[{"allow":true,"access":"rx"}]}"#,
                 "devices[0].access",
