@@ -28,7 +28,10 @@ impl Groups {
             .with("freezer")
             .map(|group| Freezer::V1(&group.directory));
         let v2 = || self.unified().map(|group| Freezer::V2(&group.directory));
-        v1.or_else(v2)
+        // One that could not be made is on record, and not there.
+        v1.or_else(v2).filter(|freezer| match freezer {
+            Freezer::V1(group) | Freezer::V2(group) => group.is_dir(),
+        })
     }
 
     /// Freezes every process; returns once all of them stand still.

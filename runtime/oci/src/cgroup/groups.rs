@@ -233,7 +233,7 @@ impl Groups {
     /// limits before it in the order of the specification are changed then.
     pub fn update(&self, resources: &Resources) -> Result<Vec<String>> {
         check_resources(resources)?;
-        if self.groups.is_empty() {
+        if !self.exists() {
             let reason = "it has no control group: this user could make none when it was created";
             return Err(cannot("update the container")(io::Error::other(reason)));
         }

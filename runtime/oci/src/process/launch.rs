@@ -469,6 +469,10 @@ fn remedy(step: &Step, errno: Errno, user: bool) -> Option<&'static str> {
         (Step::User { .. }, libc::EINVAL) => {
             Some("the id is not mapped: add it to linux.uidMappings and linux.gidMappings")
         }
+        (Step::User { .. }, libc::EPERM) if user => Some(
+            "this user namespace may not set groups (an ordinary user's map without newgidmap): \
+             ask for no additional groups",
+        ),
         (Step::WorkingDirectory(_), libc::EACCES) => Some("the user may not enter it"),
         (_, libc::ENOSYS) => Some("Linux 5.12 or newer is needed"),
         _ => None,

@@ -38,8 +38,25 @@ impl Runtime {
         match command.args(["run", &place.id]).output() {
             Err(error) => Err(format!("{name}: {error}")),
             Ok(output) if output.status.success() => Ok(runtime.clone()),
-            Ok(output) => Err(text(&output.stderr).trim().to_owned()),
+            Ok(output) => Err(first_line(&output.stderr)),
         }
+    }
+
+    /// Why a container here has no control groups that hold and limit it; found
+    /// by pausing one.
+    pub(crate) fn lacks_groups(&self) -> Option<String> {
+        let place = Place::new(self);
+        place.start();
+        let output = place.call(&["pause", "ID"]);
+        (!output.status.success()).then(|| first_line(&output.stderr))
+    }
+
+    /// Why a container here has one user only; found by becoming another.
+    pub(crate) fn lacks_ids(&self) -> Option<String> {
+        let place = Place::new(self);
+        place.start();
+        let output = place.call(&["exec", "--user", "3:3", "ID", "/bin/true"]);
+        (!output.status.success()).then(|| first_line(&output.stderr))
     }
 
     fn command(&self, place: &Place<'_>) -> Command {
@@ -235,6 +252,10 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let _ = self.call(&["delete", "--force", "ID"]);
     }
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    text(bytes).lines().next().unwrap_or_default().to_owned()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
