@@ -120,8 +120,12 @@ impl Groups {
     }
 
     /// Removes them where that goes without more ado: with no process and no
-    /// group in them. Whether all are gone.
+    /// group in them. Whether all are gone. Those of a unit are not ours to
+    /// remove: systemd would go on thinking that it runs.
     pub(crate) fn remove_empty(&self) -> bool {
+        if self.unit.is_some() {
+            return false;
+        }
         let own = |group: &&Member| group.directory != group.mount_point;
         let mut all = true;
         for group in self.groups.iter().rev().filter(own) {
@@ -332,6 +336,28 @@ mod tests {
         let text = serde_json::to_string(&groups).unwrap();
         assert_eq!(serde_json::from_str::<Groups>(&text).unwrap(), groups);
         assert!(text.contains(r#""version":"v1""#), "{text}");
+    }
+
+    #[test]
+    fn the_group_of_a_unit_is_not_removed_behind_systemds_back() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("c");
+        fs::create_dir(&directory).unwrap();
+        let mut groups = Groups {
+            groups: vec![Member {
+                version: Version::V2,
+                controllers: Vec::new(),
+                mount_point: root.path().to_owned(),
+                directory: directory.clone(),
+            }],
+            parents: Vec::new(),
+            unit: Unit::new(Some("a.slice:b:c"), "c", true).ok(),
+        };
+        assert!(!groups.remove_empty());
+        assert!(directory.exists());
+        groups.unit = None;
+        assert!(groups.remove_empty());
+        assert!(!directory.exists());
     }
 
     #[test]

@@ -219,7 +219,8 @@ impl Plan {
             let open = open.into_iter().chain([filter]).flatten();
             self.steps.extend(open.map(Step::KeepOpen));
         }
-        if !options.die_with_parent {
+        // Who joins a group may first have to be moved there by somebody else.
+        if !options.die_with_parent || self.born_into.is_some() {
             self.steps.push(Step::AwaitRecord);
         }
         // Again: the kernel forgot it when the user changed.
