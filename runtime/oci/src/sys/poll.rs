@@ -39,16 +39,22 @@ impl Polled {
     }
 }
 
-/// `int poll(struct pollfd *fds, nfds_t n, -1)` by `ppoll(2)`: waits until one is
-/// as it was waited for.
+/// `int ppoll(struct pollfd *fds, nfds_t n, struct timespec *timeout, NULL)`,
+/// `ppoll(2)`: waits until one is as it was waited for, for at most
+/// `milliseconds` where there is a limit; none is then.
 ///
 /// # Errors
 /// `EINTR`, `ENOMEM`.
-pub fn poll(polled: &mut [Polled]) -> Result<()> {
+pub fn poll(polled: &mut [Polled], milliseconds: Option<u32>) -> Result<()> {
     let (fds, count) = (polled.as_mut_ptr(), polled.len());
+    let mut limit = milliseconds.map(|ms| [u64::from(ms / 1000), u64::from(ms % 1000) * 1_000_000]);
+    let limit = limit
+        .as_mut()
+        .map_or(std::ptr::null_mut(), |words| words.as_mut_ptr());
     // SAFETY: `fds` has `count` entries of the kernel's layout and is borrowed
-    // exclusively for the call; no timeout, no signal mask.
-    unsafe { syscall!(SYS_ppoll, fds, count, 0usize, 0usize, 8usize) }.map(drop)
+    // exclusively for the call; `limit` is null or points at two live words,
+    // seconds and nanoseconds (which the kernel may lower); no signal mask.
+    unsafe { syscall!(SYS_ppoll, fds, count, limit, 0usize, 8usize) }.map(drop)
 }
 
 /// `int signalfd4(-1, const sigset_t *set, size_t size, int flags)`, `signalfd(2)`:
@@ -106,12 +112,15 @@ mod tests {
             Polled::new(-1, true, true),
         ];
         let mut polled = fds;
-        poll(&mut polled).unwrap();
+        poll(&mut polled, None).unwrap();
         assert!(!polled[0].readable() && polled[1].writable());
         writer.write_all(b"x").unwrap();
         let mut polled = fds;
-        poll(&mut polled).unwrap();
+        poll(&mut polled, None).unwrap();
         assert!(polled[0].readable() && !polled[2].readable());
+        let mut never = [fds[2]];
+        poll(&mut never, Some(1)).unwrap();
+        assert!(!never[0].readable() && !never[0].writable());
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         OURS,
         foreground,
     ),
+    ("where_nothing_is_typed_a_shell_ends", OURS, nothing_typed),
     // crun 1.8.1 does not pass it on.
     ("a_terminal_follows_the_size_of_ours", NOT_CRUN, window_size),
     ("what_is_typed_is_treated_by_its_terminal_alone", ALL, raw),
@@ -266,4 +267,22 @@ fn foreground(runtime: &Runtime) {
     let said = crate::runtime::text(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(said.contains("got typed"), "{said}");
+}
+
+/// The first end of the file comes before the shell is ready, which forgets it.
+fn nothing_typed(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.config(&["sh"], |spec| spec["process"]["terminal"] = true.into());
+    let runtime = place.command();
+    let status = Command::new("timeout")
+        .args(["-s", "KILL", "10"])
+        .arg(runtime.get_program())
+        .args(runtime.get_args())
+        .args(["run", &place.id])
+        .current_dir(place.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
 }

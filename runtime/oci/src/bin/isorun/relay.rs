@@ -15,6 +15,10 @@ use crate::failure::{Failure, in_words};
 /// Ctrl-D: what a line discipline takes for the end of the file.
 const END_OF_FILE: u8 = 4;
 
+/// How often a program is told so that did not listen: a shell throws away what
+/// was typed before it was ready.
+const AGAIN: u32 = 500;
+
 /// Our own terminal in raw mode, until this is dropped: what is typed is
 /// treated once, by the container's terminal.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ struct Relay {
     typed: Vec<u8>,
     /// Whether there may be more to type.
     input: bool,
+    /// Whether the end of what is typed was reached, of which a file has one.
+    ended: bool,
     /// Whether there may be more to print.
     output: bool,
 }
@@ -66,6 +72,7 @@ pub(crate) fn supervise(
         master,
         typed: Vec::new(),
         input: true,
+        ended: false,
         output: true,
     };
     relay.resize();
@@ -73,11 +80,14 @@ pub(crate) fn supervise(
     memory::give_back_text();
     let status = loop {
         let mut polled = relay.wanted(pending.as_raw_fd());
-        match poll::poll(&mut polled) {
+        match poll::poll(&mut polled, relay.ended.then_some(AGAIN)) {
             Err(Errno(libc::EINTR)) => continue,
             result => result.map_err(failed)?,
         }
         let [signal, stdin, master] = polled;
+        if relay.ended && !(signal.readable() || master.readable() || master.writable()) {
+            relay.typed.push(END_OF_FILE);
+        }
         if stdin.readable() {
             relay.type_more();
         }
@@ -128,6 +138,7 @@ impl Relay {
         match io::stdin().lock().read(&mut buffer) {
             Ok(0) => {
                 self.input = false;
+                self.ended = true;
                 self.typed.push(END_OF_FILE);
             }
             Ok(read) => self.typed.extend_from_slice(&buffer[..read]),
