@@ -32,6 +32,7 @@ mod podman;
 mod record;
 mod runtimes;
 mod table;
+mod timeline;
 mod trial;
 
 use contestant::Race;
@@ -52,6 +53,9 @@ struct Arguments {
     /// Order of the trials
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Instead, show where the time of a container's start goes
+    #[arg(long)]
+    timeline: bool,
     /// Also write every sample to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -78,6 +82,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let scratch = Scratch::new()?;
     let mut environment = Environment::capture(scratch.path());
     let field = Field::find(scratch.path())?;
+    if arguments.timeline {
+        print!("{}", timeline::of(&field, arguments.runs)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut races = runtimes::races(&field)?;
     races.push(environments::race(scratch.path())?);
     if let Some(filter) = &arguments.filter {
