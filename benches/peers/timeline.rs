@@ -99,7 +99,7 @@ fn milestones(trace: &str) -> Result<[f64; 5]> {
             Some((pid, time.parse().ok()?, call))
         })
         .collect();
-    let &(runtime, begin, _) = lines.first().context("an empty trace")?;
+    let &(_, begin, _) = lines.first().context("an empty trace")?;
     let find = |what: &str, test: &dyn Fn(&str, &str) -> bool| {
         let found = lines.iter().find(|(pid, _, call)| test(pid, call));
         found
@@ -115,12 +115,16 @@ fn milestones(trace: &str) -> Result<[f64; 5]> {
         starts(call, &["execve(", "execveat("]) && call.contains(&format!("({program}"))
             || call.contains(&format!(", {program}, [{program}"))
     })?;
-    let ends = |of: &str| {
-        let of = of.to_owned();
-        move |pid: &str, call: &str| pid == of && call.starts_with("exit_group(")
-    };
-    let (_, ended) = find("end of the program", &ends(own))?;
-    let (_, over) = find("end of the runtime", &ends(runtime))?;
+    let is_end = |call: &str| call.starts_with("exit_group(");
+    let (_, ended) = find("end of the program", &|pid, call| {
+        pid == own && is_end(call)
+    })?;
+    // Any thread of the runtime may be the one that ends it, and it ends last.
+    let over = lines
+        .iter()
+        .rfind(|(pid, _, call)| *pid != own && is_end(call));
+    let &(_, over, _) = over.context("no end of the runtime")?;
+    let over = (over - begin) * 1e3;
     Ok([made, rooted, executed, ended, over])
 }
 
