@@ -75,6 +75,7 @@ impl Container {
         let mut container = Self { record };
         // They are `delete`'s to remove, whoever calls that.
         running.leave_groups();
+        running.leave_root();
         let began = match (begin, pace) {
             (Begin::Now, Begin::Now) => container.run_poststart(bundle.spec()),
             (Begin::Now, Begin::Later) => container.start(),
@@ -100,6 +101,7 @@ impl Container {
     fn undo(&self, spec: &Spec) {
         let state = self.state();
         let _ = self.groups().remove();
+        self.record.facts().unmount();
         let _ = self.record.remove();
         let _ = state.and_then(|state| hooks::run_poststop(spec, &state));
     }
@@ -131,6 +133,7 @@ fn make(
         owner: sys::process::effective_ids().0,
         cgroups: plan.groups(),
         hooks: spec.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()),
+        host_root: plan.has_host_root(),
     };
     refuse_frozen(&facts.cgroups)?;
     reserved.write(&bundle.text()?, &facts)?;

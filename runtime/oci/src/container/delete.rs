@@ -40,6 +40,7 @@ impl Container {
             }
             groups.remove()?;
         }
+        self.record.facts().unmount();
         let last = match self.record.facts().hooks {
             true => self.spec().and_then(|spec| Ok((self.state()?, spec))).ok(),
             false => None,

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::Latch;
+use crate::rootfs::{self, HostRoot};
 use crate::spec::{Spec, validate};
 use crate::sys::{self, Descriptor, Errno, descriptor, file};
 
@@ -129,6 +130,20 @@ pub(super) struct Facts {
     pub(super) cgroups: Groups,
     /// Whether the config has any. Where it has none nobody need read it again.
     pub(super) hooks: bool,
+    /// Whether its root is mounted where others see it, and is to be unmounted.
+    #[serde(default)]
+    pub(super) host_root: bool,
+}
+
+impl Facts {
+    /// Undoes what is mounted where others see it.
+    pub(super) fn unmount(&self) {
+        if self.host_root
+            && let Ok(path) = rootfs::root_path(&self.rootfs)
+        {
+            HostRoot::unmount(&path);
+        }
+    }
 }
 
 /// A process by its id, and by when it started: the id alone may be somebody
@@ -228,6 +243,7 @@ impl Record {
                 owner: 0,
                 cgroups: Groups::default(),
                 hooks: false,
+                host_root: false,
             },
             // Removed while we looked.
             Err(Error::Read { .. }) if !path.exists() => {
@@ -335,6 +351,7 @@ impl Record {
             let _ = sys::process::kill(pid, libc::SIGKILL);
         }
         let _ = self.facts.cgroups.remove();
+        self.facts.unmount();
     }
 
     /// Removes the directory. The id is free then.

@@ -13,7 +13,7 @@ use super::plan::{End, Plan};
 use super::step::Step;
 use super::trace::Marks;
 use crate::namespace::{self, Joined};
-use crate::rootfs::Site;
+use crate::rootfs::{self, Site};
 use crate::spec::NamespaceType;
 use crate::sys::process::StringArray;
 use crate::sys::signal::SignalSet;
@@ -231,6 +231,7 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
         Step::Domainname(name) => sys::namespace::set_domainname(name),
         Step::JoinCgroups => join_cgroups(shared),
         Step::Rootfs(step) => step.perform(&mut local.site, shared.ready.load(Ordering::Acquire)),
+        Step::ChangeRoot(root) => rootfs::change_root(root.as_raw_fd()),
         Step::OpenRoot => {
             let flags = libc::O_PATH | libc::O_DIRECTORY;
             local.root = Some(descriptor::openat(libc::AT_FDCWD, c"/", flags, 0)?);

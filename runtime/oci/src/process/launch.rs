@@ -99,7 +99,8 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         shared.step.load(Ordering::Relaxed),
     );
     // From here on dropping it kills, reaps and cleans up.
-    let running = match cloned? {
+    let host_root = plan.host_root.take();
+    let mut running = match cloned? {
         Some((child, done)) => {
             let running = Running::new(child, created, warnings);
             done?;
@@ -110,6 +111,7 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     if (failure, step) != (0, EXECUTING) {
         return Err(failed_at(&plan, step, Errno(failure)));
     }
+    running.host_root = host_root;
     let score = plan.oom_score;
     #[cfg(feature = "trace")]
     let events = shared.marks.events(|index| match plan.step(index) {

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use crate::cgroup::{Created, Groups};
 use crate::error::{Error, Result};
+use crate::rootfs::HostRoot;
 use crate::sys;
 use crate::sys::clone::Child;
 
@@ -55,6 +56,8 @@ pub struct Running {
     warnings: Vec<String>,
     ended: Option<ExitStatus>,
     detached: bool,
+    /// Its root, where its mounts are the host's.
+    pub(super) host_root: Option<HostRoot>,
     /// Whether its control groups are removed at its end.
     owns_groups: bool,
     #[cfg(feature = "trace")]
@@ -69,6 +72,7 @@ impl Running {
             warnings,
             ended: None,
             detached: false,
+            host_root: None,
             owns_groups: true,
             #[cfg(feature = "trace")]
             trace: Vec::new(),
@@ -134,7 +138,13 @@ impl Running {
     /// Lets it live on without us: dropping `self` no longer ends it.
     pub fn detach(mut self) {
         self.leave_groups();
+        self.leave_root();
         self.detached = true;
+    }
+
+    /// Leaves its root, where others see it, to whoever deletes the container.
+    pub(crate) fn leave_root(&mut self) {
+        let _ = self.host_root.take().map(HostRoot::keep);
     }
 
     /// Leaves its control groups to whoever deletes the container.

@@ -48,6 +48,8 @@ pub(crate) enum Step {
     Domainname(CString),
     JoinCgroups,
     Rootfs(rootfs::Step),
+    /// Make a directory one's own root.
+    ChangeRoot(OwnedFd),
     /// Open the root that one is in.
     OpenRoot,
     Console(Console),
@@ -129,6 +131,7 @@ impl fmt::Display for Step {
             Self::Hostname(name) => write!(f, "set the hostname {}", name.to_string_lossy()),
             Self::Domainname(name) => write!(f, "set the domainname {}", name.to_string_lossy()),
             Self::Rootfs(step) => write!(f, "{step}"),
+            Self::ChangeRoot(_) => f.write_str("change to the container's root (chroot)"),
             Self::OpenRoot => f.write_str("open the container's root"),
             Self::Console(_) => f.write_str("open a terminal (/dev/pts, /dev/console)"),
             Self::Meet(_) => f.write_str("wait for the hooks"),

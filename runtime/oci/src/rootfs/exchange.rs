@@ -86,6 +86,48 @@ fn spreading(propagation: u64) -> MountAttr {
     }
 }
 
+/// A root that is mounted where everybody sees it, for a container without a
+/// mount namespace of its own. All its mounts lie below this one, and go with it.
+#[derive(Debug)]
+pub(crate) struct HostRoot(CString);
+
+impl HostRoot {
+    /// Mounts the directory at `path` on itself.
+    pub(crate) fn mount(path: CString) -> sys::Result<Self> {
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        let directory = openat(libc::AT_FDCWD, &path, flags, 0)?;
+        let tree = mount::clone_tree(directory.as_raw_fd(), c"", true)?;
+        // Or what is mounted in it would go on to the place that it came from.
+        mount::set_attr(tree.as_raw_fd(), &spreading(libc::MS_PRIVATE), true)?;
+        mount::attach(tree.as_raw_fd(), directory.as_raw_fd(), c"")?;
+        Ok(Self(path))
+    }
+
+    /// Leaves it to whoever calls [`unmount`](Self::unmount).
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+
+    /// What one that was kept needs at its end.
+    pub(crate) fn unmount(path: &CStr) {
+        let _ = mount::detach(path);
+    }
+}
+
+impl Drop for HostRoot {
+    fn drop(&mut self) {
+        Self::unmount(&self.0);
+    }
+}
+
+/// Makes `root` the root of this process alone: others share its mounts, so
+/// there is no other way, and root inside can walk out again.
+pub(crate) fn change_root(root: RawFd) -> sys::Result<()> {
+    file::fchdir(root)?;
+    mount::chroot(c".")?;
+    file::chdir(c"/")
+}
+
 // ANCHOR: pivot_root
 /// Makes the mount behind `root` the root of this mount namespace.
 ///

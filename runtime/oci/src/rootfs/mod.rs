@@ -33,6 +33,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::sys::descriptor::openat;
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Errno};
 
@@ -40,7 +41,7 @@ pub(crate) use cgroup_mount::CgroupMount;
 pub(crate) use console::bind_console;
 pub(crate) use context::Context;
 pub(crate) use devices::Node;
-pub(crate) use exchange::Spread;
+pub(crate) use exchange::{HostRoot, Spread, change_root};
 pub(crate) use mounts::{Mount, binds_dev};
 pub use options::known_words as known_mount_options;
 pub(crate) use site::Site;
@@ -79,6 +80,10 @@ pub(crate) enum Step {
         spread: Spread,
         hidden: Vec<CString>,
     },
+    /// Open the root that is mounted already.
+    OpenMounted(CString),
+    /// Make it this process's root: the mounts are not its own.
+    ChangeRoot,
     /// Make it the root, over the old one.
     MoveRoot { hidden: Vec<CString> },
     /// Set how later mounts on the root spread.
@@ -152,6 +157,12 @@ impl Step {
                 site.begin(exchange::open_root(path, *spread)?, path);
                 Ok(())
             }
+            Self::OpenMounted(path) => {
+                let flags = libc::O_PATH | libc::O_DIRECTORY;
+                site.begin(openat(libc::AT_FDCWD, path, flags, 0)?, path);
+                Ok(())
+            }
+            Self::ChangeRoot => exchange::change_root(site.end()?.as_raw_fd()),
             Self::Mount(mount) => mount.perform(site),
             Self::Cgroups(mount) => mount.perform(site, ready),
             Self::Node(node) => node.perform(site),
@@ -207,7 +218,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Propagation(_) => f.write_str("separate the mount table from the host's"),
-            Self::OpenRoot(path, _) => write!(f, "open the root at {}", path.to_string_lossy()),
+            Self::ChangeRoot => f.write_str("change the root (chroot)"),
+            Self::OpenMounted(path) | Self::OpenRoot(path, _) => {
+                write!(f, "open the root at {}", path.to_string_lossy())
+            }
             Self::Mount(mount) => write!(f, "{mount}"),
             Self::Cgroups(mount) => write!(f, "mount the control groups at {}", mount.target.shown),
             Self::Node(node) => write!(f, "make the device {}", node.target.shown),

@@ -124,7 +124,7 @@ fn contradictions_are_refused_by_name() {
     refused("hostname", |s| {
         linux(s).namespaces.retain(|n| n.kind != NamespaceType::Uts);
     });
-    refused("mount namespace", |s| {
+    refused("MNT namespace", |s| {
         linux(s)
             .namespaces
             .retain(|n| n.kind != NamespaceType::Mount);

@@ -113,12 +113,13 @@ fn check_namespaces(spec: &Spec, linux: &Linux) -> Result<()> {
             ));
         }
     }
-    if !has(NamespaceType::Mount) {
-        let remedy = "add {\"type\": \"mount\"}";
+    let hides = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
+    if hides && !has(NamespaceType::Mount) {
         return Err(invalid(
             field,
-            "there is no mount namespace: the host's root would change",
-            remedy,
+            "unable to restrict sys entries without a private MNT namespace: maskedPaths and \
+             readonlyPaths would change the host's",
+            "add {\"type\": \"mount\"}",
         ));
     }
     if spec.hostname.is_some() && !has(NamespaceType::Uts) {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -66,7 +66,8 @@ impl Runtime {
             .arg("--root")
             .arg(place.path().join("state"))
             .current_dir(place.path())
-            .stdin(Stdio::null());
+            // Not `/dev/null`: crun makes the process's user its owner.
+            .stdin(std::io::pipe().unwrap().0);
         command
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::case::Case;
 use crate::holder::Holder;
-use crate::subject::Subject;
+use crate::subject::{Runtime, Subject};
 use crate::{Claim, Need, anyone, config, host, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -57,6 +57,14 @@ pub(crate) const CLAIMS: &[Claim] = &[
         gist: "a user namespace, too, is the one at `path`, and with it those that it owns",
         need: root,
         test: joined_user,
+    },
+    Claim {
+        name: "the_runtimes_mounts_are_inherited",
+        section: "config-linux.md, Namespaces",
+        level: "MUST",
+        gist: "without `mount` in the list the container has the runtime's mounts, and its root all the same",
+        need: inherits_mounts,
+        test: inherited_mounts,
     },
     Claim {
         name: "a_path_of_another_type_is_refused",
@@ -217,6 +225,54 @@ fn inherited_pid(subject: Subject) {
     container.start();
     container.wait_for("\n");
     assert_eq!(container.output().trim(), pid);
+}
+
+/// crun is already in a namespace of its own where version 1 is beside version 2,
+/// and runc changes how the host's mounts spread, which others here rely on.
+fn inherits_mounts(subject: Subject) -> Need {
+    root(subject)?;
+    match subject.runtime {
+        Runtime::Isorun => Ok(()),
+        _ => Err("it makes the host's mounts slaves".to_owned()),
+    }
+}
+
+fn inherited_mounts(subject: Subject) {
+    let case = Case::new(subject);
+    let mounted = || {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        table.contains(&*case.rootfs().to_string_lossy())
+    };
+    let mut config = case.config("ls /; exec sleep 100");
+    for kind in ["mount", "pid", "network", "ipc", "uts"] {
+        config::without_namespace(&mut config, kind);
+    }
+    fs::write(case.rootfs().join("the-root-of-the-container"), "").unwrap();
+    let container = case.create(&config);
+    let pid = container.pid.to_string();
+    for kind in ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"] {
+        assert_eq!(
+            host::namespace(&pid, kind),
+            host::namespace("self", kind),
+            "{kind}"
+        );
+    }
+    assert!(mounted());
+    container.start();
+    container.wait_for("the-root-of-the-container");
+    let said = case.runtime(&["exec", &container.id, "ls", "/"]);
+    let inside = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(inside.contains("the-root-of-the-container"), "{said:?}");
+    container.kill("KILL").unwrap();
+    container.wait_stopped();
+    container.delete().unwrap();
+    assert!(!mounted(), "its mounts are left");
+    config["process"]["args"] = json!(["/no/such/program"]);
+    case.refused_by_start("no such program", &config);
+    assert!(
+        !mounted(),
+        "the mounts of a container that was not made are left"
+    );
 }
 
 fn joined(subject: Subject) {

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::process::net_device::NetDevice;
-use crate::rootfs::{self, CgroupMount, Inside, Mount, Node, Spread, Sysctl};
-use crate::spec::{IdMapping, NamespaceType, Process, Spec};
+use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Spread, Sysctl};
+use crate::spec::{IdMapping, Linux, NamespaceType, Process, Spec};
 use crate::sys::descriptor;
 use crate::sys::terminal::WindowSize;
 
@@ -25,6 +25,12 @@ struct Root {
     spread: Spread,
     /// Mounts that are written to while others are made on them.
     read_only: Vec<rootfs::Inside>,
+}
+
+/// Whether it has a mount namespace, its own or one that it joins.
+fn has_own_mounts(linux: &Linux) -> bool {
+    let mut kinds = linux.namespaces.iter().map(|n| n.kind);
+    kinds.any(|kind| kind == NamespaceType::Mount)
 }
 
 impl Plan {
@@ -184,8 +190,20 @@ impl Plan {
         let root = spec.root.as_ref().map_or(Path::new(""), |root| &root.path);
         let path = bundle.join(root);
         self.steps.push(Step::ClearUmask);
-        self.root(rootfs::Step::Propagation(spread));
-        self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
+        if has_own_mounts(linux) {
+            self.root(rootfs::Step::Propagation(spread));
+            self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
+        } else {
+            let root = HostRoot::mount(rootfs::root_path(&path)?);
+            self.host_root = Some(root.map_err(|errno| Error::Setup {
+                step: format!("mount the root at {}", path.display()),
+                source: errno.into(),
+                remedy: (errno.code() == libc::EPERM).then(|| {
+                    "without a mount namespace only root can: add {\"type\": \"mount\"}".to_owned()
+                }),
+            })?);
+            self.root(rootfs::Step::OpenMounted(rootfs::root_path(&path)?));
+        }
         let mut read_only = Vec::new();
         // A control group namespace shows the group it was made in as the
         // root, so the groups are joined before it, and before they are shown.
@@ -294,6 +312,10 @@ impl Plan {
         }
         if spec.root.as_ref().is_some_and(|root| root.readonly) {
             self.root(rootfs::Step::ReadOnlyRoot);
+        }
+        if self.host_root.is_some() {
+            self.root(rootfs::Step::ChangeRoot);
+            return Ok(());
         }
         let spread = root.spread;
         self.root(rootfs::Step::exchange(

@@ -11,7 +11,7 @@ use super::super::step::Step;
 use super::super::{Options, Program, Session, Stdio};
 use super::privileges::ContainersFilter;
 use super::{End, Plan, changed_oom_score, console_socket, numbers};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::namespace;
 use crate::security;
 use crate::spec::{NamespaceType, Process, Spec};
@@ -78,6 +78,14 @@ impl Plan {
         plan.before.push(Step::Hide);
         plan.changes_user = true;
         plan.join(target.spec, target.pid, target.pidfd)?;
+        if !target.spec.names_namespace(NamespaceType::Mount) {
+            // Its root is its own all the same, and no namespace leads there.
+            let root = std::fs::File::open(&root).map_err(|source| Error::Read {
+                path: root.clone(),
+                source,
+            })?;
+            plan.steps.push(Step::ChangeRoot(root.into()));
+        }
         plan.steps.push(Step::LeadSession(options.session));
         if !options.keep_keyring {
             let name = c_string("the id", target.id.as_bytes())?;
@@ -150,7 +158,7 @@ impl Plan {
             };
             let theirs = format!("/proc/{pid}/ns/{name}");
             let theirs = std::fs::File::open(&theirs).map(OwnedFd::from);
-            let theirs = theirs.map_err(|source| crate::error::Error::Read {
+            let theirs = theirs.map_err(|source| Error::Read {
                 path: format!("/proc/{pid}/ns/{name}").into(),
                 source,
             })?;
@@ -165,7 +173,9 @@ impl Plan {
             // Inside it may be forbidden.
             self.before.push(Step::DropGroups);
         }
-        self.before.push(Step::JoinProcess { pidfd, flags });
+        if flags != 0 {
+            self.before.push(Step::JoinProcess { pidfd, flags });
+        }
         Ok(())
     }
 }

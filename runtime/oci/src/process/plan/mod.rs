@@ -17,6 +17,7 @@ use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
+use crate::rootfs::HostRoot;
 use crate::security::seccomp::Filter;
 use crate::spec::{Process, Spec};
 use crate::sys::process::{StringArray, pidfd_of_self};
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
     pub(super) end: End,
     /// Where the child says that the root is built.
     pub(super) meeting: Option<Descriptor>,
+    /// Its root, where its mounts are the host's.
+    pub(super) host_root: Option<HostRoot>,
     /// Devices of the host that become the container's then.
     pub(super) net_devices: Vec<NetDevice>,
     /// Whether the child's ids or capabilities change, or it hides.
@@ -125,6 +128,7 @@ impl Plan {
             parent,
             end,
             meeting: None,
+            host_root: None,
             net_devices: Vec::new(),
             changes_user: false,
             oom_score: None,
@@ -181,6 +185,11 @@ impl Plan {
         let resources = spec.linux().resources.clone().unwrap_or_default();
         self.cgroups = Placement::plan_unit(cgroup::discover()?, spec, id, Some(resources))?;
         Ok(())
+    }
+
+    /// Whether its root is mounted where others see it.
+    pub(crate) fn has_host_root(&self) -> bool {
+        self.host_root.is_some()
     }
 
     fn begin(&mut self) {
