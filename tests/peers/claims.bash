@@ -30,6 +30,7 @@ soon() {
 # Nothing that is started waits for ever, nor for a keyboard.
 answer() {
     got=0
+    rm -f "$place/said" # what runs on from an earlier claim keeps its own
     timeout -k 5 "${patience:-60}" "$@" >"$place/said" 2>&1 </dev/null || got=$?
     # A terminal ends its lines with a carriage return as well.
     said=$(tr -d '\r\0' <"$place/said")

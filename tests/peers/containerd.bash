@@ -33,7 +33,7 @@ end() {
     local pid
     pid=$(cat "$place/$1.pid")
     kill "$pid"
-    timeout 10 tail --pid "$pid" -f /dev/null
+    timeout 30 tail --pid "$pid" -f /dev/null
 }
 
 background containerd containerd --config "$place/containerd.toml"

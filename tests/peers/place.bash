@@ -102,6 +102,14 @@ mkdir "$place/bin" "$place/runtime"
 export ISOLAB_PEER=$place/ # by which its processes are known
 PATH="$place/bin:$PATH:/usr/sbin:/sbin"
 
+# The control groups below the place's own, those alone that find's options select.
+# Others' groups come and go meanwhile.
+cat >"$place/bin/groups-left" <<END
+#!/bin/sh
+find /sys/fs/cgroup -path "*/${place##*/}/*" -type d "\$@" 2>/dev/null || :
+END
+chmod 755 "$place/bin/groups-left"
+
 # A root file system of one static program under all its names, an ordinary user
 # and a group of theirs.
 mkdir "$place/root"

@@ -258,5 +258,5 @@ RUN exit 5' >"$place/context/Containerfile"
 leaves_nothing() {
     claim "the runtime keeps no state of what is gone" 0 '^$' ls -A "$place/runtime"
     # Those of monitors and pods are podman's to remove, and it forgets some.
-    claim "nor a control group" 0 '^$' find /sys/fs/cgroup -path "*/${place##*/}/*" -name 'libpod-*' -type d ! -path '*/conmon*'
+    claim "nor a control group" 0 '^$' groups-left -name 'libpod-*' ! -path '*/conmon*'
 }
