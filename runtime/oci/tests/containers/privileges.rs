@@ -46,6 +46,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         descriptors_of_joining,
     ),
     (
+        "a_standard_stream_that_the_starter_has_closed_is_the_null_device",
+        containers,
+        closed_streams,
+    ),
+    (
+        "a_process_for_which_no_capability_is_named_has_none",
+        containers,
+        no_capabilities,
+    ),
+    (
         "a_process_that_joins_has_no_working_directory_outside_of_the_root",
         containers,
         cwd_of_joining,
@@ -327,6 +337,52 @@ fn descriptors_of_joining() {
     let (text, _) = sleeper.exec(&starter, &[], "ls /proc/$$/fd; true");
     let open: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(open, ["0", "1", "2"]);
+}
+
+/// CVE-2024-21626's neighbourhood: the first file that the runtime opens gets
+/// the number of a stream that is closed, and is the program's then.
+fn closed_streams() {
+    let script = "links() { for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done; }
+        seen=$(links); echo \"$seen\" >/tmp/seen";
+    for closed in ["<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"] {
+        let starter = ["sh", "-c", &format!("exec \"$@\" {closed}"), "sh"];
+        let sleeper = Sleeper::new(|spec| spec.root.as_mut().unwrap().readonly = false);
+        let seen = sleeper.place.root().join("tmp/seen");
+        let check = || {
+            let text = fs::read_to_string(&seen).unwrap();
+            assert_eq!(text.lines().count(), 3, "{closed}: {text}");
+            let is_harmless = |file: &str| file == "/dev/null" || file.starts_with("pipe:");
+            assert!(text.lines().all(is_harmless), "{closed}: {text}");
+        };
+        let (text, success) = sleeper.exec(&starter, &[], script);
+        assert!(success, "{closed}: {text}");
+        check();
+        let mut spec = sleeper.place.spec(script);
+        spec.root.as_mut().unwrap().readonly = false;
+        run_under(&starter, &spec, &sleeper.place);
+        check();
+    }
+}
+
+/// Without the bounding set's clearing, root's next program has them all.
+fn no_capabilities() {
+    let none = "CapInh: 0000000000000000 CapPrm: 0000000000000000 \
+        CapEff: 0000000000000000 CapBnd: 0000000000000000 CapAmb: 0000000000000000";
+    let change = |spec: &mut Spec| {
+        process(spec).no_new_privileges = false;
+        process(spec).capabilities = None;
+    };
+    let sleeper = Sleeper::new(change);
+    assert_eq!(sleeper.exec(&["env"], &[], SETS).0.trim(), none);
+    let file = sleeper.place.path().join("process.json");
+    let joins = format!(r#"{{"cwd": "/", "args": ["sh", "-c", {SETS:?}], "env": ["PATH=/bin"]}}"#);
+    fs::write(&file, joins).unwrap();
+    let mut exec = sleeper.isorun(&["exec", "--process", file.to_str().unwrap(), &sleeper.id]);
+    let output = exec.stdout(Stdio::piped()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), none);
+    let mut spec = sleeper.place.spec(SETS);
+    change(&mut spec);
+    assert_eq!(run_under(&["env"], &spec, &sleeper.place).trim(), none);
 }
 
 fn cwd_of_joining() {

@@ -14,6 +14,9 @@ pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Proces
     if let Some(file) = given.path(Key::Process) {
         let mut process = read(file)?;
         process.terminal |= given.flag(Key::Tty);
+        if process.capabilities.is_none() {
+            process.capabilities = base.and_then(|base| base.capabilities);
+        }
         return Ok(process);
     }
     let mut process = base.unwrap_or_default();
@@ -132,13 +135,19 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_taken_as_it_is() {
+    fn a_file_is_taken_as_it_is_with_the_containers_capabilities_where_it_has_none() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"cwd": "/", "args": ["id"]}"#).unwrap();
         let process = check(&format!("exec -u 5 -p {} x", file.path().display())).unwrap();
         assert_eq!(process.args, ["id"]);
         assert_eq!(process.user.uid, 0);
         assert!(process.env.is_empty());
+        let base = isolab_oci::Spec::example().process.unwrap();
+        assert_eq!(process.capabilities, base.capabilities);
+        let own = r#"{"cwd": "/", "args": ["id"], "capabilities": {}}"#;
+        std::fs::write(file.path(), own).unwrap();
+        let process = check(&format!("exec -p {} x", file.path().display())).unwrap();
+        assert_eq!(process.capabilities, Some(Capabilities::default()));
     }
 
     #[test]

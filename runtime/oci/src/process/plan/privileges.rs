@@ -77,9 +77,8 @@ impl Plan {
                 "ignoring unknown or unavailable capabilities: [{names}]"
             ));
         }
-        if process.capabilities.is_some() {
-            self.steps.push(Step::DropBounding(sets));
-        }
+        // Where no set is named, too: root's next program would have them all again.
+        self.steps.push(Step::DropBounding(sets));
         Ok(sets)
     }
 
