@@ -181,7 +181,10 @@ impl Record {
                 Ok(()) => {
                     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
                     let directory = descriptor::openat(parent.as_raw_fd(), &name, flags, 0)
-                        .map_err(|errno| write_error(&path)(errno.into()))?;
+                        .map_err(|errno| {
+                            let _ = file::rmdir(parent.as_raw_fd(), &name);
+                            write_error(&path)(errno.into())
+                        })?;
                     locked(directory.as_raw_fd(), &path)?;
                     return Ok(Reserved {
                         id: id.to_owned(),
@@ -221,8 +224,8 @@ impl Record {
             }
             Ok(directory) => directory,
         };
-        let init = read_init(&path.join("init"));
-        let complete = init.is_some();
+        let mut init = read_init(&path.join("init"));
+        let mut complete = init.is_some();
         let facts = match fs::read(path.join("state.json")) {
             Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::Malformed {
                 path: path.join("state.json"),
@@ -251,7 +254,14 @@ impl Record {
             }
             Err(error) => return Err(error),
         };
-        let init = init.or_else(|| read_init(&path.join("init.new")));
+        if !complete {
+            init = read_init(&path.join("init.new"));
+            if init.is_none() {
+                // It has got its final name since we looked for that.
+                init = read_init(&path.join("init"));
+                complete = init.is_some();
+            }
+        }
         Ok(Self {
             id: id.to_owned(),
             path,
@@ -282,7 +292,11 @@ impl Record {
     /// Its first process, where that still runs.
     pub(super) fn init(&self) -> Option<i32> {
         let init = self.init?;
-        (life(init.pid)? == init.started).then_some(init.pid)
+        match life(init.pid) {
+            Ok(started) => (started == Some(init.started)).then_some(init.pid),
+            // What cannot be found out is no reason to take it for ended.
+            Err(_) => Some(init.pid),
+        }
     }
 
     /// Whether the first process waits for its start.
@@ -321,7 +335,8 @@ impl Record {
 
     /// Whether a command was killed while it made it.
     pub(super) fn is_left_behind(&self) -> bool {
-        !self.complete && !self.is_being_made()
+        // Locked by us from here on: it may have been finished since it was read.
+        !self.complete && !self.is_being_made() && !self.path.join("init").exists()
     }
 
     /// Waits until no other command changes it, and reads again what that may
@@ -331,7 +346,7 @@ impl Record {
         // A copy: the lock belongs to the open file, whichever descriptor names it.
         let lock = descriptor::dup_from(self.directory.as_raw_fd(), 3).map(Lock);
         let lock = lock.map_err(|errno| write_error(&self.path)(errno.into()))?;
-        if !self.path.exists() {
+        if !self.is_at_its_path() {
             return Err(Error::NotFound {
                 id: self.id.clone(),
             });
@@ -345,10 +360,22 @@ impl Record {
         Ok(lock)
     }
 
+    /// Whether its directory is still there, and not that of a container which
+    /// got its id after it was deleted.
+    fn is_at_its_path(&self) -> bool {
+        let own = file::stat_at(self.directory.as_raw_fd(), c"");
+        let there = fs::symlink_metadata(&self.path);
+        matches!((own, there), (Ok(own), Ok(there))
+            if (own.file_system, own.inode) == (there.dev(), there.ino()))
+    }
+
     /// Ends what a killed command left: its process, and its control groups.
     pub(super) fn clear(&self) {
-        if let Some(pid) = self.init() {
-            let _ = sys::process::kill(pid, libc::SIGKILL);
+        if let Some(init) = self.init
+            && let Ok(process) = sys::process::pidfd_open(init.pid)
+            && life(init.pid).ok().flatten() == Some(init.started)
+        {
+            let _ = sys::process::pidfd_send_signal(process.as_raw_fd(), libc::SIGKILL);
         }
         let _ = self.facts.cgroups.remove();
         self.facts.unmount();
@@ -409,7 +436,7 @@ impl Reserved {
 
     /// Writes down the first process.
     pub(super) fn write_init(&self, pid: i32) -> Result<()> {
-        let started = life(pid).unwrap_or(0);
+        let started = life(pid).ok().flatten().unwrap_or(0);
         self.init.set(Some(Init { pid, started }));
         self.file("init.new", format!("{pid} {started}\n").as_bytes())
     }
@@ -496,12 +523,20 @@ fn parse_init(text: &str) -> Option<Init> {
 /// When process `pid` started, in clock ticks since boot; `None` where there is
 /// none, or it has ended and waits to be reaped (`proc_pid_stat(5)`, fields 3
 /// and 22).
-fn life(pid: i32) -> Option<u64> {
+fn life(pid: i32) -> std::io::Result<Option<u64>> {
     // Of a file of procfs the size is not known before: one read of a page.
     let mut text = [0; 1024];
-    let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
-    let length = file.read(&mut text).ok()?;
-    parse_life(&String::from_utf8_lossy(text.get(..length)?))
+    let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut f| f.read(&mut text));
+    match read {
+        Ok(length) => Ok(parse_life(&String::from_utf8_lossy(&text[..length]))),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file of procfs is missing because its process is.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 fn parse_life(stat: &str) -> Option<u64> {

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use isolab_oci::{
 };
 
 use crate::Claim;
+use crate::privileges::strace;
 use crate::support::{Place, containers, linux, name, process, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -47,6 +49,21 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "an_id_is_taken_until_its_container_is_deleted",
         containers,
         taken,
+    ),
+    (
+        "a_deleted_containers_id_is_anothers_then",
+        containers,
+        taken_again,
+    ),
+    (
+        "an_id_is_taken_while_its_container_is_finished",
+        strace,
+        taken_meanwhile,
+    ),
+    (
+        "a_container_is_not_taken_for_stopped_for_want_of_descriptors",
+        containers,
+        few_descriptors,
     ),
     ("a_paused_container_stands_still", root, paused),
     (
@@ -321,6 +338,66 @@ fn taken() {
     assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
     lab.load().delete(false).unwrap();
     let (_, running) = lab.create(&lab.place.spec("true")).unwrap();
+    drop(running);
+    lab.load().delete(false).unwrap();
+}
+
+/// A command that looked the container up before somebody else deleted it, and
+/// waited for that.
+fn taken_again() {
+    let lab = Lab::new();
+    let (_, running) = lab.create(&lab.place.spec("true")).unwrap();
+    let waited = lab.load();
+    drop(running);
+    lab.load().delete(false).unwrap();
+    let (_, running) = lab.create(&lab.place.spec("true")).unwrap();
+    let gone = waited.delete(true);
+    assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+    assert_eq!(lab.load().status(), Status::Created);
+    drop(running);
+    lab.load().delete(false).unwrap();
+}
+
+/// One command is slow to give the container its last name, another to look
+/// whether somebody is at work on it.
+fn taken_meanwhile() {
+    let lab = Lab::new();
+    lab.place.write(&lab.place.spec("true"));
+    let create = |slow: &str| {
+        let mut create = Command::new("strace");
+        create.args(["-qqq", "-o", "/dev/null", "-e", "trace=flock,rename"]);
+        create.args(["-e", &format!("inject={slow}")]);
+        create.arg(env!("CARGO_BIN_EXE_isorun")).arg("--root");
+        create.arg(lab.root().path()).args(["create", "--bundle"]);
+        create.arg(lab.place.path()).arg(&lab.id);
+        create.stdin(std::process::Stdio::null());
+        create.stdout(std::process::Stdio::null());
+        create.stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let mut first = create("rename:delay_enter=1000000");
+    let record = lab.root().path().join(&lab.id).join("init.new");
+    eventually("nothing is made", || record.exists());
+    let mut second = create("flock:delay_enter=1500000:when=2");
+    assert!(first.wait().unwrap().success());
+    assert!(!second.wait().unwrap().success());
+    assert_eq!(lab.load().status(), Status::Created);
+    lab.load().delete(true).unwrap();
+}
+
+fn few_descriptors() {
+    let lab = Lab::new();
+    let (_, running) = lab.started("sleep 1000");
+    for count in 3..12 {
+        let script = format!("ulimit -n {count}; exec \"$@\"");
+        let mut delete = Command::new("sh");
+        delete.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_isorun"), "--root"]);
+        delete.arg(lab.root().path()).args(["delete", &lab.id]);
+        let output = delete.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let is_told = said.contains("too many open files") || said.contains("it is running");
+        assert!(is_told && !output.status.success(), "{count}: {said}");
+    }
+    assert_eq!(lab.load().status(), Status::Running);
     drop(running);
     lab.load().delete(false).unwrap();
 }

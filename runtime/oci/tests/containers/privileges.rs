@@ -396,7 +396,7 @@ fn cwd_of_joining() {
     }
 }
 
-fn strace() -> Result<(), String> {
+pub(crate) fn strace() -> Result<(), String> {
     containers()?;
     match Command::new("strace").arg("-V").output() {
         Ok(_) => Ok(()),
