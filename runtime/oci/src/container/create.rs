@@ -100,6 +100,8 @@ impl Container {
     /// Deletes what failed after it was made; its process has ended.
     fn undo(&self, spec: &Spec) {
         let state = self.state();
+        // Without a pid namespace of its own, others of its processes live on.
+        let _ = self.groups().kill();
         let _ = self.groups().remove();
         self.record.facts().unmount();
         let _ = self.record.remove();

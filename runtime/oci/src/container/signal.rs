@@ -25,12 +25,16 @@ impl Container {
         if self.pid() != Some(pid) {
             return Err(stopped());
         }
-        // Without a pid namespace the others would outlive their first.
-        if signal == libc::SIGKILL && !self.has_own_pids() && !self.groups().is_empty() {
+        // Without a pid namespace of its own the others would outlive their first.
+        if signal == libc::SIGKILL && !self.has_own_pids() {
             return self.signal_all(signal);
         }
-        match sys::process::pidfd_send_signal(pidfd.as_raw_fd(), signal) {
-            Err(Errno(libc::ESRCH)) => return Err(stopped()),
+        self.signal_first(pidfd.as_raw_fd(), signal)
+    }
+
+    fn signal_first(&self, pidfd: i32, signal: i32) -> Result<()> {
+        match sys::process::pidfd_send_signal(pidfd, signal) {
+            Err(Errno(libc::ESRCH)) => return Err(self.wrong_state("signal", Status::Stopped)),
             result => result.map_err(|errno| Error::Supervise {
                 action: "signal the container",
                 source: errno.into(),
@@ -44,14 +48,28 @@ impl Container {
     }
 
     fn signal_all(&self, signal: i32) -> Result<()> {
+        let first = self.pid().and_then(|pid| {
+            let pidfd = sys::process::pidfd_open(pid).ok()?;
+            (self.pid() == Some(pid)).then_some((pid, pidfd))
+        });
+        let groups = self.groups();
+        // Where no group could be made, it is all that is known of the container.
+        let first = first.filter(|(pid, _)| !groups.processes().contains(pid));
         if signal == libc::SIGKILL {
-            return self.groups().kill();
+            groups.kill()?;
+        } else {
+            groups.signal_all(signal)?;
         }
-        self.groups().signal_all(signal).map(drop)
+        match first {
+            Some((_, pidfd)) => self.signal_first(pidfd.as_raw_fd(), signal),
+            None => Ok(()),
+        }
     }
 
     fn has_own_pids(&self) -> bool {
-        self.spec()
-            .is_ok_and(|spec| spec.names_namespace(NamespaceType::Pid))
+        self.spec().is_ok_and(|spec| {
+            let mut all = spec.linux().namespaces.iter();
+            all.any(|n| n.kind == NamespaceType::Pid && n.path.is_none())
+        })
     }
 }

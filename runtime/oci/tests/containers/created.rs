@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use isolab_oci::spec::{Hook, Hooks, Process};
+use isolab_oci::spec::{Hook, Hooks, NamespaceType, Process};
 use isolab_oci::{
     Begin, Bundle, Container, Error, Options, Running, Spec, StateRoot, Status, Stdio,
 };
@@ -87,6 +87,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_hook_that_fails_ends_the_creation_and_leaves_nothing",
         containers,
         failing_hook,
+    ),
+    (
+        "a_hook_that_fails_after_the_start_leaves_no_process",
+        root,
+        failing_poststart,
+    ),
+    (
+        "a_kill_ends_all_of_a_container_that_shares_a_pid_namespace",
+        root,
+        shared_pids,
     ),
     (
         "a_hook_that_hangs_is_killed_in_time",
@@ -633,6 +643,74 @@ fn failing_hook() {
             .starts_with("poststop stopped")
     );
     assert!(lab.is_gone());
+}
+
+/// Nobody else would end what has no pid namespace to end with.
+fn failing_poststart() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("sleep 1000 & sleep 1000 & wait");
+    linux(&mut spec)
+        .namespaces
+        .retain(|n| n.kind != NamespaceType::Pid);
+    let ended = lab.place.path().join("groups");
+    let script = "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); sleep 0.2; \
+        cat /proc/$pid/task/$pid/children >$0; exit 1";
+    spec.hooks = Some(Hooks {
+        poststart: vec![Hook {
+            path: "/bin/sh".into(),
+            args: ["sh", "-c", script, ended.to_str().unwrap()]
+                .map(str::to_owned)
+                .to_vec(),
+            ..Hook::default()
+        }],
+        ..Hooks::default()
+    });
+    let bundle = Bundle::new(lab.place.path(), spec).unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    let stdio = Stdio {
+        stdin: null.as_fd(),
+        stdout: null.as_fd(),
+        stderr: null.as_fd(),
+    };
+    let options = Options {
+        cgroup: isolab_oci::Cgroup::Owned,
+        ..Options::default()
+    };
+    let made = Container::create(&lab.root(), &lab.id, &bundle, Begin::Now, stdio, &options);
+    assert!(matches!(made, Err(Error::Hook { .. })), "{made:?}");
+    assert!(lab.is_gone());
+    let children = fs::read_to_string(ended).unwrap();
+    assert_eq!(children.split_whitespace().count(), 2, "{children}");
+    for pid in children.split_whitespace() {
+        let stat = format!("/proc/{pid}/stat");
+        eventually("a process lives on", || {
+            fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "))
+        });
+    }
+}
+
+fn shared_pids() {
+    let other = Lab::new();
+    let (pids, others) = other.started("sleep 1000");
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("sleep 1000 & wait");
+    for namespace in &mut linux(&mut spec).namespaces {
+        if namespace.kind == NamespaceType::Pid {
+            namespace.path = Some(format!("/proc/{}/ns/pid", others.pid()).into());
+        }
+    }
+    let (mut container, mut running) = lab.create(&spec).unwrap();
+    container.start().unwrap();
+    eventually("it forks", || container.processes().len() == 2);
+    container.kill(libc::SIGKILL, false).unwrap();
+    running.wait().unwrap();
+    eventually("a process lives on", || {
+        container.groups().processes().is_empty()
+    });
+    lab.load().delete(false).unwrap();
+    assert_eq!(pids.status(), Status::Running);
+    drop(others);
+    other.load().delete(false).unwrap();
 }
 
 fn hanging_hook() {

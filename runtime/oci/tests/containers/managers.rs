@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use isolab_oci::Spec;
+use isolab_oci::spec::NamespaceType;
 
 use super::support::{Place, containers, linux, name, process, root};
 use super::{Claim, Need};
@@ -15,6 +17,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "without_delegation_a_users_container_runs_and_each_lost_limit_is_told_of_once",
         root,
         lost_limits,
+    ),
+    (
+        "without_delegation_a_users_container_is_killed_all_the_same",
+        root,
+        killed,
     ),
     (
         "without_systemd_its_manager_is_refused_with_the_remedy",
@@ -48,31 +55,79 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn lost_limits() {
-    const USER: u32 = 65_533;
-    let place = Place::new();
+/// A user to whom no control group is delegated.
+const USER: u32 = 65_533;
+
+/// `isorun` as that user, to whom the place belongs.
+fn as_user(place: &Place, words: &[&str]) -> Command {
+    let runtime = place.path().join("runtime");
+    if !runtime.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_isorun"), &runtime).unwrap();
+    }
+    let script = "chown $0:$0 .; export XDG_RUNTIME_DIR=$PWD; \
+        exec setpriv --reuid $0 --regid $0 --clear-groups \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, &USER.to_string()]);
+    command.arg(runtime).args(words);
+    command.current_dir(place.path()).stdin(Stdio::null());
+    command
+}
+
+/// A container of that user's.
+fn users(words: &[&str]) -> Spec {
     let mut spec = Spec::example_rootless(USER, USER);
     let process = process(&mut spec);
     process.terminal = false;
-    process.args = ["echo", "ran"].map(str::to_owned).to_vec();
+    process.args = words.iter().map(|&word| word.to_owned()).collect();
+    spec
+}
+
+fn killed() {
+    let place = Place::new();
+    let pid = place.path().join("pid");
+    let file = pid.to_str().unwrap();
+    for (has_own_pids, words) in [
+        (true, &["kill", "--all", "x", "KILL"] as &[&str]),
+        (true, &["kill", "--all", "x", "USR1"]),
+        (false, &["kill", "x", "KILL"]),
+        (false, &["delete", "--force", "x"]),
+    ] {
+        let mut spec = users(&[
+            "sh",
+            "-c",
+            "trap 'exit 0' USR1; while :; do sleep 0.1; done",
+        ]);
+        if !has_own_pids {
+            let namespaces = &mut linux(&mut spec).namespaces;
+            namespaces.retain(|n| n.kind != NamespaceType::Pid);
+        }
+        place.write(&spec);
+        let mut run = as_user(&place, &["run", "-d", "--pid-file", file, "-b", ".", "x"]);
+        run.stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(run.status().unwrap().success());
+        let stat = format!("/proc/{}/stat", fs::read_to_string(&pid).unwrap());
+        let output = as_user(&place, words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        let lives = || fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while lives() {
+            assert!(Instant::now() < deadline, "{words:?}: it lives on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut delete = as_user(&place, &["delete", "--force", "x"]);
+        assert!(delete.status().unwrap().success());
+    }
+}
+
+fn lost_limits() {
+    let place = Place::new();
+    let mut spec = users(&["echo", "ran"]);
     let limits = r#"{"pids":{"limit":9},"memory":{"limit":33554432},"cpu":{"cpus":"0"},
         "devices":[{"allow":false,"access":"rwm"}]}"#;
     linux(&mut spec).resources = Some(serde_json::from_str(limits).unwrap());
     place.write(&spec);
-    let runtime = place.path().join("runtime");
-    fs::copy(env!("CARGO_BIN_EXE_isorun"), &runtime).unwrap();
-    let script = "chown $0:$0 .; export XDG_RUNTIME_DIR=$PWD; \
-        exec setpriv --reuid $0 --regid $0 --clear-groups \"$@\"";
-    let output = Command::new("sh")
-        .args(["-c", script, &USER.to_string()])
-        .arg(runtime)
-        .args(["run", "-b"])
-        .arg(place.path())
-        .arg(name())
-        .current_dir(place.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut run = as_user(&place, &["run", "-b", ".", &name()]);
+    let output = run.output().unwrap();
     let said = said(&output);
     assert_eq!(output.stdout, b"ran\n", "{said}");
     for limit in ["pids.limit = 9", "memory.limit = 33554432", "cpu.cpus = 0"] {
