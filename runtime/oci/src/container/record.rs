@@ -224,6 +224,7 @@ impl Record {
             }
             Ok(directory) => directory,
         };
+        check_owner(directory.as_raw_fd(), &path)?;
         let mut init = read_init(&path.join("init"));
         let mut complete = init.is_some();
         let facts = match fs::read(path.join("state.json")) {
@@ -488,6 +489,27 @@ impl Reserved {
         let file = options.write(true).create_new(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(content))
             .map_err(write_error(&path))
+    }
+}
+
+/// Refuses the record that another user wrote below a root in `/tmp`, which
+/// anybody can make before we do: what it says is done in our name, hooks above
+/// all. Root may look after others' containers.
+fn check_owner(directory: i32, path: &Path) -> Result<()> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let own = sys::process::effective_ids().0;
+    if own == 0 {
+        return Ok(());
+    }
+    let owner = file::stat_at(directory, c"").map_err(|errno| failed(errno.into()))?;
+    match owner.uid {
+        uid if uid == own || uid == 0 => Ok(()),
+        uid => Err(failed(std::io::Error::other(format!(
+            "it belongs to user {uid}"
+        )))),
     }
 }
 

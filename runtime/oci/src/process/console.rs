@@ -31,11 +31,13 @@ impl Console {
     /// The devpts is the container's: what the image put at `/dev/pts`, or a
     /// link there, is not one (CVE-2025-52565).
     pub(super) fn open(&self, root: RawFd) -> sys::Result<Descriptor> {
-        let flags = libc::O_RDWR | libc::O_NOCTTY;
-        let master = openat2(root, c"dev/pts/ptmx", flags, 0, Resolve::NoSymlinks)?;
-        if file::file_system_magic(master.as_raw_fd())? != DEVPTS {
+        let flags = libc::O_PATH | libc::O_DIRECTORY;
+        let pts = openat2(root, c"dev/pts", flags, 0, Resolve::NoSymlinks)?;
+        if file::file_system_magic(pts.as_raw_fd())? != DEVPTS {
             return Err(Errno(libc::EXDEV));
         }
+        let flags = libc::O_RDWR | libc::O_NOCTTY;
+        let master = openat2(pts.as_raw_fd(), c"ptmx", flags, 0, Resolve::SameMount)?;
         terminal::unlock(master.as_raw_fd())?;
         let peer = terminal::peer(master.as_raw_fd())?;
         if let Some(size) = self.size {

@@ -11,6 +11,7 @@ use super::Options;
 use crate::error::{Error, Result};
 use crate::spec::Process;
 use crate::sys::descriptor::{Resolve, openat, openat2};
+use crate::sys::file::stat_at;
 
 /// The environment, with the `HOME` that shells expect where there is none.
 pub(super) fn environment(process: &Process, root: &Path, options: &Options) -> Vec<String> {
@@ -50,14 +51,23 @@ fn distinct(env: &[String]) -> Vec<String> {
 fn home_of(uid: u32, root: &Path) -> Option<String> {
     let root = c_string("root.path", root.as_os_str().as_encoded_bytes()).ok()?;
     let root = openat(libc::AT_FDCWD, &root, libc::O_PATH | libc::O_DIRECTORY, 0).ok()?;
-    // Not to hang on a fifo that an image put there, and not to read for ever.
-    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
-    let file = openat2(root.as_raw_fd(), c"etc/passwd", flags, 0, Resolve::InRoot).ok()?;
+    let place = openat2(
+        root.as_raw_fd(),
+        c"etc/passwd",
+        libc::O_PATH,
+        0,
+        Resolve::InRoot,
+    );
+    let place = place.ok()?;
+    // To open a device that an image or a container put there may do something
+    // on the host, where no control group forbids it.
+    if !stat_at(place.as_raw_fd(), c"").ok()?.is_file() {
+        return None;
+    }
+    let file = std::fs::File::open(format!("/proc/self/fd/{}", place.as_raw_fd())).ok()?;
     let mut text = Vec::new();
-    std::fs::File::from(file.into_owned())
-        .take(1 << 20)
-        .read_to_end(&mut text)
-        .ok()?;
+    // Not to read for ever.
+    file.take(1 << 20).read_to_end(&mut text).ok()?;
     parse_home(uid, &String::from_utf8_lossy(&text))
 }
 
@@ -105,5 +115,42 @@ pub(crate) fn fuzz(text: &str) {
     assert_eq!(distinct(&each), each);
     if let Ok(places) = search_path("x", &each) {
         assert!(!places.is_empty() && places.iter().all(|place| place.as_bytes().ends_with(b"/x")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::fs::{self, File};
+    use std::io::Write as _;
+    use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+
+    use super::home_of;
+
+    const LINE: &str = "root:x:0:0:root:/home/of/root:/bin/sh\n";
+
+    #[test]
+    fn the_home_directory_is_read_from_a_regular_file_and_from_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let etc = root.path().join("etc");
+        fs::create_dir(&etc).unwrap();
+        assert_eq!(home_of(0, root.path()), None);
+        fs::write(etc.join("users"), LINE).unwrap();
+        symlink("/etc/users", etc.join("passwd")).unwrap();
+        assert_eq!(home_of(0, root.path()).as_deref(), Some("/home/of/root"));
+        assert_eq!(home_of(7, root.path()), None);
+        fs::remove_file(etc.join("users")).unwrap();
+        // A fifo that is opened gives what was written to it.
+        let fifo = etc.join("users");
+        let name = CString::new(fifo.to_str().unwrap()).unwrap();
+        let mode = libc::S_IFIFO | 0o600;
+        crate::sys::file::mknodat(libc::AT_FDCWD, &name, mode, 0).unwrap();
+        let mut options = File::options();
+        let reader = options.read(true).custom_flags(libc::O_NONBLOCK);
+        let _reader = reader.open(&fifo).unwrap();
+        let mut writer = File::options().write(true).open(&fifo).unwrap();
+        writer.write_all(LINE.as_bytes()).unwrap();
+        drop(writer);
+        assert_eq!(home_of(0, root.path()), None);
     }
 }

@@ -24,6 +24,12 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// Whether it is a regular file.
+    #[must_use]
+    pub fn is_file(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
     /// Whether it is a directory.
     #[must_use]
     pub fn is_dir(self) -> bool {

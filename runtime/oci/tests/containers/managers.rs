@@ -1,12 +1,13 @@
 //! Who makes the control groups, and what is told where nobody can.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use isolab_oci::Spec;
-use isolab_oci::spec::NamespaceType;
+use isolab_oci::spec::{Hook, Hooks, NamespaceType};
 
 use super::support::{Place, containers, linux, name, process, root};
 use super::{Claim, Need};
@@ -22,6 +23,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "without_delegation_a_users_container_is_killed_all_the_same",
         root,
         killed,
+    ),
+    (
+        "a_record_that_another_user_wrote_is_not_believed",
+        root,
+        foreign_record,
     ),
     (
         "without_systemd_its_manager_is_refused_with_the_remedy",
@@ -117,6 +123,55 @@ fn killed() {
         let mut delete = as_user(&place, &["delete", "--force", "x"]);
         assert!(delete.status().unwrap().success());
     }
+}
+
+/// In `/tmp` anybody can make the directory in which a user's states are looked
+/// for where there is no `XDG_RUNTIME_DIR`.
+fn foreign_record() {
+    let place = Place::new();
+    let record = place.path().join("states/x");
+    fs::create_dir_all(&record).unwrap();
+    let done = place.path().join("done");
+    let mut spec = users(&["true"]);
+    let hook = Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", "echo >$0", done.to_str().unwrap()]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Hook::default()
+    };
+    spec.hooks = Some(Hooks {
+        poststop: vec![hook],
+        ..Hooks::default()
+    });
+    let facts = r#"{"bundle":"/","rootfs":"/","created":[1,2],"owner":7,"cgroups":{"groups":[]},
+        "hooks":true}"#;
+    fs::write(
+        record.join("config.json"),
+        serde_json::to_vec(&spec).unwrap(),
+    )
+    .unwrap();
+    fs::write(record.join("state.json"), facts).unwrap();
+    fs::write(record.join("init"), "4194305 1\n").unwrap();
+    let delete = |owner| {
+        for path in [record.parent().unwrap(), &record] {
+            std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
+        }
+        fs::set_permissions(&record, fs::Permissions::from_mode(0o777)).unwrap();
+        as_user(&place, &["--root", "states", "delete", "x"])
+            .output()
+            .unwrap()
+    };
+    let output = delete(USER - 1);
+    assert!(
+        said(&output).contains("it belongs to user"),
+        "{}",
+        said(&output)
+    );
+    assert!(!done.exists());
+    // His own he believes.
+    delete(USER);
+    assert!(done.exists());
 }
 
 fn lost_limits() {
