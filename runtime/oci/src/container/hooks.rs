@@ -182,7 +182,10 @@ fn wait(running: &mut Running, timeout: Option<i64>) -> Result<Option<ExitStatus
     let Some(seconds) = timeout.and_then(|s| u64::try_from(s).ok()) else {
         return running.wait().map(Some);
     };
-    let deadline = Instant::now() + Duration::from_secs(seconds);
+    // One that lies beyond the clock's end is none.
+    let Some(deadline) = Instant::now().checked_add(Duration::from_secs(seconds)) else {
+        return running.wait().map(Some);
+    };
     loop {
         if let Some(status) = running.try_wait()? {
             return Ok(Some(status));

@@ -104,6 +104,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         hanging_hook,
     ),
     (
+        "a_hook_may_have_all_the_time_that_there_is",
+        containers,
+        patient_hook,
+    ),
+    (
         "namespaces_of_a_running_container_are_joined_by_path",
         root,
         joined,
@@ -730,6 +735,23 @@ fn hanging_hook() {
     assert!(error.contains("no end after 1 s"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(lab.is_gone());
+}
+
+/// A time that is beyond the end of the clock.
+fn patient_hook() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("true");
+    spec.hooks = Some(Hooks {
+        prestart: vec![Hook {
+            path: "/bin/true".into(),
+            timeout: Some(i64::MAX),
+            ..Hook::default()
+        }],
+        ..Hooks::default()
+    });
+    let (_, running) = lab.create(&spec).unwrap();
+    drop(running);
+    lab.load().delete(false).unwrap();
 }
 
 fn joined() {

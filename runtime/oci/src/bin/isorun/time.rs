@@ -65,8 +65,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Failure> {
             };
         rest = tail;
     }
+    // Go counts nanoseconds in 64 bits, and a clock's end is not much further.
+    let longest = Duration::from_nanos(i64::MAX.unsigned_abs());
     match Duration::try_from_secs_f64(total) {
-        Ok(length) if !length.is_zero() => Ok(length),
+        Ok(length) if !length.is_zero() && length < longest => Ok(length),
         _ => Err(wrong()),
     }
 }
@@ -99,6 +101,7 @@ mod tests {
         check("500ms", Duration::from_millis(500));
         check("1m30s", Duration::from_secs(90));
         check("1.5h", Duration::from_secs(5400));
+        check("2562047h", Duration::from_secs(2_562_047 * 3600));
         for text in [
             "",
             "5",
@@ -108,6 +111,8 @@ mod tests {
             "5x",
             "1..2s",
             "999999999999999999999h",
+            "5000000000000000h",
+            "2562048h",
         ] {
             let failure = duration(text).expect_err(text);
             assert!(failure.message.contains(text), "{}", failure.message);
