@@ -110,7 +110,10 @@ impl Lab {
         }
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let groups = fs::read_to_string(process.path().join("cgroup"));
-            if groups.is_ok_and(|groups| groups.contains(&self.prefix)) {
+            let is_ours = groups.is_ok_and(|groups| groups.contains(&self.prefix));
+            // Of one that has ended only its number is left, until its new
+            // parent, the machine's init, gets round to it.
+            if is_ours && !is_zombie(&process.path()) {
                 left.push(process.path().display().to_string());
             }
         }
@@ -131,6 +134,12 @@ impl Lab {
             .map(|entry| entry.path().display().to_string())
             .collect()
     }
+}
+
+fn is_zombie(process: &Path) -> bool {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// Runs a command line with no input; its output is kept.
