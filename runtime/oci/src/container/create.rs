@@ -71,7 +71,7 @@ impl Container {
                 return Err(error);
             }
         };
-        let record = reserved.complete(facts, running.pid())?;
+        let record = reserved.complete(facts)?;
         let mut container = Self { record };
         // They are `delete`'s to remove, whoever calls that.
         running.leave_groups();
@@ -138,11 +138,17 @@ fn make(
         host_root: plan.has_host_root(),
     };
     refuse_frozen(&facts.cgroups)?;
-    reserved.write(&bundle.text()?, &facts)?;
+    let follows_birth = plan.leaves_nothing_unborn();
+    if !follows_birth {
+        reserved.write_facts(&facts)?;
+    }
     let mut attendant = Attendant {
         reserved,
         bundle,
         id,
+        facts: &facts,
+        follows_birth,
+        outlives: !options.die_with_parent,
     };
     let running = launch(plan, &mut attendant)?;
     Ok((facts, running))
@@ -165,11 +171,22 @@ struct Attendant<'a> {
     reserved: &'a Reserved,
     bundle: &'a Bundle,
     id: &'a str,
+    facts: &'a Facts,
+    /// Whether the facts are written only now.
+    follows_birth: bool,
+    /// Whether the container's process outlives this one.
+    outlives: bool,
 }
 
 impl Attend for Attendant<'_> {
     fn born(&mut self, pid: i32) -> Result<()> {
-        self.reserved.write_init(pid)
+        if self.follows_birth {
+            self.reserved.write_facts(self.facts)?;
+        }
+        self.reserved.write_config(&self.bundle.text()?)?;
+        // A hook may ask for the state.
+        let is_asked_for = self.outlives || self.facts.hooks;
+        self.reserved.note_init(pid, is_asked_for)
     }
 
     fn listens(&mut self, child: &Child, listener: OwnedFd) -> Result<()> {

@@ -4,7 +4,8 @@
 //! ROOT/ID/            locked (flock) by the command that changes the container
 //!   config.json       the config, as it was when the container was made
 //!   state.json        what does not change: bundle, time, owner, control groups
-//!   init.new          the first process: its id and start time
+//!   init.new          the first process: its id and start time; only where it
+//!                     outlives the command, or a hook may ask for it
 //!   init              the same under its final name: the container is made
 //!   start, started    fifos: the first process waits on one, answers on the other
 //! ```
@@ -12,7 +13,7 @@
 //! Nothing is written twice, so nothing is ever half changed. What a command
 //! that was killed has left is told by `init` that is missing and a lock that
 //! nobody holds; all that has to be removed then is in `state.json`, which is
-//! written before anything is made.
+//! written before anything is made that outlives the command.
 
 use std::cell::Cell;
 use std::ffi::CString;
@@ -129,10 +130,16 @@ pub(super) struct Facts {
     pub(super) owner: u32,
     pub(super) cgroups: Groups,
     /// Whether the config has any. Where it has none nobody need read it again.
+    #[serde(default = "unknown")]
     pub(super) hooks: bool,
     /// Whether its root is mounted where others see it, and is to be unmounted.
     #[serde(default)]
     pub(super) host_root: bool,
+}
+
+/// An older state does not say: who wants to know reads the config.
+const fn unknown() -> bool {
+    true
 }
 
 impl Facts {
@@ -152,6 +159,12 @@ impl Facts {
 struct Init {
     pid: i32,
     started: u64,
+}
+
+impl Init {
+    fn line(self) -> String {
+        format!("{} {}\n", self.pid, self.started)
+    }
 }
 
 /// A container's directory.
@@ -384,15 +397,9 @@ impl Record {
 
     /// Removes the directory. The id is free then.
     pub(super) fn remove(&self) -> Result<()> {
-        // Not `remove_dir_all` at once: the files are few and known.
-        for name in [
-            "init",
-            "start",
-            "started",
-            "init.new",
-            "config.json",
-            "state.json",
-        ] {
+        // Not `remove_dir_all` at once: of one that was made and started these
+        // are all, in the order that tells others the right thing meanwhile.
+        for name in ["init", "config.json", "state.json"] {
             let _ = fs::remove_file(self.path.join(name));
         }
         match fs::remove_dir(&self.path) {
@@ -420,14 +427,25 @@ pub(super) struct Reserved {
     id: String,
     path: PathBuf,
     directory: Descriptor,
-    /// As it was written down.
-    init: Cell<Option<Init>>,
+    init: Cell<Option<Noted>>,
+}
+
+/// The first process, before the container is made.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    init: Init,
+    /// Whether it stands in `init.new`.
+    written: bool,
 }
 
 impl Reserved {
-    /// Writes down the config and what will have to be removed.
-    pub(super) fn write(&self, config: &[u8], facts: &Facts) -> Result<()> {
-        self.file("config.json", config)?;
+    /// Writes down the config.
+    pub(super) fn write_config(&self, text: &[u8]) -> Result<()> {
+        self.file("config.json", text)
+    }
+
+    /// Writes down what will have to be removed.
+    pub(super) fn write_facts(&self, facts: &Facts) -> Result<()> {
         let text = serde_json::to_vec(facts).map_err(|source| Error::Malformed {
             path: self.path.join("state.json"),
             source,
@@ -435,11 +453,16 @@ impl Reserved {
         self.file("state.json", &text)
     }
 
-    /// Writes down the first process.
-    pub(super) fn write_init(&self, pid: i32) -> Result<()> {
+    /// Takes note of the first process, in writing where others may have to
+    /// find it before the container is made.
+    pub(super) fn note_init(&self, pid: i32, written: bool) -> Result<()> {
         let started = life(pid).ok().flatten().unwrap_or(0);
-        self.init.set(Some(Init { pid, started }));
-        self.file("init.new", format!("{pid} {started}\n").as_bytes())
+        let init = Init { pid, started };
+        self.init.set(Some(Noted { init, written }));
+        match written {
+            true => self.file("init.new", init.line().as_bytes()),
+            false => Ok(()),
+        }
     }
 
     /// Makes the two fifos, and opens them for the first process.
@@ -460,10 +483,18 @@ impl Reserved {
     }
 
     /// From here on it is a container.
-    pub(super) fn complete(self, facts: Facts, pid: i32) -> Result<Record> {
-        let from = self.path.join("init.new");
-        fs::rename(&from, self.path.join("init")).map_err(write_error(&from))?;
-        let init = self.init.get().filter(|init| init.pid == pid);
+    pub(super) fn complete(self, facts: Facts) -> Result<Record> {
+        let noted = self.init.get();
+        match noted {
+            Some(Noted {
+                init,
+                written: false,
+            }) => self.file("init", init.line().as_bytes())?,
+            _ => {
+                let from = self.path.join("init.new");
+                fs::rename(&from, self.path.join("init")).map_err(write_error(&from))?;
+            }
+        }
         // Unlocked: others may look now.
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         let directory = descriptor::openat(self.directory.as_raw_fd(), c".", flags, 0)
@@ -473,7 +504,7 @@ impl Reserved {
             path: self.path.clone(),
             directory,
             facts,
-            init,
+            init: noted.map(|noted| noted.init),
             complete: true,
         })
     }

@@ -99,7 +99,6 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         shared.step.load(Ordering::Relaxed),
     );
     // From here on dropping it kills, reaps and cleans up.
-    let host_root = plan.host_root.take();
     let mut running = match cloned? {
         Some((child, done)) => {
             let running = Running::new(child, created, warnings);
@@ -111,13 +110,13 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     if (failure, step) != (0, EXECUTING) {
         return Err(failed_at(&plan, step, Errno(failure)));
     }
-    running.host_root = host_root;
     let score = plan.oom_score;
     #[cfg(feature = "trace")]
     let events = shared.marks.events(|index| match plan.step(index) {
         Some(step) => step.to_string(),
         None => "execute the trampoline".to_owned(),
     });
+    running.host_root = plan.host_root.take();
     let running = finish(plan.end, running, score)?;
     #[cfg(feature = "trace")]
     let running = running.with_trace(events);

@@ -13,16 +13,18 @@ use crate::sys::{self, Descriptor, Errno, file};
 /// Mounts `/dev/null` over a file, an empty, read-only directory over a
 /// directory; a path that does not exist needs no hiding.
 pub(super) fn mask(site: &mut Site, target: &Target) -> sys::Result<()> {
-    let point = match site.open(target) {
+    let found = match site.open(target) {
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
-        found => Point::at(found?, false),
+        found => found?,
     };
-    if site.null.is_none() {
-        site.null = Some(real_null()?);
-    }
-    match bind(&site.null, &point) {
-        Err(Errno(libc::ENOTDIR)) => {}
-        result => return result,
+    // Asked first: a mount that fails for it costs the kernel a grace period.
+    let is_dir = file::stat_at(found.as_raw_fd(), c"")?.is_dir();
+    let point = Point::at(found, false);
+    if !is_dir {
+        if site.null.is_none() {
+            site.null = Some(real_null()?);
+        }
+        return bind(&site.null, &point);
     }
     if site.empty.is_some() {
         return bind(&site.empty, &point);

@@ -192,6 +192,13 @@ impl Plan {
         self.host_root.is_some()
     }
 
+    /// Whether all that outlives its process, if this one is killed, is made
+    /// after [`Attend::born`](super::launch::Attend::born).
+    pub(crate) fn leaves_nothing_unborn(&self) -> bool {
+        let made_before = !self.cgroups.is_unit() && self.has_cgroups(Version::V2);
+        !made_before && !self.has_host_root()
+    }
+
     fn begin(&mut self) {
         // A half-made container never outlives its maker, whatever is asked
         // for the finished one.
