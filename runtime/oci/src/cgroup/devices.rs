@@ -91,14 +91,19 @@ fn write_lines(group: &Path, rules: &[DeviceRule]) -> io::Result<()> {
 
 /// The lines for `devices.allow` (true) and `devices.deny` (false), in order.
 fn v1(rules: &[DeviceRule]) -> Vec<(bool, String)> {
-    let starts_with_all = controlled(rules)
-        .next()
-        .is_some_and(|rule| matches!(rule.kind, None | Some(DeviceType::All)));
+    let starts_with_all = controlled(rules).next().is_some_and(is_about_all);
     let mut lines = Vec::with_capacity(1 + rules.len() + ALWAYS.len());
     if !starts_with_all {
         lines.push((false, "a *:* rwm".to_owned()));
     }
-    lines.extend(controlled(rules).map(|rule| (rule.allow, line(rule))));
+    lines.extend(controlled(rules).flat_map(|rule| {
+        let lines = match is_about_all(rule) {
+            // The kernel takes `a` for everything at once, whatever follows it.
+            true => vec!["a *:* rwm".to_owned()],
+            false => kinds(rule).map(|kind| line(kind, rule)).collect(),
+        };
+        lines.into_iter().map(|line| (rule.allow, line))
+    }));
     lines.extend(ALWAYS.iter().map(|&always| (true, always.to_owned())));
     lines
 }
@@ -109,18 +114,31 @@ fn controlled(rules: &[DeviceRule]) -> impl Iterator<Item = &DeviceRule> {
     rules.iter().filter(move |rule| !is_fifo(rule))
 }
 
-fn line(rule: &DeviceRule) -> String {
+/// Whether a rule says nothing of which devices it is about, and what of them.
+fn is_about_all(rule: &DeviceRule) -> bool {
+    let is_any = |number: Option<i64>| number.is_none_or(|n| n < 0);
+    let access = rule.access.as_deref().unwrap_or("rwm");
+    matches!(rule.kind, None | Some(DeviceType::All))
+        && is_any(rule.major)
+        && is_any(rule.minor)
+        && "rwm".chars().all(|letter| access.contains(letter))
+}
+
+/// The letters of the kinds of devices that a rule is about.
+fn kinds(rule: &DeviceRule) -> impl Iterator<Item = char> {
+    let kinds = [('c', DeviceType::Character), ('b', DeviceType::Block)];
+    let is_meant =
+        |kind| matches!(rule.kind, None | Some(DeviceType::All)) || rule.kind == Some(kind);
+    let kinds = kinds.map(|(letter, kind)| is_meant(kind).then_some(letter));
+    kinds.into_iter().flatten()
+}
+
+fn line(kind: char, rule: &DeviceRule) -> String {
     let number = |n: Option<i64>| match n {
         Some(n) if n >= 0 => n.to_string(),
         _ => "*".to_owned(),
     };
     let access = rule.access.as_deref().unwrap_or("rwm");
-    let kind = match rule.kind {
-        // The kernel takes `a` for everything at once, whatever follows it.
-        None | Some(DeviceType::All | DeviceType::Fifo) => return "a *:* rwm".to_owned(),
-        Some(DeviceType::Character) => 'c',
-        Some(DeviceType::Block) => 'b',
-    };
     format!(
         "{kind} {}:{} {access}",
         number(rule.major),
@@ -363,6 +381,31 @@ mod tests {
             minor: None,
             access: Some("r".to_owned()),
         };
-        assert_eq!(line(&rule), "b 8:* r");
+        assert!(v1(&[rule]).contains(&(true, "b 8:* r".to_owned())));
+    }
+
+    /// Version 1 would take `a 7:7 r` for everything.
+    #[test]
+    fn a_rule_of_any_type_is_about_the_devices_that_it_names_alone() {
+        let rule = |allow, numbers: Option<i64>, access: Option<&str>| DeviceRule {
+            allow,
+            kind: None,
+            major: numbers,
+            minor: numbers,
+            access: access.map(str::to_owned),
+        };
+        let lines = |rules: &[DeviceRule]| v1(rules)[..3].to_vec();
+        let no = |line: &str| (false, line.to_owned());
+        let yes = |line: &str| (true, line.to_owned());
+        let named = [rule(true, Some(7), Some("r"))];
+        let expected = [no("a *:* rwm"), yes("c 7:7 r"), yes("b 7:7 r")];
+        assert_eq!(lines(&named), expected);
+        let any = [rule(true, None, Some("r"))];
+        let expected = [no("a *:* rwm"), yes("c *:* r"), yes("b *:* r")];
+        assert_eq!(lines(&any), expected);
+        let except = [rule(true, None, None), rule(false, Some(7), Some("wm"))];
+        let expected = [yes("a *:* rwm"), no("c 7:7 wm"), no("b 7:7 wm")];
+        assert_eq!(lines(&except), expected);
+        assert_eq!(lines(&[rule(false, Some(-1), None)])[0], no("a *:* rwm"));
     }
 }
