@@ -195,6 +195,8 @@ pub(crate) fn with_grandchild<T: Sync, R>(
     })?;
     futex::wait_while(&running, 1);
     let _ = super::process::wait_for(outer.pid, true);
+    // Its descriptor is free for the other's.
+    drop(outer);
     let pid = intermediate.pid.load(Ordering::Acquire);
     if pid == 0 {
         // Killed, perhaps, before it could say so.
@@ -206,7 +208,11 @@ pub(crate) fn with_grandchild<T: Sync, R>(
         };
     }
     // Not reaped yet, so its number cannot be anybody else's.
-    let pidfd = super::process::pidfd_open(pid)?;
+    let pidfd = super::process::pidfd_open(pid).inspect_err(|_| {
+        // It would wait for what nobody does now.
+        let _ = super::process::kill(pid, libc::SIGKILL);
+        let _ = super::process::wait_for(pid, true);
+    })?;
     let child = Child {
         pid,
         pidfd: pidfd.into_owned(),
