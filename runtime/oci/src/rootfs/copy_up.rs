@@ -127,10 +127,10 @@ fn one(from: RawFd, to: RawFd, name: &CStr, stat: Stat) -> sys::Result<()> {
             file::read_link_at(from, name, &mut text)?;
             let text = CStr::from_bytes_until_nul(&text).map_err(|_| Errno(libc::EINVAL))?;
             file::symlinkat(text, to, name)?;
-            file::chown_at(to, name, stat.uid, stat.gid)
+            give(to, name, stat)
         }
         _ => match file::mknodat(to, name, stat.mode, stat.device) {
-            Ok(()) => file::chown_at(to, name, stat.uid, stat.gid),
+            Ok(()) => give(to, name, stat),
             Err(Errno(libc::EPERM)) => Ok(()), // in a user namespace nobody makes a device
             Err(errno) => Err(errno),
         },
@@ -139,11 +139,16 @@ fn one(from: RawFd, to: RawFd, name: &CStr, stat: Stat) -> sys::Result<()> {
 
 /// Owner first: the kernel clears set-user-id bits when it changes.
 fn finish(made: RawFd, name: &CStr, stat: Stat) -> sys::Result<()> {
-    match file::chown_at(made, name, stat.uid, stat.gid) {
-        Ok(()) | Err(Errno(libc::EINVAL | libc::EPERM)) => {} // an id that is not mapped
-        Err(errno) => return Err(errno),
-    }
+    give(made, name, stat)?;
     file::chmod(made, stat.mode & 0o7777)
+}
+
+/// Gives what was made to the owner of what it is a copy of, where there is one.
+fn give(dir: RawFd, name: &CStr, stat: Stat) -> sys::Result<()> {
+    match file::chown_at(dir, name, stat.uid, stat.gid) {
+        Err(Errno(libc::EINVAL | libc::EPERM)) => Ok(()), // an id that is not mapped
+        result => result,
+    }
 }
 
 fn directory(dir: RawFd, name: &CStr) -> sys::Result<Descriptor> {

@@ -1,7 +1,7 @@
 //! What an entry of `mounts` does, seen from inside.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 
@@ -11,6 +11,7 @@ use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Cgroup, Options, Spec};
 
 use crate::Claim;
+use crate::privileges::map_root;
 use crate::support::{Place, containers, linux, name, options, process, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -43,6 +44,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_tmpfs_has_the_permissions_of_the_directory_it_covers",
         containers,
         tmpfs_mode,
+    ),
+    (
+        "tmpcopyup_takes_along_what_belongs_to_nobody_inside",
+        root,
+        copy_up_foreign,
+    ),
+    (
+        "control_groups_that_are_mounted_read_only_are_so_at_their_top",
+        root,
+        read_only_groups,
     ),
     (
         "tmpcopyup_fills_a_tmpfs_with_what_was_there",
@@ -290,6 +301,33 @@ fn copy_up() {
     spec.mounts.push(small);
     let error = place.try_start(&spec, &options()).unwrap_err();
     assert!(error.hint().unwrap().contains("size="), "{error}");
+}
+
+/// In a user namespace that does not map their owner.
+fn copy_up_foreign() {
+    let script = "stat -c '%F %u' /m/file /m/fifo /m/link";
+    let (place, mut spec) = with(script, vec![mount("/m", "tmpfs", "tmpfs", &["tmpcopyup"])]);
+    map_root(&mut spec);
+    let below = place.root().join("m");
+    fs::create_dir(&below).unwrap();
+    fs::write(below.join("file"), "").unwrap();
+    symlink("file", below.join("link")).unwrap();
+    let fifo = std::ffi::CString::new(below.join("fifo").to_str().unwrap()).unwrap();
+    file::mknodat(libc::AT_FDCWD, &fifo, libc::S_IFIFO | 0o644, 0).unwrap();
+    for entry in fs::read_dir(&below).unwrap() {
+        lchown(entry.unwrap().path(), Some(5), Some(5)).unwrap();
+    }
+    let expected = "regular empty file 0\nfifo 0\nsymbolic link 0\n";
+    assert_eq!(place.run(&spec).0, expected);
+}
+
+fn read_only_groups() {
+    let script = "mkdir /sys/fs/cgroup/x 2>/dev/null || echo ro; ls /sys/fs/cgroup";
+    let text = Place::new().output(script);
+    assert!(
+        text.starts_with("ro\n") && text.lines().count() > 1,
+        "{text}"
+    );
 }
 
 fn read_only_tmpfs() {

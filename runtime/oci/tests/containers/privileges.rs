@@ -261,7 +261,7 @@ fn groups_of_joining() {
 }
 
 /// Puts it into a user namespace with one user, root.
-fn map_root(spec: &mut Spec) {
+pub(crate) fn map_root(spec: &mut Spec) {
     let one = IdMapping {
         container_id: 0,
         host_id: 0,
