@@ -162,17 +162,14 @@ fn refuse(
     }
     let (file, value) = &setting.choices[0];
     let field = &setting.field;
-    if is_absent && setting.absent == Absent::IsOfVersion1 && is_unified {
-        warnings.push(format!(
-            "linux.resources.{field} = {value} has no effect: only version 1 of control groups has it"
-        ));
-        return Ok(());
-    }
+    let is_lost = is_absent && setting.absent == Absent::IsOfVersion1 && is_unified;
     // A hierarchy that is there but not ours, or none at all.
     let is_foreign = site.is_some_and(|site| !site.ready) || !sites.iter().any(|site| site.ready);
     let controller = &setting.controller;
     let why = if is_foreign {
         "this process may not make control groups here".to_owned()
+    } else if is_lost {
+        "only version 1 of control groups has it".to_owned()
     } else if is_absent {
         format!("the kernel offers no {controller} controller for this container")
     } else {
@@ -185,6 +182,9 @@ fn refuse(
         return Ok(());
     }
     let remedy = match (error.raw_os_error(), handed_down) {
+        _ if is_lost => Some(format!(
+            "remove linux.resources.{field}: version 2 has nothing in its place"
+        )),
         (Some(libc::ENOENT), Some(refusal)) => Some(refusal.remedy(controller)),
         (Some(libc::ENOENT), None) => Some(format!(
             "remove linux.resources.{field}, or boot a kernel with this controller and mount it \
@@ -347,12 +347,23 @@ mod tests {
     }
 
     #[test]
-    fn what_only_version_1_has_is_a_warning_on_version_2() {
+    fn what_only_version_1_has_is_an_error_for_root_and_a_warning_for_others() {
         let root = group(&[]);
         let asked = r#"{"memory":{"swappiness":5,"disableOOMKiller":false}}"#;
         let (result, warnings) = apply(root.path(), true, asked);
-        result.unwrap();
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].contains("memory.swappiness"));
+        let said = match result {
+            Err(error) if is_privileged() => {
+                let source = std::error::Error::source(&error).unwrap().to_string();
+                format!("{error}: {source}; {}", error.hint().unwrap())
+            }
+            result => {
+                result.unwrap();
+                warnings.concat()
+            }
+        };
+        assert!(
+            said.contains("memory.swappiness") && said.contains("only version 1"),
+            "{said}"
+        );
     }
 }

@@ -36,7 +36,7 @@ pub(super) enum Absent {
     Fails,
     /// Nothing is lost.
     IsFine,
-    /// Only version 1 ever had it: on version 2 a warning.
+    /// Only version 1 ever had it: on version 2 the error says so.
     IsOfVersion1,
 }
 

@@ -18,6 +18,7 @@ mod freezer;
 mod groups;
 mod limits;
 mod oom;
+pub(crate) mod owner;
 mod placement;
 mod processes;
 pub mod statistics;

@@ -8,7 +8,7 @@ use super::directory::{self, c_path, confine, inherit_cpuset, is_refusal};
 use super::discover::{Hierarchy, Version};
 use super::groups::{Created, Groups, Member, main_version};
 use super::systemd::Transient;
-use super::{apply, delegate, devices, limits};
+use super::{apply, delegate, devices, limits, owner};
 use crate::error::{Error, Result};
 use crate::spec::{Resources, Spec};
 
@@ -29,6 +29,8 @@ pub(crate) struct Placement {
     /// In the order of discovery; the index is the bit in the ready set.
     pub(crate) groups: Vec<Group>,
     resources: Option<Resources>,
+    /// Whose the group of version 2 becomes, where version 1 has none.
+    pub(crate) owner: Option<u32>,
     /// The unit of systemd that they will be.
     transient: Option<Transient>,
 }
@@ -137,6 +139,7 @@ impl Placement {
         }
         self.limit(Version::V2, ready, warnings)?;
         self.limit(Version::V1, ready, warnings)?;
+        self.give_away(ready)?;
         Ok(ready)
     }
 
@@ -160,7 +163,22 @@ impl Placement {
             ready |= self.make(index, group, created)?;
         }
         self.limit(version, ready, warnings)?;
+        self.give_away(ready)?;
         Ok(ready)
+    }
+
+    /// Version 1 is not safe to give away. And only root can give what it has.
+    fn give_away(&self, ready: u64) -> Result<()> {
+        let is_unified = self
+            .groups
+            .iter()
+            .all(|g| g.hierarchy.version == Version::V2);
+        match (self.owner, self.unified(ready)) {
+            (Some(owner), Some(group)) if is_unified && apply::is_privileged() => {
+                owner::give(&group.directory, owner)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes group `index`. Its bit, or 0 where this host does not let us.

@@ -80,11 +80,23 @@ impl NetDevice {
     fn move_to(&self, here: &mut Socket, there: &mut Socket, theirs: RawFd) -> sys::Result<()> {
         let index = here.index(&self.host)?;
         let addresses = here.addresses(index)?;
+        // Of a template only the kernel knows what came of it, and it does not
+        // say: the device goes by another name until it is found there.
+        let is_template = self.inside.ends_with("%d");
+        let between = match is_template {
+            true => format!("oci{index}"),
+            false => self.inside.clone(),
+        };
         let mut request = Request::link(index, 0);
         request.attribute(IFLA_NET_NS_FD, &theirs.to_ne_bytes());
-        request.text(IFLA_IFNAME, &self.inside);
+        request.text(IFLA_IFNAME, &between);
         here.ask(request)?;
-        let index = there.index(&self.inside)?;
+        let index = there.index(&between)?;
+        if is_template {
+            let mut request = Request::link(index, 0);
+            request.text(IFLA_IFNAME, &self.inside);
+            there.ask(request)?;
+        }
         for address in addresses {
             there.ask(address.request(index))?;
         }

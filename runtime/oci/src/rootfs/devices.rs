@@ -100,8 +100,8 @@ impl Node {
             target,
             mode: kind | device.file_mode.unwrap_or(0o666) & 0o7777,
             device: libc::makedev(
-                number("major", device.major)?,
-                number("minor", device.minor)?,
+                number("major", device.major.unwrap_or(0))?,
+                number("minor", device.minor.unwrap_or(0))?,
             ),
             owner: match (device.uid, device.gid) {
                 (None, None) => None,

@@ -188,12 +188,12 @@ pub struct Device {
     /// Character, block or fifo.
     #[serde(rename = "type")]
     pub kind: DeviceType,
-    /// The major number.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub major: i64,
+    /// The major number, which only a fifo lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub major: Option<i64>,
     /// The minor number.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub minor: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minor: Option<i64>,
     /// Permission bits; 0666 where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_mode: Option<u32>,

@@ -76,6 +76,14 @@ const NO_TIME: &str =
     "as root, its child dies in a new time namespace (`write to sync socket: Broken pipe`)";
 const NO_POSTSTOP: &str = "where create fails it calls no poststop hooks";
 
+const BOTH: &str = "it sets the one, and then the other";
+const ONE_OF_TWO: &str = "it takes one of the two, and says nothing";
+const MISSING_IS_ZERO: &str = "it takes a number that is missing for 0";
+const NO_FLAGS: &str = "it ignores `flags`";
+const GIVES_TO_ROOT: &str =
+    "with version 2 it gives the group to the container's root, whatever is mounted";
+const OCCUPIED: &str = "it puts the container into it, and says nothing";
+
 const TABLE: &[Deviation] = &[
     runc("a_created_container_cannot_be_deleted", DELETES_CREATED),
     runc(
@@ -191,6 +199,44 @@ const TABLE: &[Deviation] = &[
     runc(
         "a_group_can_be_idle",
         "`idle` came with 1.1 of the specification; it is unknown to it, and ignored",
+    ),
+    runc(
+        "json_that_is_not_utf8_is_refused",
+        "it takes a byte that is none for U+FFFD",
+    ),
+    runc("a_name_that_is_given_twice_is_refused", ONE_OF_TWO),
+    runc("a_limit_that_is_given_twice_is_refused", BOTH),
+    runc(
+        "a_limit_that_version_two_has_not_is_refused",
+        "it leaves out what version 2 has not",
+    ),
+    runc("a_property_that_is_required_is_demanded", MISSING_IS_ZERO),
+    runc("a_number_that_is_required_is_demanded", MISSING_IS_ZERO),
+    runc(
+        "a_flag_of_a_scheduler_that_is_none_is_refused",
+        NO_SCHEDULER,
+    ),
+    runc("an_io_priority_that_is_none_is_refused", NO_IO_PRIORITY),
+    runc("flags_of_a_personality_are_refused", NO_PERSONALITY),
+    runc("a_hook_of_start_or_delete_is_aborted_too", FORKED_START),
+    runc("poststop_hooks_follow_a_start_that_failed", FORKED_START),
+    runc(
+        "a_time_namespace_with_a_path_is_joined",
+        "it knows no time namespaces",
+    ),
+    runc(
+        "a_group_that_holds_a_process_is_refused_or_told_of",
+        OCCUPIED,
+    ),
+    runc(
+        "a_group_belongs_to_the_user_who_can_write_it",
+        "it gives a group away where systemd made it, and no other",
+    ),
+    runc("a_network_device_gets_a_name_from_a_template", NO_DEVICES),
+    runc("a_network_device_stays_in_its_namespace", NO_DEVICES),
+    runc(
+        "a_weight_of_a_device_has_at_least_one_number",
+        "it takes an entry that weighs nothing",
     ),
     crun("a_created_container_cannot_be_deleted", DELETES_CREATED),
     crun(
@@ -348,6 +394,44 @@ const TABLE: &[Deviation] = &[
         ),
     ),
     crun("a_burst_of_the_processors_is_written", NO_BURST),
+    crun(
+        "json_that_is_not_utf8_is_refused",
+        "its parser takes surrogates, which UTF-8 has not",
+    ),
+    crun("a_name_that_is_given_twice_is_refused", ONE_OF_TWO),
+    crun("a_limit_that_is_given_twice_is_refused", BOTH),
+    crun("a_property_that_is_required_is_demanded", MISSING_IS_ZERO),
+    crun("a_number_that_is_required_is_demanded", MISSING_IS_ZERO),
+    crun(
+        "a_flag_of_a_scheduler_that_is_none_is_refused",
+        NO_SCHEDULER,
+    ),
+    crun("an_io_priority_that_is_none_is_refused", NO_IO_PRIORITY),
+    crun("flags_of_a_personality_are_refused", NO_FLAGS),
+    crun("a_hook_of_start_or_delete_is_aborted_too", FORKED_START),
+    crun("poststop_hooks_follow_a_start_that_failed", FORKED_START),
+    crun(
+        "a_failing_poststop_hook_is_warned_of",
+        "it says nothing of it",
+    ),
+    crun(
+        "a_time_namespace_with_a_path_is_joined",
+        "it fails without a word",
+    ),
+    crun(
+        "a_group_that_holds_a_process_is_refused_or_told_of",
+        OCCUPIED,
+    ),
+    crun(
+        "a_group_belongs_to_the_user_who_can_write_it",
+        GIVES_TO_ROOT,
+    ),
+    crun(
+        "a_group_that_nobody_can_write_stays_the_runtimes",
+        GIVES_TO_ROOT,
+    ),
+    crun("a_network_device_gets_a_name_from_a_template", NO_DEVICES),
+    crun("a_network_device_stays_in_its_namespace", NO_DEVICES),
 ];
 
 /// Why `subject` is known to fail the claim, and whether it may pass by chance.

@@ -79,6 +79,22 @@ pub(crate) const CLAIMS: &[Claim] = &[
         need: document,
         test: seccomp,
     },
+    Claim {
+        name: "the_features_document_has_no_other_properties",
+        section: "features.md, Specification version",
+        level: "MUST NOT",
+        gist: "there is no property but those that the specification defines in the version of `ociVersionMax`",
+        need: document,
+        test: no_others,
+    },
+    Claim {
+        name: "the_features_document_tells_of_mapped_mounts",
+        section: "features-linux.md, MountExtensions",
+        level: "MUST",
+        gist: "`mountExtensions.idmap.enabled` is true where mappings of a mount are recognised",
+        need: root_document,
+        test: mapped_mounts,
+    },
 ];
 
 fn text(subject: Subject) -> Option<Vec<u8>> {
@@ -95,6 +111,11 @@ fn document(subject: Subject) -> Need {
     text(subject)
         .map(drop)
         .ok_or_else(|| format!("{} has no `features`", subject.runtime.name()))
+}
+
+fn root_document(subject: Subject) -> Need {
+    crate::root(subject)?;
+    document(subject)
 }
 
 fn features(subject: Subject) -> Value {
@@ -345,4 +366,94 @@ fn seccomp(subject: Subject) {
         "flags": words("supportedFlags"), "syscalls": rules
     });
     assert_eq!(case.output(&config), "up\n");
+}
+
+/// The properties that are defined, each with the version that they came with.
+const DEFINED: &[(&str, u32, &[&str])] = &[
+    (
+        "",
+        1,
+        &[
+            "ociVersionMin",
+            "ociVersionMax",
+            "hooks",
+            "mountOptions",
+            "linux",
+            "annotations",
+            "potentiallyUnsafeConfigAnnotations",
+        ],
+    ),
+    (
+        "/linux",
+        1,
+        &[
+            "namespaces",
+            "capabilities",
+            "cgroup",
+            "seccomp",
+            "apparmor",
+            "selinux",
+            "intelRdt",
+            "mountExtensions",
+        ],
+    ),
+    ("/linux", 3, &["netDevices", "memoryPolicy"]),
+    (
+        "/linux/cgroup",
+        1,
+        &["v1", "v2", "systemd", "systemdUser", "rdma"],
+    ),
+    (
+        "/linux/seccomp",
+        1,
+        &[
+            "enabled",
+            "actions",
+            "operators",
+            "archs",
+            "knownFlags",
+            "supportedFlags",
+        ],
+    ),
+    ("/linux/apparmor", 1, &["enabled"]),
+    ("/linux/selinux", 1, &["enabled"]),
+    ("/linux/intelRdt", 1, &["enabled"]),
+    ("/linux/intelRdt", 3, &["schemata", "monitoring"]),
+    ("/linux/mountExtensions", 1, &["idmap"]),
+    ("/linux/mountExtensions/idmap", 1, &["enabled"]),
+    ("/linux/netDevices", 3, &["enabled"]),
+    ("/linux/memoryPolicy", 3, &["modes", "flags"]),
+];
+
+fn no_others(subject: Subject) {
+    let document = features(subject);
+    // The document itself came with 1.1; a pre-release has what its release will.
+    let newest = numbers(document["ociVersionMax"].as_str().unwrap())[1].max(1);
+    for (place, ..) in DEFINED {
+        let Some(Value::Object(object)) = document.pointer(place) else {
+            continue;
+        };
+        for name in object.keys() {
+            let is_defined = DEFINED.iter().any(|(of, since, names)| {
+                of == place && *since <= newest && names.contains(&&**name)
+            });
+            assert!(is_defined, "{place}/{name}");
+        }
+    }
+}
+
+fn mapped_mounts(subject: Subject) {
+    let told = features(subject)["linux"]["mountExtensions"]["idmap"]["enabled"] == true;
+    let case = Case::new(subject);
+    let mut config = case.config("true");
+    let map = json!([{ "containerID": 0, "hostID": 1000, "size": 10 }]);
+    // Recognised, it is an error: the other half is missing.
+    config::mount(
+        &mut config,
+        json!({
+            "destination": "/mnt", "source": "rootfs", "options": ["bind", "idmap"], "uidMappings": map
+        }),
+    );
+    let recognised = case.try_create(&config).is_err();
+    assert_eq!(told, recognised);
 }

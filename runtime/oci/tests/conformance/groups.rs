@@ -513,7 +513,7 @@ fn pids_limit(subject: Subject) {
 }
 
 /// The numbers of a block device of the host that is a whole disk.
-fn device() -> Option<(u32, u32)> {
+pub(crate) fn device() -> Option<(u32, u32)> {
     let mut disks: Vec<_> = fs::read_dir("/sys/block").ok()?.flatten().collect();
     disks.sort_by_key(fs::DirEntry::file_name);
     disks.iter().find_map(|disk| {

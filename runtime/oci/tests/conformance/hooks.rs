@@ -101,6 +101,14 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: timeout,
     },
     Claim {
+        name: "a_hook_of_start_or_delete_is_aborted_too",
+        section: "config.md, Hooks",
+        level: "MUST",
+        gist: "the same for startContainer and poststart, whose start fails, and for poststop, where delete goes on",
+        need: anyone,
+        test: later_timeouts,
+    },
+    Claim {
         name: "a_hook_whose_path_is_not_absolute_is_refused",
         section: "config.md, Hooks",
         level: "MUST",
@@ -157,12 +165,29 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: failing_poststart,
     },
     Claim {
+        name: "poststop_hooks_follow_a_start_that_failed",
+        section: "runtime.md, Lifecycle",
+        level: "MUST",
+        gist: "after a startContainer or poststart hook that failed, the container is destroyed, at once or by delete, and \
+               the poststop hooks are called once",
+        need: anyone,
+        test: poststop_after_failure,
+    },
+    Claim {
         name: "a_failing_poststop_hook_only_warns",
         section: "runtime.md, Lifecycle",
         level: "MUST",
         gist: "delete goes on, the other poststop hooks are called, the container is gone",
         need: anyone,
         test: failing_poststop,
+    },
+    Claim {
+        name: "a_failing_poststop_hook_is_warned_of",
+        section: "runtime.md, Lifecycle",
+        level: "MUST",
+        gist: "a poststop hook that fails is logged as a warning",
+        need: anyone,
+        test: warned_of,
     },
     Claim {
         name: "poststop_hooks_come_after_the_container_is_deleted",
@@ -494,6 +519,30 @@ fn timeout(subject: Subject) {
     case.create(&config);
 }
 
+fn later_timeouts(subject: Subject) {
+    let case = Case::new(subject);
+    let slow = |kind: &str| {
+        let mut slow = shell(kind, "exec sleep 15");
+        slow["timeout"] = json!(1);
+        json!([slow])
+    };
+    let begin = Instant::now();
+    for kind in ["startContainer", "poststart"] {
+        let mut config = case.config("sleep 100");
+        config["hooks"][kind] = slow(kind);
+        let container = case.create(&config);
+        container.try_start().expect_err(kind);
+        eventually("it ends", || host::has_ended(container.pid));
+    }
+    let mut config = case.config("true");
+    config["hooks"]["poststop"] = slow("poststop");
+    let container = case.create(&config);
+    container.start();
+    container.wait_stopped();
+    container.delete().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(12), "waited for");
+}
+
 fn relative(subject: Subject) {
     let case = Case::new(subject);
     for broken in [json!({ "path": "bin/true" }), json!({ "args": ["true"] })] {
@@ -558,6 +607,36 @@ fn failing_poststart(subject: Subject) {
             .try_state()
             .map_or(true, |state| state["status"] == "stopped")
     );
+}
+
+fn poststop_after_failure(subject: Subject) {
+    let case = Case::new(subject);
+    for kind in ["startContainer", "poststart"] {
+        log(&case);
+        let mut config = case.config("sleep 100");
+        config["hooks"][kind] = json!([hook(kind, "true; exit 3")]);
+        let log = seen(&case, "poststop", "log");
+        config["hooks"]["poststop"] = json!([hook("poststop", &format!("echo poststop >>{log}"))]);
+        let container = case.create(&config);
+        container.try_start().expect_err(kind);
+        eventually("it ends", || host::has_ended(container.pid));
+        if container.try_state().is_ok() {
+            container.delete().unwrap();
+        }
+        assert_eq!(read(&case, "log"), "poststop\n", "{kind}");
+    }
+}
+
+fn warned_of(subject: Subject) {
+    let case = Case::new(subject);
+    let mut config = case.config("true");
+    config["hooks"]["poststop"] = json!([hook("poststop", "true; exit 3")]);
+    let container = case.create(&config);
+    container.start();
+    container.wait_stopped();
+    let said = case.runtime(&["delete", &container.id]);
+    assert!(said.status.success(), "{said:?}");
+    assert!(!said.stderr.trim_ascii().is_empty(), "without a word");
 }
 
 fn failing_poststop(subject: Subject) {

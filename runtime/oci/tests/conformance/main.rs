@@ -23,11 +23,13 @@ mod groups;
 mod holder;
 mod hooks;
 mod host;
+mod joining;
 mod lifecycle;
 mod mount_table;
 mod mounts;
 mod namespaces;
 mod operations;
+mod ownership;
 mod paths;
 mod process;
 mod receive;
@@ -35,6 +37,8 @@ mod scope;
 mod seccomp;
 mod subject;
 mod terminal;
+mod text;
+mod values;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -77,16 +81,20 @@ const CLAIMS: &[&[Claim]] = &[
     lifecycle::CLAIMS,
     operations::CLAIMS,
     configuration::CLAIMS,
+    text::CLAIMS,
     mounts::CLAIMS,
     process::CLAIMS,
     terminal::CLAIMS,
     hooks::CLAIMS,
     annotations::CLAIMS,
     namespaces::CLAIMS,
+    joining::CLAIMS,
     devices::CLAIMS,
     groups::CLAIMS,
+    ownership::CLAIMS,
     seccomp::CLAIMS,
     paths::CLAIMS,
+    values::CLAIMS,
     scope::CLAIMS,
     features::CLAIMS,
 ];

@@ -171,6 +171,14 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: no_mappings,
     },
     Claim {
+        name: "an_idmapped_mount_may_take_the_containers_mapping",
+        section: "config.md, Linux mount options",
+        level: "MUST",
+        gist: "`idmap` without mappings, in a container with a user namespace, takes the mappings of that, or is an error",
+        need: root,
+        test: containers_mapping,
+    },
+    Claim {
         name: "mappings_of_users_and_groups_come_together",
         section: "config.md, POSIX-platform mounts",
         level: "MUST",
@@ -553,6 +561,22 @@ fn idmap(subject: Subject) {
     mount["gidMappings"] = json!([{ "containerID": 1000, "hostID": 6000, "size": 10 }]);
     config::mount(&mut config, mount);
     assert_eq!(case.output(&config), "5000 6001\n");
+}
+
+fn containers_mapping(subject: Subject) {
+    let case = Case::new(subject);
+    fs::write(case.directory("source").join("file"), "").unwrap();
+    let mut config = case.config("stat -c %u:%g /mnt/file");
+    config::namespace(&mut config, json!({ "type": "user" }));
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 1000 }]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    config::mount(&mut config, bind("source", "/mnt", &["bind", "idmap"]));
+    if let Ok(container) = case.try_create(&config) {
+        container.start();
+        container.wait();
+        assert_eq!(container.output(), "0:0\n");
+    }
 }
 
 fn no_mappings(subject: Subject) {

@@ -11,6 +11,14 @@ use crate::{Claim, anyone, config, host, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     Claim {
+        name: "whoever_creates_a_container_can_use_every_operation",
+        section: "runtime.md, Scope of a container",
+        level: "MUST",
+        gist: "who creates a container can ask for its state, start it, send it signals and delete it",
+        need: anyone,
+        test: every_operation,
+    },
+    Claim {
         name: "every_operation_demands_the_id_of_a_container_that_exists",
         section: "runtime.md, Operations",
         level: "MUST",
@@ -131,6 +139,18 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: keeps,
     },
 ];
+
+fn every_operation(subject: Subject) {
+    let case = Case::new(subject);
+    let container = case.create(&case.config("exec sleep 100"));
+    assert_eq!(container.status(), "created");
+    container.start();
+    assert_eq!(container.status(), "running");
+    container.kill("KILL").unwrap();
+    container.wait_stopped();
+    container.delete().unwrap();
+    container.try_state().expect_err("it is still there");
+}
 
 fn ids(subject: Subject) {
     let case = Case::new(subject);

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::case::Case;
+use crate::holder::Holder;
 use crate::mount_table::{table, top};
 use crate::subject::Subject;
 use crate::{Claim, Need, anyone, config, root};
@@ -113,6 +114,22 @@ pub(crate) const CLAIMS: &[Claim] = &[
         gist: "a device that cannot be moved is an error: it is not there, its name is taken inside, or there is no network namespace to move it to (since 1.3)",
         need: network,
         test: no_net_device,
+    },
+    Claim {
+        name: "a_network_device_gets_a_name_from_a_template",
+        section: "config-linux.md, Network devices",
+        level: "MUST",
+        gist: "a new name that ends in `%d` is a template: the kernel puts a number there that is free (since 1.3)",
+        need: network,
+        test: template,
+    },
+    Claim {
+        name: "a_network_device_stays_in_its_namespace",
+        section: "config-linux.md, Network devices",
+        level: "MUST NOT",
+        gist: "a device is not moved out again: in a namespace that goes on, it is there after delete (since 1.3)",
+        need: network,
+        test: not_moved_back,
     },
 ];
 
@@ -387,4 +404,36 @@ fn no_net_device(subject: Subject) {
     config["linux"]["netDevices"] = json!({ &pair.name: {} });
     config::without_namespace(&mut config, "network");
     case.refused("no network namespace", &config);
+}
+
+fn template(subject: Subject) {
+    let case = Case::new(subject);
+    let (one, two) = (Pair::new().unwrap(), Pair::new().unwrap());
+    let mut config = case.config("ip link show");
+    config["linux"]["netDevices"] =
+        json!({ &one.name: { "name": "moved%d" }, &two.name: { "name": "moved%d" } });
+    let text = case.output(&config);
+    assert!(text.contains("moved0") && text.contains("moved1"), "{text}");
+}
+
+fn not_moved_back(subject: Subject) {
+    let case = Case::new(subject);
+    let pair = Pair::new().unwrap();
+    let holder = Holder::new(&["--net"], "net");
+    let mut config = case.config("exec sleep 100");
+    config::namespace(
+        &mut config,
+        json!({ "type": "network", "path": holder.path("net") }),
+    );
+    config["linux"]["netDevices"] = json!({ &pair.name: { "name": "moved" } });
+    let container = case.create(&config);
+    container.start();
+    container.kill("KILL").unwrap();
+    container.wait_stopped();
+    container.delete().unwrap();
+    let net = format!("--net={}", holder.path("net"));
+    assert!(
+        run("nsenter", &[&net, "ip", "link", "show", "moved"]),
+        "it is gone"
+    );
 }

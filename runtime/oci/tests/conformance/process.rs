@@ -342,7 +342,8 @@ fn duplicate_limit(subject: Subject) {
     let case = Case::new(subject);
     let mut config = case.config("true");
     let limit = |number| json!({ "type": "RLIMIT_NOFILE", "soft": number, "hard": number });
-    config["process"]["rlimits"] = json!([limit(100), limit(101)]);
+    // The second is one that the first permits.
+    config["process"]["rlimits"] = json!([limit(101), limit(100)]);
     case.refused("twice", &config);
 }
 

@@ -434,8 +434,8 @@ fn wrong_device() {
         linux(&mut spec).devices = vec![isolab_oci::spec::Device {
             path: path.into(),
             kind: isolab_oci::spec::DeviceType::Character,
-            major: 1,
-            minor: 5,
+            major: Some(1),
+            minor: Some(5),
             file_mode: None,
             uid: None,
             gid: None,

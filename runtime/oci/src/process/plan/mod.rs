@@ -169,6 +169,7 @@ impl Plan {
         // A container that asks for no limit still gets no device but the default ones.
         let resources = spec.map(|s| s.linux().resources.clone().unwrap_or_default());
         self.cgroups = Placement::plan(cgroup::discover()?, path, resources)?;
+        self.cgroups.owner = spec.and_then(cgroup::owner::of_group);
         Ok(())
     }
 
@@ -184,6 +185,7 @@ impl Plan {
     fn place_unit(&mut self, spec: &Spec, id: &str) -> Result<()> {
         let resources = spec.linux().resources.clone().unwrap_or_default();
         self.cgroups = Placement::plan_unit(cgroup::discover()?, spec, id, Some(resources))?;
+        self.cgroups.owner = cgroup::owner::of_group(spec);
         Ok(())
     }
 

@@ -155,8 +155,8 @@ fn a_device_that_no_kernel_has_is_refused() {
         let mut device = Device {
             path: "/dev/x".into(),
             kind: DeviceType::Character,
-            major: 1,
-            minor: 3,
+            major: Some(1),
+            minor: Some(3),
             file_mode: None,
             uid: None,
             gid: None,
@@ -177,8 +177,12 @@ fn a_device_that_no_kernel_has_is_refused() {
         "linux.devices[0].type",
         device(&|d| d.kind = DeviceType::All),
     );
-    refused("linux.devices[0].major", device(&|d| d.major = -1));
-    refused("linux.devices[0].minor", device(&|d| d.minor = 1 << 20));
+    refused("linux.devices[0].major", device(&|d| d.major = Some(-1)));
+    refused(
+        "linux.devices[0].minor",
+        device(&|d| d.minor = Some(1 << 20)),
+    );
+    refused("linux.devices[0].minor", device(&|d| d.minor = None));
     refused("linux.devices[0].uid", device(&|d| d.uid = Some(u32::MAX)));
 }
 

@@ -126,11 +126,14 @@ fn check_device(field: &str, device: &Device) -> Result<()> {
         ("minor", device.minor, MOST_MINOR),
     ];
     for (name, number, most) in numbers {
-        if device.kind != DeviceType::Fifo && !(0..=most).contains(&number) {
-            let reason = format!("{number} is out of range");
-            let remedy = format!("0 to {most}");
-            return Err(invalid(&format!("{field}.{name}"), &reason, &remedy));
-        }
+        let reason = match number {
+            _ if device.kind == DeviceType::Fifo => continue,
+            Some(number) if (0..=most).contains(&number) => continue,
+            Some(number) => format!("{number} is out of range"),
+            None => "it is missing".to_owned(),
+        };
+        let remedy = format!("0 to {most}");
+        return Err(invalid(&format!("{field}.{name}"), &reason, &remedy));
     }
     let ids = [("uid", device.uid), ("gid", device.gid)];
     if let Some((name, _)) = ids.into_iter().find(|&(_, id)| id == Some(u32::MAX)) {
@@ -162,10 +165,19 @@ fn net_devices(linux: &Linux) -> Result<()> {
             let remedy = "1 to 15 bytes without `/`, `:` and white space";
             return Err(invalid(&field, &reason, remedy));
         }
+        let (stem, is_template) = match inside.strip_suffix("%d") {
+            Some(stem) => (stem, true),
+            None => (inside, false),
+        };
+        if stem.contains('%') {
+            let reason = format!("`{inside}` is no name of a network device, and no template");
+            let remedy = "a template ends in `%d`, where the kernel puts a number";
+            return Err(invalid(&field, &reason, remedy));
+        }
         let same = |(other, device): &(&String, &crate::spec::NetDevice)| {
             *other != host && device.name.as_deref().unwrap_or(other) == inside
         };
-        if linux.net_devices.iter().any(|entry| same(&entry)) {
+        if !is_template && linux.net_devices.iter().any(|entry| same(&entry)) {
             let reason = format!("two devices would be called `{inside}`");
             return Err(invalid(&field, &reason, "give each a name of its own"));
         }

@@ -171,6 +171,13 @@ fn check_block(block: &BlockIo) -> Result<()> {
             &format!("weightDevice[{index}].leafWeight"),
             device.leaf_weight,
         )?;
+        if device.weight.is_none() && device.leaf_weight.is_none() {
+            return Err(invalid(
+                &format!("linux.resources.blockIO.weightDevice[{index}]"),
+                "it gives no weight",
+                "give `weight` or `leafWeight`, or remove the entry",
+            ));
+        }
         numbers(
             &format!("weightDevice[{index}]"),
             device.major,
@@ -335,6 +342,10 @@ mod tests {
             ),
             (r#"{"rdma":{"a b":{"hcaHandles":1}}}"#, "rdma.a b"),
             (r#"{"rdma":{"mlx5_1":{}}}"#, "rdma.mlx5_1"),
+            (
+                r#"{"blockIO":{"weightDevice":[{"major":8,"minor":0}]}}"#,
+                "blockIO.weightDevice[0]",
+            ),
             (
                 r#"{"devices":[{"allow":true,"access":"rx"}]}"#,
                 "devices[0].access",
