@@ -1,5 +1,6 @@
 //! Compiles the trampoline, a static program without any library, with `rustc`
 //! alone: it is part of the runtime's own file, and its size is paid at each start.
+//! And has the runtime's program entered by `src/sys/quick_start.rs`, where it can be.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +10,7 @@ const SOURCE: &str = "src/sys/trampoline/program.rs";
 
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
+    enter_quickly();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let program = out.join("trampoline");
     // The linker that comes with Rust needs nothing else; some distributions'
@@ -37,6 +39,20 @@ fn main() {
         size < 4096,
         "the trampoline has grown to {size} bytes: a page is its limit"
     );
+}
+
+/// Where the program holds glibc itself, at an address that is known beforehand.
+fn enter_quickly() {
+    let is = |name: &str, value| env::var(name).is_ok_and(|found| found == value);
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if is("CARGO_CFG_TARGET_ARCH", "x86_64")
+        && is("CARGO_CFG_TARGET_ENV", "gnu")
+        && features.split(',').any(|feature| feature == "crt-static")
+        && flags.contains("relocation-model=static")
+    {
+        println!("cargo::rustc-link-arg-bin=isorun=-Wl,--entry=isorun_start");
+    }
 }
 
 fn compile(program: &Path, linker: &[&str]) -> Result<(), String> {

@@ -27,6 +27,12 @@ pub mod namespace;
 pub mod notify;
 pub mod poll;
 pub mod process;
+#[cfg(all(
+    target_arch = "x86_64",
+    target_env = "gnu",
+    target_feature = "crt-static"
+))]
+mod quick_start;
 mod raw;
 pub mod resource;
 pub mod schedule;
