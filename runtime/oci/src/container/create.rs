@@ -12,7 +12,7 @@ use super::{Bundle, Container};
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::{Attend, Options, Plan, Running, Stdio, launch};
-use crate::spec::{Spec, validate};
+use crate::spec::{NamespaceType, Spec, validate};
 use crate::sys;
 use crate::sys::clone::Child;
 
@@ -71,6 +71,9 @@ impl Container {
                 return Err(error);
             }
         };
+        if bundle.spec().names_namespace(NamespaceType::Time) {
+            reserved.note_init_again()?;
+        }
         let record = reserved.complete(facts)?;
         let mut container = Self { record };
         // They are `delete`'s to remove, whoever calls that.

@@ -465,6 +465,20 @@ impl Reserved {
         }
     }
 
+    /// Takes note of it once more, from the runtime's own time namespace: in the
+    /// container's, the times of processes are told by other clocks
+    /// (`time_namespaces(7)`).
+    pub(super) fn note_init_again(&self) -> Result<()> {
+        let Some(noted) = self.init.get() else {
+            return Ok(());
+        };
+        if noted.written {
+            let path = self.path.join("init.new");
+            fs::remove_file(&path).map_err(write_error(&path))?;
+        }
+        self.note_init(noted.init.pid, false)
+    }
+
     /// Makes the two fifos, and opens them for the first process.
     pub(super) fn make_latch(&self) -> Result<Latch> {
         let open = |name: &str| {

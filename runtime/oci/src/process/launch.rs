@@ -11,6 +11,7 @@ use super::net_device;
 use super::plan::{End, Plan, Report};
 use super::running::Running;
 use super::step::Step;
+use super::time;
 use super::trace::Marks;
 use crate::cgroup::{Created, Version};
 use crate::error::{Error, Result};
@@ -353,7 +354,8 @@ fn hand_over_listener(child: &Child, shared: &Shared<'_>, attend: &mut dyn Atten
 /// /proc become root's). And the time namespace, which only we can enter for it.
 struct Restore {
     dumpable: bool,
-    time: Option<OwnedFd>,
+    /// It goes back when it is dropped.
+    time: Option<time::Own>,
 }
 
 impl Restore {
@@ -363,22 +365,7 @@ impl Restore {
             time: None,
         };
         if let Some(time) = &plan.time {
-            let own = "/proc/self/ns/time";
-            let own = fs::File::open(own).map_err(|source| Error::Read {
-                path: own.into(),
-                source,
-            })?;
-            let flag = namespace::flag(NamespaceType::Time);
-            sys::namespace::setns(time.as_raw_fd(), flag).map_err(|errno| Error::Setup {
-                step: "join the time namespace".to_owned(),
-                source: errno.into(),
-                remedy: match errno.code() {
-                    libc::EPERM => Some("joining one needs root".to_owned()),
-                    libc::EUSERS => Some("a process with several threads cannot".to_owned()),
-                    _ => None,
-                },
-            })?;
-            restore.time = Some(own.into());
+            restore.time = Some(time.enter()?);
         }
         Ok(restore)
     }
@@ -388,10 +375,6 @@ impl Drop for Restore {
     fn drop(&mut self) {
         if self.dumpable {
             sys::process::set_dumpable(true);
-        }
-        if let Some(own) = &self.time {
-            let flag = namespace::flag(NamespaceType::Time);
-            let _ = sys::namespace::setns(own.as_raw_fd(), flag);
         }
     }
 }

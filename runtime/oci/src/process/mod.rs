@@ -19,6 +19,7 @@ mod plan;
 mod program;
 mod running;
 mod step;
+mod time;
 mod trace;
 
 use std::io;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::case::Case;
 use crate::holder::Holder;
 use crate::subject::Subject;
-use crate::{Claim, config, host, root};
+use crate::{Claim, Need, config, host, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     Claim {
@@ -23,7 +23,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         section: "config-linux.md, Namespaces",
         level: "MUST",
         gist: "a time namespace, too, is the one at `path`",
-        need: root,
+        need: can_make_time,
         test: time,
     },
     Claim {
@@ -35,6 +35,18 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: mounts,
     },
 ];
+
+fn can_make_time(subject: Subject) -> Need {
+    root(subject)?;
+    let made = std::process::Command::new("unshare")
+        .args(["--time", "true"])
+        .stderr(std::process::Stdio::null())
+        .status();
+    match made.is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err("unshare(1) makes no time namespace here".to_owned()),
+    }
+}
 
 fn joins(subject: Subject, kind: &str, options: &[&str], link: &str) {
     let case = Case::new(subject);
@@ -61,7 +73,12 @@ fn groups(subject: Subject) {
 }
 
 fn time(subject: Subject) {
-    joins(subject, "time", &["--time", "--fork"], "time");
+    joins(
+        subject,
+        "time",
+        &["--time", "--boottime", "100000", "--fork"],
+        "time",
+    );
 }
 
 fn mounts(subject: Subject) {

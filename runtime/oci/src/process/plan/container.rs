@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::console::Console;
 use super::super::program::{c_string, environment};
 use super::super::step::Step;
+use super::super::time::Time;
 use super::super::{Cgroup, Options, Stdio};
 use super::privileges::ContainersFilter;
 use super::{End, Latch, Plan, changed_oom_score, console_socket, numbers};
@@ -131,7 +132,7 @@ impl Plan {
 
     fn enter_namespaces(&mut self, spec: &Spec, mut namespaces: Namespaces) -> Result<()> {
         let by_parent = namespaces.need_two_clones();
-        self.time = namespaces.joined.time.take();
+        self.time = namespaces.joined.time.take().map(Time::Joined);
         let joined = std::mem::take(&mut namespaces.joined);
         // Whoever is in a pid namespace that exists may be looked at by
         // whoever else is in it.
@@ -158,18 +159,25 @@ impl Plan {
             self.steps.push(Step::BecomeRootIfMapped);
             self.changes_user = true;
         }
+        let offsets = spec.linux().time_offsets.iter();
+        let offsets: String = offsets
+            .map(|(clock, o)| format!("{clock} {} {}\n", o.secs, o.nanosecs))
+            .collect();
+        let time = namespace::flag(NamespaceType::Time);
+        let by_us = namespaces.by_child & time != 0 && !Time::is_entered_by_execution();
+        if by_us {
+            namespaces.by_child &= !time;
+        }
         if namespaces.by_child != 0 {
             self.steps.push(Step::Unshare(namespaces.by_child));
         }
         if namespaces.by_child & namespace::flag(NamespaceType::Network) != 0 {
             self.steps.push(Step::LoopbackUp);
         }
-        let offsets = &spec.linux().time_offsets;
-        if !offsets.is_empty() {
-            let lines = offsets
-                .iter()
-                .map(|(clock, o)| format!("{clock} {} {}\n", o.secs, o.nanosecs));
-            self.steps.push(Step::TimeOffsets(lines.collect()));
+        if by_us {
+            self.time = Some(Time::New { offsets });
+        } else if !offsets.is_empty() {
+            self.steps.push(Step::TimeOffsets(offsets));
         }
         if let Some(name) = &spec.hostname {
             self.steps

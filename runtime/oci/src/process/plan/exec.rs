@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::super::console::Console;
 use super::super::program::{c_string, c_strings, environment};
 use super::super::step::Step;
+use super::super::time::Time;
 use super::super::{Options, Program, Session, Stdio};
 use super::privileges::ContainersFilter;
 use super::{End, Plan, changed_oom_score, console_socket, numbers};
@@ -165,7 +166,7 @@ impl Plan {
             let is_ours = namespace::is_own(&theirs, &format!("/proc/self/ns/{name}"));
             match kind {
                 _ if is_ours => {}
-                NamespaceType::Time => self.time = Some(theirs),
+                NamespaceType::Time => self.time = Some(Time::Joined(theirs)),
                 _ => flags |= namespace::flag(kind),
             }
         }

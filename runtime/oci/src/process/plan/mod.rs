@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::net_device::NetDevice;
 use super::program::{c_string, c_strings, search_path};
 use super::step::Step;
+use super::time::Time;
 use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ pub(crate) struct Plan {
     /// Namespaces that the clone makes.
     pub(super) by_clone: u64,
     /// A time namespace, which the runtime enters while it clones.
-    pub(super) time: Option<OwnedFd>,
+    pub(super) time: Option<Time>,
     /// The map that the parent writes.
     pub(super) id_map: Option<IdMap>,
     pub(super) cgroups: Placement,
