@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use isolab::footprint::proportional_set_bytes;
@@ -20,6 +21,9 @@ use crate::trial;
 
 /// How many containers run at once.
 const COUNTS: [usize; 2] = [1, 100];
+/// How long they are left alone before they are weighed: what a process has
+/// needed to start is not what it keeps.
+const REST: Duration = Duration::from_millis(500);
 /// What ours may take for each (a supervisor's proportional set).
 const AT_MOST: u64 = 2 << 20;
 
@@ -68,6 +72,7 @@ fn running(runtime: &Runtime, field: &Field, count: usize) -> Result<u64> {
         waiting.push(start(runtime, field)?);
         Ok(())
     });
+    std::thread::sleep(REST);
     let bytes = started.and_then(|()| {
         let each = waiting.iter().map(|child| {
             let pid = i32::try_from(child.id()).context("a process id is positive")?;

@@ -1,7 +1,7 @@
-//! Where a start's time goes: the same milestones of every runtime, seen from
-//! outside, and each step of ours, by its own clock.
+//! What a start takes: the system calls of every runtime, counted, and the time
+//! of each step of ours, by its own clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,116 +16,48 @@ use crate::find_program;
 use crate::runtimes::{Field, Runtime};
 use crate::trial;
 
-/// What is seen of a start from outside, by the system calls that make it.
-const MILESTONES: [&str; 5] = [
-    "makes its first process",
-    "exchanges the root",
-    "executes the program",
-    "the program ends",
-    "the runtime ends",
-];
-
-/// The system calls that are stopped at; the others run undisturbed.
-const STOPPED_AT: &str = "trace=execve,execveat,clone,clone3,fork,vfork,pivot_root,exit_group";
-
-/// What a runtime's starts looked like.
-struct Seen {
+/// What one start of a runtime takes, as strace counts it.
+struct Counted {
     name: &'static str,
-    /// Milliseconds from the runtime's execution, one list a milestone.
-    milestones: [Vec<f64>; 5],
     calls: usize,
     tasks: usize,
 }
 
-/// Measures `runs` starts of each runtime and says what was found.
+/// Counts one start of each runtime, measures `runs` of ours, and says what was
+/// found.
 pub(crate) fn of(field: &Field, runs: u32) -> Result<String> {
     let mut out = String::new();
     match find_program("strace") {
         Some(strace) => {
-            let mut seen = Vec::new();
-            for runtime in &field.runtimes {
-                seen.push(watch(&strace, runtime, field, runs)?);
-            }
-            render_milestones(&mut out, &seen);
+            let count = |runtime| count(&strace, runtime, field);
+            let counted: Vec<_> = field.runtimes.iter().map(count).collect::<Result<_>>()?;
+            render_counts(&mut out, &counted);
         }
-        None => out += "strace is not installed: no milestones\n\n",
+        None => out += "strace is not installed: system calls are not counted\n\n",
     }
     render_steps(&mut out, &steps(field, runs)?);
     Ok(out)
 }
 
-fn watch(strace: &Path, runtime: &Runtime, field: &Field, runs: u32) -> Result<Seen> {
+// Counted and not timed: to be stopped at each call makes a start many times
+// as long, and that of a runtime with many calls most of all.
+fn count(strace: &Path, runtime: &Runtime, field: &Field) -> Result<Counted> {
     let log = field.scratch.join("strace.log");
-    let run = |options: &[&str]| -> Result<String> {
-        let turn = trial::next_turn(&field.scratch);
-        let run = runtime.command_of("run", &field.bundle.timed, &turn.id);
-        let mut command = Command::new(strace);
-        command.args(options).arg("-o").arg(&log).arg("--");
-        command.arg(run.get_program()).args(run.get_args());
-        quietly(command.stdin(Stdio::null()))?;
-        fs::read_to_string(&log).context("cannot read what strace wrote")
-    };
-    let all = run(&["-f"])?;
-    let tasks: std::collections::BTreeSet<_> = all.lines().filter_map(first_word).collect();
+    let turn = trial::next_turn(&field.scratch);
+    let run = runtime.command_of("run", &field.bundle.timed, &turn.id);
+    let mut command = Command::new(strace);
+    command.args(["-f", "-o"]).arg(&log).arg("--");
+    command.arg(run.get_program()).args(run.get_args());
+    quietly(command.stdin(Stdio::null()))?;
+    let all = fs::read_to_string(&log).context("cannot read what strace wrote")?;
+    let first_word = |line: &'_ str| line.split_whitespace().next().map(str::to_owned);
+    let tasks: BTreeSet<String> = all.lines().filter_map(first_word).collect();
     let is_call = |line: &&str| !line.contains(" resumed>") && line.contains('(');
-    let mut seen = Seen {
+    Ok(Counted {
         name: runtime.name,
-        milestones: Default::default(),
         calls: all.lines().filter(is_call).count(),
         tasks: tasks.len(),
-    };
-    for _ in 0..runs {
-        let text = run(&["-f", "-ttt", "--seccomp-bpf", "-e", STOPPED_AT])?;
-        let times = milestones(&text).with_context(|| format!("what {} did", runtime.name))?;
-        for (list, time) in seen.milestones.iter_mut().zip(times) {
-            list.push(time);
-        }
-    }
-    Ok(seen)
-}
-
-fn first_word(line: &str) -> Option<&str> {
-    line.split_whitespace().next()
-}
-
-/// The times of the milestones in a trace, in milliseconds from its first line.
-fn milestones(trace: &str) -> Result<[f64; 5]> {
-    // PID SECONDS.MICROSECONDS CALL(ARGUMENTS) = RESULT
-    let lines: Vec<(&str, f64, &str)> = trace
-        .lines()
-        .filter_map(|line| {
-            let (pid, rest) = line.trim_start().split_once(' ')?;
-            let (time, call) = rest.trim_start().split_once(' ')?;
-            Some((pid, time.parse().ok()?, call))
-        })
-        .collect();
-    let &(_, begin, _) = lines.first().context("an empty trace")?;
-    let find = |what: &str, test: &dyn Fn(&str, &str) -> bool| {
-        let found = lines.iter().find(|(pid, _, call)| test(pid, call));
-        found
-            .map(|&(pid, time, _)| (pid, (time - begin) * 1e3))
-            .with_context(|| format!("no {what}"))
-    };
-    let starts = |call: &str, names: &[&str]| names.iter().any(|name| call.starts_with(name));
-    let makes = ["clone(", "clone3(", "fork(", "vfork("];
-    let (_, made) = find("clone", &|_, call| starts(call, &makes))?;
-    let (_, rooted) = find("pivot_root", &|_, call| starts(call, &["pivot_root("]))?;
-    let program = format!("\"{}\"", crate::bundle::PROGRAM);
-    let (own, executed) = find("execution of the program", &|_, call| {
-        starts(call, &["execve(", "execveat("]) && call.contains(&format!("({program}"))
-            || call.contains(&format!(", {program}, [{program}"))
-    })?;
-    let is_end = |call: &str| call.starts_with("exit_group(");
-    let (_, ended) = find("end of the program", &|pid, call| {
-        pid == own && is_end(call)
-    })?;
-    // Any thread of the runtime may be the one that ends it, and it ends last.
-    let over = lines
-        .iter()
-        .rfind(|(pid, _, call)| *pid != own && is_end(call));
-    let &(_, over, _) = over.context("no end of the runtime")?;
-    let over = (over - begin) * 1e3;
-    Ok([made, rooted, executed, ended, over])
+    })
 }
 
 fn median(list: &[f64]) -> f64 {
@@ -134,33 +66,12 @@ fn median(list: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn render_milestones(out: &mut String, seen: &[Seen]) {
-    let _ = write!(out, "{:<28}", "ms since its execution");
-    for one in seen {
-        let _ = write!(out, "{:>10}", one.name);
+fn render_counts(out: &mut String, counted: &[Counted]) {
+    let _ = writeln!(out, "{:<28}{:>14}{:>10}", "a run", "system calls", "tasks");
+    for one in counted {
+        let _ = writeln!(out, "  {:<26}{:>14}{:>10}", one.name, one.calls, one.tasks);
     }
-    out.push('\n');
-    for (index, name) in MILESTONES.iter().enumerate() {
-        let _ = write!(out, "  {name:<26}");
-        for one in seen {
-            let _ = write!(out, "{:>10}", digits(median(&one.milestones[index])));
-        }
-        out.push('\n');
-    }
-    for (name, count) in [
-        ("system calls", (|one| one.calls) as fn(&Seen) -> usize),
-        ("tasks", |one| one.tasks),
-    ] {
-        let _ = write!(out, "  {name:<26}");
-        for one in seen {
-            let _ = write!(out, "{:>10}", count(one));
-        }
-        out.push('\n');
-    }
-    let _ = writeln!(
-        out,
-        "- by strace, which stops at these calls alone; medians\n"
-    );
+    out.push_str("- the container's program among them; by strace\n\n");
 }
 
 /// A line of `isorun --trace`.
