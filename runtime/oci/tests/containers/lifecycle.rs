@@ -82,7 +82,12 @@ fn killed_runtime() {
     let mut spec = place.spec("echo up; sleep 1000 & sleep 1000");
     process(&mut spec).env.push(format!("MARK={}", name()));
     place.write(&spec);
-    let mut runtime = Command::new(env!("CARGO_BIN_EXE_isorun"))
+    let isorun = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_isorun"));
+        command.arg("--root").arg(place.path().join("states"));
+        command
+    };
+    let mut runtime = isorun()
         .args(["run", "-b"])
         .args([place.path().as_os_str(), id.as_ref()])
         .stdout(Stdio::piped())
@@ -103,10 +108,14 @@ fn killed_runtime() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(gone(), "the container's init {} still runs", init[0]);
-    // A group named after its container stays, as it does with runc: the next
-    // container of that id takes it over.
+    // What it could not remove itself is the container's, which has stopped.
+    assert!(isorun().args(["delete", &id]).status().unwrap().success());
     for hierarchy in cgroup::discover().unwrap() {
-        let _ = fs::remove_dir(hierarchy.own.join(&id));
+        assert!(
+            !hierarchy.own.join(&id).exists(),
+            "{}",
+            hierarchy.own.display()
+        );
     }
 }
 
