@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::namespace;
@@ -60,7 +61,16 @@ impl Time {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let _ = join(self.0.as_raw_fd());
+        // An execution wakes whoever waits for it a moment before it gives the
+        // memory back, and until then we do not share it with nobody.
+        for _ in 0..10_000 {
+            match join(self.0.as_raw_fd()) {
+                Err(error) if error.raw_os_error() == Some(libc::EUSERS) => {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                _ => return,
+            }
+        }
     }
 }
 
