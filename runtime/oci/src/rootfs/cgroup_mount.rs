@@ -127,9 +127,6 @@ impl CgroupMount {
                 Err(errno) => return Err(errno),
             }
         }
-        if self.flags & libc::MS_RDONLY != 0 {
-            mount::set_attr(dir, &MountAttr::READ_ONLY, false)?;
-        }
         Ok(())
     }
 

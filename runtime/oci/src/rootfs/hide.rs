@@ -57,6 +57,10 @@ fn real_null() -> sys::Result<Descriptor> {
 
 /// Mounts a path onto itself, read-only with everything below.
 pub(super) fn make_read_only(site: &Site, target: &Target) -> sys::Result<()> {
+    if target.name.is_empty() {
+        // Nobody would see what is mounted on the root: it is held already.
+        return mount::set_attr(site.root()?, &MountAttr::READ_ONLY, true);
+    }
     let point = match site.open(target) {
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
         found => found?,

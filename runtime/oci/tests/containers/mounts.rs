@@ -46,14 +46,14 @@ pub(crate) const CLAIMS: &[Claim] = &[
         tmpfs_mode,
     ),
     (
+        "a_read_only_path_may_be_the_root",
+        containers,
+        read_only_root_path,
+    ),
+    (
         "tmpcopyup_takes_along_what_belongs_to_nobody_inside",
         root,
         copy_up_foreign,
-    ),
-    (
-        "control_groups_that_are_mounted_read_only_are_so_at_their_top",
-        root,
-        read_only_groups,
     ),
     (
         "tmpcopyup_fills_a_tmpfs_with_what_was_there",
@@ -303,6 +303,16 @@ fn copy_up() {
     assert!(error.hint().unwrap().contains("size="), "{error}");
 }
 
+fn read_only_root_path() {
+    let script = "touch /x 2>/dev/null || echo ro; cat /etc/file";
+    let (place, mut spec) = with(script, Vec::new());
+    spec.root.as_mut().unwrap().readonly = false;
+    linux(&mut spec).readonly_paths = vec!["/".into()];
+    fs::create_dir_all(place.root().join("etc")).unwrap();
+    fs::write(place.root().join("etc/file"), "here\n").unwrap();
+    assert_eq!(place.run(&spec).0, "ro\nhere\n");
+}
+
 /// In a user namespace that does not map their owner.
 fn copy_up_foreign() {
     let script = "stat -c '%F %u' /m/file /m/fifo /m/link";
@@ -319,15 +329,6 @@ fn copy_up_foreign() {
     }
     let expected = "regular empty file 0\nfifo 0\nsymbolic link 0\n";
     assert_eq!(place.run(&spec).0, expected);
-}
-
-fn read_only_groups() {
-    let script = "mkdir /sys/fs/cgroup/x 2>/dev/null || echo ro; ls /sys/fs/cgroup";
-    let text = Place::new().output(script);
-    assert!(
-        text.starts_with("ro\n") && text.lines().count() > 1,
-        "{text}"
-    );
 }
 
 fn read_only_tmpfs() {
