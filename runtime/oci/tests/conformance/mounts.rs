@@ -272,7 +272,8 @@ fn sources(subject: Subject) {
 fn dummy_type(subject: Subject) {
     let case = Case::new(subject);
     fs::write(case.directory("source").join("file"), "bound").unwrap();
-    for kind in [Some("bind"), Some("none"), Some(""), Some("anything"), None] {
+    let kinds = ["bind", "none", "", "anything", "cgroup", "cgroup2"];
+    for kind in kinds.into_iter().map(Some).chain([None]) {
         for option in ["bind", "rbind"] {
             let mut mount = bind("source", "/to", &[option]);
             match kind {

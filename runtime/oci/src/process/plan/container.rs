@@ -224,7 +224,9 @@ impl Plan {
             }
         };
         for (index, mount) in spec.mounts.iter().enumerate() {
-            let is_cgroup = matches!(mount.fstype.as_deref(), Some("cgroup" | "cgroup2"));
+            let is_bind = mount.options.iter().any(|o| o == "bind" || o == "rbind");
+            let is_cgroup =
+                !is_bind && matches!(mount.fstype.as_deref(), Some("cgroup" | "cgroup2"));
             if is_cgroup && !std::mem::replace(&mut joined, true) {
                 join(self);
             }
