@@ -58,10 +58,11 @@ const ARCHITECTURES: &[&str] = if cfg!(target_arch = "x86_64") {
     &["SCMP_ARCH_AARCH64"]
 };
 
-const FLAGS: [&str; 3] = [
+const FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
     "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
 /// The features document.
@@ -100,8 +101,8 @@ pub fn features() -> Value {
             "org.isolab.isorun.version": env!("CARGO_PKG_VERSION"),
             "org.opencontainers.runc.checkpoint.enabled": "false",
         },
-        // No annotation changes what a container may do.
-        "potentiallyUnsafeConfigAnnotations": [],
+        // The dot at its end says that others follow: properties of the unit.
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
     })
 }
 
@@ -130,6 +131,13 @@ mod tests {
         let hooks = Value::Object(hooks.into_iter().collect());
         let parsed: crate::spec::Hooks = serde_json::from_value(hooks.clone()).unwrap();
         assert_eq!(serde_json::to_value(parsed).unwrap(), hooks);
+    }
+
+    #[test]
+    fn annotations_that_the_runtime_obeys_are_listed() {
+        let listed = &features()["potentiallyUnsafeConfigAnnotations"];
+        // `cgroup::systemd::annotations` takes every name with this beginning.
+        assert_eq!(*listed, json!(["org.systemd.property."]));
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn controlled(rules: &[DeviceRule]) -> impl Iterator<Item = &DeviceRule> {
 }
 
 /// Whether a rule says nothing of which devices it is about, and what of them.
-fn is_about_all(rule: &DeviceRule) -> bool {
+pub(super) fn is_about_all(rule: &DeviceRule) -> bool {
     let is_any = |number: Option<i64>| number.is_none_or(|n| n < 0);
     let access = rule.access.as_deref().unwrap_or("rwm");
     matches!(rule.kind, None | Some(DeviceType::All))

@@ -7,6 +7,7 @@
 //! Source: `systemd.resource-control(5)`.
 
 use super::wire::{Property, Value};
+use crate::cgroup::devices::is_about_all;
 use crate::cgroup::limits::Setting;
 use crate::spec::{DeviceRule, DeviceType, parse_cpus};
 
@@ -123,9 +124,7 @@ fn bits(list: &str) -> Option<Vec<u8>> {
 /// systemd knows only what is allowed: what comes after the last rule that
 /// denies everything. The group's own rules decide in the end.
 fn devices(rules: &[DeviceRule]) -> [Property; 3] {
-    let denies_all = |rule: &DeviceRule| {
-        !rule.allow && rule.kind.is_none_or(|kind| kind == DeviceType::All) && rule.major.is_none()
-    };
+    let denies_all = |rule: &DeviceRule| !rule.allow && is_about_all(rule);
     let start = rules
         .iter()
         .rposition(denies_all)
