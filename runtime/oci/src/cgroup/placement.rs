@@ -204,7 +204,6 @@ impl Placement {
     /// What [`create`](Self::create) will make: for who writes down beforehand
     /// what to remove if this process is killed meanwhile. There may be others'
     /// processes in them: nothing but [`Groups::remove`] is to be asked of it.
-    #[allow(dead_code)]
     pub(crate) fn planned(&self) -> Groups {
         let groups = self.groups.iter();
         Groups {

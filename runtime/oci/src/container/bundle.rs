@@ -26,7 +26,8 @@ impl Bundle {
     /// A bundle whose spec exists in memory only.
     ///
     /// # Errors
-    /// [`Error::Read`] where `directory` does not exist.
+    /// [`Error::Read`] where `directory` is empty, or relative and the working
+    /// directory is gone. That it exists is found out by the start.
     pub fn new(directory: &Path, spec: Spec) -> Result<Self> {
         // Absolute: relative paths in the spec start here, wherever the
         // caller's working directory is by then.

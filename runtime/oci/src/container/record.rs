@@ -420,8 +420,9 @@ impl Drop for Lock {
     }
 }
 
-/// An id that nobody else can take, with nothing written yet. Dropping it
-/// without [`complete`](Self::complete) removes it.
+/// An id that nobody else can take, with nothing written yet. One that is
+/// neither [completed](Self::complete) nor [given up](Self::give_up) is left
+/// behind: the next who wants the id clears it.
 #[derive(Debug)]
 pub(super) struct Reserved {
     id: String,

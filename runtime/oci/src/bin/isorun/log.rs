@@ -1,9 +1,11 @@
 //! Where errors, warnings and, with --debug, other messages go.
 //!
-//! To the standard error always, for people; to the file of --log as well, a
-//! line each, in the form that logrus gives them, because engines read it:
-//! containerd takes the last error of the file, Podman the file as a whole as
-//! one JSON object. So warnings wait until it is known that no error follows.
+//! An error goes to the standard error always, for people; where there is a file
+//! of --log, to that as well, and all else to that alone: the standard error may
+//! be the container's. A line each, in the form that logrus gives them, because
+//! engines read it: containerd takes the last error of the file, Podman the file
+//! as a whole as one JSON object. So warnings wait until it is known that no
+//! error follows.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

@@ -47,7 +47,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
         None,
         "log",
         "FILE",
-        "append errors and warnings to FILE as well",
+        "append errors to FILE too, and warnings to it alone",
     ),
     value(
         Key::LogFormat,
