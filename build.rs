@@ -1,6 +1,6 @@
 //! Compiles the workload and the kernel's floor, static programs without any
 //! library, with `rustc` alone: they must not depend on what the rest of the build
-//! links.
+//! links. And an empty program with the C library, to compare with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +15,9 @@ fn main() {
         "the workload has grown to {size} bytes: a page is its limit"
     );
     build("workload/floor.rs", &out.join("floor"));
+    let with_libc = &["-Ctarget-feature=+crt-static"];
+    compile("workload/empty.rs", &out.join("empty"), with_libc)
+        .unwrap_or_else(|said| panic!("cannot build workload/empty.rs: {said}"));
 }
 
 /// Builds a program of one source; its size in bytes.

@@ -4,12 +4,15 @@
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use isolab_oci::sys::process::effective_ids;
 
 use crate::contestant::{Contestant, Race, Role};
 use crate::crowd::Crowd;
-use crate::runtimes::{Field, Runtime, at_most};
+use crate::runtimes::{Field, Runtime, at_most, floor};
 
 /// How many containers run beside.
 const BESIDE: usize = 100;
@@ -17,9 +20,12 @@ const BESIDE: usize = 100;
 /// What a start of ours is held against.
 const PLAIN: &str = "isorun, plain";
 
+/// How long the kernel is left to what it puts off when containers come or go.
+const REST: Duration = Duration::from_secs(1);
+
 /// A race for each.
 pub(crate) fn races(field: &Field) -> Result<Vec<Race>> {
-    Ok(vec![filtered(field)?, beside(field)])
+    Ok(vec![filtered(field)?, beside(field)?])
 }
 
 /// A contestant that runs the bundle in the given place.
@@ -59,21 +65,41 @@ fn filtered(field: &Field) -> Result<Race> {
     ))
 }
 
-fn beside(field: &Field) -> Race {
-    let in_crowd = |runtime: &Runtime| {
+fn beside(field: &Field) -> Result<Race> {
+    let in_crowd = |contestant: Contestant| {
         let crowd = Crowd::new(field.ours(), field.bundle.held.clone(), BESIDE);
         let first = Rc::new(crowd);
         let last = first.clone();
-        runs(runtime, field.bundle.timed.clone())
-            .around_turn(move |turn| first.raise(&turn.id), move |_| last.end())
+        contestant.around_turn(
+            move |turn| {
+                let raised = first.raise(&turn.id);
+                sleep(REST);
+                raised
+            },
+            move |_| {
+                let ended = last.end();
+                sleep(REST);
+                ended
+            },
+        )
     };
-    let mut contestants: Vec<Contestant> = field.runtimes.iter().map(in_crowd).collect();
+    let all = field.runtimes.iter();
+    let mut contestants: Vec<Contestant> = all
+        .map(|runtime| in_crowd(runs(runtime, field.bundle.timed.clone())))
+        .collect();
     contestants.push(plain(field));
-    field.race(
+    if effective_ids().0 == 0 {
+        // What the kernel itself is slower by.
+        contestants.push(in_crowd(floor(field)?));
+        let mut alone = floor(field)?;
+        alone.name = "its floor, plain";
+        contestants.push(alone);
+    }
+    Ok(field.race(
         "containers: run, beside 100",
         "`run` while 100 containers run already, all of them isorun's; plain is the same without \
          them, in the same rounds",
         contestants,
         at_most(PLAIN, 1.10),
-    )
+    ))
 }

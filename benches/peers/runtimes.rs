@@ -39,7 +39,7 @@ impl Runtime {
     }
 
     /// `RUNTIME VERB ARGUMENT...`. As root each keeps its state where it always
-    /// does, which is in memory.
+    /// does, below /run, which is in memory on most machines.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         if let Some(state) = &self.state {
@@ -211,28 +211,34 @@ const FLOOR: &str = "the kernel's floor";
 /// What nobody goes below: the kernel's part of the same container, and no
 /// container at all.
 fn floors(field: &Field) -> Result<Vec<Contestant>> {
-    let floor = field.scratch.join("floor");
-    fs::write(&floor, include_bytes!(concat!(env!("OUT_DIR"), "/floor")))?;
-    fs::set_permissions(&floor, fs::Permissions::from_mode(0o755))?;
-    let (root, ours) = (field.bundle.root.clone(), field.ours().clone());
-    let floor = Contestant::of_several(FLOOR, Role::Limit, String::new(), move |turn| {
-        vec![
-            kernel(&floor, &root, &turn.id),
-            ours.command(&["--version"]),
-        ]
-    })
-    .noting(
-        "the kernel's part of the same container, made by a program without any library, and \
-         then `isorun --version`, which is what it costs to start a program of its libc",
-    );
     let program = field.bundle.root.join("true");
     let none = Contestant::new("no container", Role::Floor, String::new(), move |_| {
         with(&program, ["exit"])
     });
     Ok(match effective_ids().0 {
-        0 => vec![floor, none],
+        0 => vec![floor(field)?, none],
         _ => vec![none], // it makes device nodes
     })
+}
+
+/// The kernel's part of the container, and the start of an empty program.
+pub(crate) fn floor(field: &Field) -> Result<Contestant> {
+    let place = |name: &str, program: &[u8]| -> Result<PathBuf> {
+        let path = field.scratch.join(name);
+        fs::write(&path, program)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(path)
+    };
+    let floor = place("floor", include_bytes!(concat!(env!("OUT_DIR"), "/floor")))?;
+    let empty = place("empty", include_bytes!(concat!(env!("OUT_DIR"), "/empty")))?;
+    let root = field.bundle.root.clone();
+    let commands = move |turn: &Turn| vec![kernel(&floor, &root, &turn.id), Command::new(&empty)];
+    Ok(
+        Contestant::of_several(FLOOR, Role::Limit, String::new(), commands).noting(
+            "the kernel's part of the same container, made by a program without any library, and \
+             then an empty program of the C library that isorun has",
+        ),
+    )
 }
 
 /// The command of the program of workload/floor.rs.
