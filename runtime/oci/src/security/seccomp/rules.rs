@@ -50,11 +50,12 @@ impl<'a> Rules<'a> {
             calls: Vec::with_capacity(512),
             quiet: Vec::new(),
         };
+        let mut finder = table::Finder::default();
         for (index, rule) in policy.syscalls.iter().enumerate() {
             let field = format!("syscalls[{index}]");
             check(&field, rule)?;
             let answer = answer(&field, rule.action, rule.errno_ret)?;
-            let rows = rule.names.iter().filter_map(|name| table::find(name));
+            let rows = rule.names.iter().filter_map(|name| finder.find(name));
             if answer == default {
                 all.quiet.extend(rows);
             } else {

@@ -13,6 +13,31 @@ pub(super) type Row = (
     Option<u32>,
 );
 
+/// Finds one row after the other: those of a policy mostly stand in the table's order.
+#[derive(Debug, Default)]
+pub(super) struct Finder {
+    /// Behind the last that was found.
+    next: usize,
+}
+
+impl Finder {
+    /// The row of `name`.
+    pub(super) fn find(&mut self, name: &str) -> Option<&'static Row> {
+        /// How far ahead it pays to look before searching everywhere.
+        const AHEAD: usize = 4;
+        let ahead = TABLE.iter().skip(self.next).take(AHEAD);
+        let near = ahead
+            .take_while(|row| row.0 <= name)
+            .position(|row| row.0 == name);
+        let index = match near {
+            Some(steps) => self.next + steps,
+            None => TABLE.binary_search_by_key(&name, |row| row.0).ok()?,
+        };
+        self.next = index + 1;
+        TABLE.get(index)
+    }
+}
+
 /// The row of `name`.
 pub(super) fn find(name: &str) -> Option<&'static Row> {
     let found = TABLE.binary_search_by_key(&name, |row| row.0);

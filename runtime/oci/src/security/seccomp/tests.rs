@@ -46,6 +46,20 @@ fn number(nr: libc::c_long) -> u32 {
 }
 
 #[test]
+fn a_finder_finds_what_a_search_finds_in_any_order() {
+    let names: Vec<&str> = table::TABLE.iter().map(|row| row.0).collect();
+    let shuffled = (0..names.len()).map(|n| names[n * 211 % names.len()]);
+    let backward = names.iter().rev().copied();
+    let unknown = ["", "zzz", "no_such_call", "read", "read", "_llseek"];
+    let mut finder = table::Finder::default();
+    let all = names.iter().copied().chain(shuffled).chain(backward);
+    for name in all.chain(unknown) {
+        let found = finder.find(name).map(|row| row.0);
+        assert_eq!(found, table::find(name).map(|row| row.0), "{name}");
+    }
+}
+
+#[test]
 fn the_tables_numbers_are_libcs() {
     let numbers = [
         ("read", libc::SYS_read),
