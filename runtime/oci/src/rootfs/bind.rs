@@ -65,11 +65,7 @@ impl Bind {
         })?;
         let path = CString::new(source.as_os_str().as_bytes())
             .map_err(|_| invalid("it contains a zero byte".to_owned(), "remove it"))?;
-        for word in &options.data {
-            context.warn(format!(
-                "mounts[{index}].options: `{word}` means nothing to a bind mount"
-            ));
-        }
+        options.warn_of_data(index, context);
         let mut bind = Self {
             source: path,
             tree: Tree::Source { recursive },

@@ -1,6 +1,6 @@
 //! One mount of `mounts`, prepared by the parent and made by the child.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt;
 use std::os::fd::AsRawFd;
 
@@ -13,10 +13,10 @@ use super::options::Options;
 use super::over_proc;
 use super::site::{Point, Site};
 use super::target::{Kind, Target};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::spec;
 use crate::sys;
-use crate::sys::mount::{self, MountAttr};
+use crate::sys::mount::{self, MountAttr, Parameter};
 
 /// A mount, ready to be made.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ enum What {
     New(FileSystem),
     /// A tree that exists.
     Bind(Bind),
-    /// Nothing new: the mount that is there is changed.
-    Remount,
+    /// Nothing new: the mount that is there is changed, and its file system
+    /// where there is something for that.
+    Remount(Vec<Parameter>),
 }
 
 impl Mount {
@@ -63,7 +64,7 @@ impl Mount {
         let over_proc = over_proc::check(&field, &target, entry, bind.is_some(), context)?;
         let mut late = None;
         let what = if options.remount {
-            What::Remount
+            What::Remount(parameters(index, &options, bind.is_some(), context)?)
         } else if let Some(recursive) = bind {
             What::Bind(Bind::prepare(index, entry, &options, recursive, context)?)
         } else {
@@ -77,7 +78,7 @@ impl Mount {
         let changes = match what {
             What::Bind(_) => Vec::new(), // made before it is attached
             What::New(_) => options.changes(false),
-            What::Remount => options.changes(true),
+            What::Remount(_) => options.changes(true),
         };
         let mount = Self {
             index,
@@ -104,7 +105,12 @@ impl Mount {
                 mount::attach(tree.as_raw_fd(), point.dir, point.name)?;
                 site.mounted(&self.target, &point, false)?;
             }
-            What::Remount => {}
+            What::Remount(parameters) if parameters.is_empty() => {}
+            // Not `mount(2)`, which would take from the mount each flag that is
+            // not named again.
+            What::Remount(parameters) => {
+                mount::reconfigure(site.open(&self.target)?.as_raw_fd(), parameters)?;
+            }
         }
         if !self.changes.is_empty() {
             let made = site.open(&self.target)?;
@@ -130,9 +136,39 @@ impl Mount {
         match &self.what {
             What::New(new) => super::remedy::file_system(&new.fstype, errno, user),
             What::Bind(_) => super::remedy::bind(errno),
-            What::Remount => super::remedy::remount(errno),
+            What::Remount(parameters) => super::remedy::remount(errno, !parameters.is_empty()),
         }
     }
+}
+
+/// What a remount asks of the file system. A bind mount shares that with its
+/// source, and changes only itself.
+fn parameters(
+    index: usize,
+    options: &Options,
+    bind: bool,
+    context: &Context<'_>,
+) -> Result<Vec<Parameter>> {
+    if bind {
+        options.warn_of_data(index, context);
+        return Ok(Vec::new());
+    }
+    let text = |text: &str| {
+        CString::new(text).map_err(|_| Error::Invalid {
+            field: format!("mounts[{index}].options"),
+            reason: "it contains a zero byte".to_owned(),
+            remedy: "remove it".to_owned(),
+        })
+    };
+    // A word may itself be a list, as with `mount(2)`.
+    let words = options.data.iter().flat_map(|word| word.split(','));
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| match word.split_once('=') {
+            Some((name, value)) => Ok((text(name)?, Some(text(value)?))),
+            None => Ok((text(word)?, None)),
+        })
+        .collect()
 }
 
 /// `mount(2)` onto a point.
@@ -169,7 +205,7 @@ impl fmt::Display for Mount {
         match &self.what {
             What::New(new) => write!(f, "mount {} at ", new.fstype.to_string_lossy())?,
             What::Bind(bind) => write!(f, "bind {} to ", bind.source.to_string_lossy())?,
-            What::Remount => f.write_str("change the mount at ")?,
+            What::Remount(_) => f.write_str("change the mount at ")?,
         }
         write!(f, "{} (mounts[{}])", self.target.shown, self.index)
     }

@@ -1,5 +1,6 @@
 //! Mount options: from the words of `mount(8)` to the kernel's flags.
 
+use super::context::Context;
 use crate::sys::mount::{MountAttr, attr};
 
 /// The options of one mount, sorted by which call takes them.
@@ -182,6 +183,15 @@ impl Options {
         } else {
             self.flags & !flag
         };
+    }
+
+    /// Warns of what only a file system could take, where none is mounted.
+    pub(super) fn warn_of_data(&self, index: usize, context: &Context<'_>) {
+        for word in &self.data {
+            context.warn(format!(
+                "mounts[{index}].options: `{word}` means nothing to a bind mount"
+            ));
+        }
     }
 
     /// The changes to a mount, in the order in which `mount_setattr(2)` has to

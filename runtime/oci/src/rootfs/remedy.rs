@@ -62,9 +62,17 @@ pub(super) fn bind(errno: Errno) -> Option<&'static str> {
     }
 }
 
-/// For a mount that is changed.
-pub(super) fn remount(errno: Errno) -> Option<&'static str> {
+/// For a mount that is changed, with its file system where `data` is for that.
+pub(super) fn remount(errno: Errno, data: bool) -> Option<&'static str> {
     match errno.code() {
+        libc::EINVAL if data => Some(
+            "nothing is mounted at the destination (remove `remount`), or its file system does not \
+             know one of the options or cannot change it now",
+        ),
+        libc::EPERM if data => Some(
+            "the file system, or a flag of the mount, belongs to an outer user namespace: it cannot \
+             be changed from here",
+        ),
         libc::EINVAL => Some("nothing is mounted at the destination: remove `remount`"),
         libc::EPERM => Some("the mount's flags are locked by an outer user namespace"),
         errno => path(errno),

@@ -1,6 +1,6 @@
 //! The mount table: the classic call, and the calls that work by descriptor.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::raw::syscall;
@@ -178,4 +178,48 @@ pub fn detached(fstype: &CStr) -> Result<Descriptor> {
     unsafe { syscall!(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, 0usize, 0usize, 0i32) }?;
     // SAFETY: numbers only.
     unsafe { syscall!(SYS_fsmount, fd, CLOSE_ON_EXEC, 0u32) }.map(Descriptor::new)
+}
+
+/// A parameter of a file system: its name, and its value where it has one.
+pub type Parameter = (CString, Option<CString>);
+
+/// `fspick(2)` and `fsconfig(2)`: changes the file system whose mount is open as
+/// `fd`. The mount's own flags stay as they are.
+///
+/// # Errors
+/// `EPERM` where the file system belongs to an outer user namespace; `EINVAL`
+/// where `fd` is not a mount's root, or for a parameter that the file system does
+/// not know or cannot change; `ENOSYS` before Linux 5.2.
+pub fn reconfigure(fd: RawFd, parameters: &[Parameter]) -> Result<()> {
+    const FSPICK_CLOEXEC: u32 = 0x1;
+    const FSPICK_EMPTY_PATH: u32 = 0x8;
+    const FSCONFIG_SET_FLAG: u32 = 0;
+    const FSCONFIG_SET_STRING: u32 = 1;
+    const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
+    let flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
+    // SAFETY: the path is an empty C string.
+    let context = unsafe { syscall!(SYS_fspick, fd, c"", flags) }.map(Descriptor::new)?;
+    let fd = context.as_raw_fd();
+    for (name, value) in parameters {
+        let (name, value) = (name.as_c_str(), value.as_deref());
+        let command = match value {
+            Some(_) => FSCONFIG_SET_STRING,
+            None => FSCONFIG_SET_FLAG,
+        };
+        // SAFETY: the name is a C string, the value one or null, as the command
+        // wants it; the kernel copies both.
+        unsafe { syscall!(SYS_fsconfig, fd, command, name, value, 0i32) }?;
+    }
+    // SAFETY: this command takes neither key nor value.
+    unsafe {
+        syscall!(
+            SYS_fsconfig,
+            fd,
+            FSCONFIG_CMD_RECONFIGURE,
+            0usize,
+            0usize,
+            0i32
+        )
+    }
+    .map(drop)
 }

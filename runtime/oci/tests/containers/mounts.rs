@@ -94,6 +94,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("remount_changes_a_mount_that_is_there", containers, remount),
     (
+        "remount_changes_the_file_system_and_keeps_the_flags_of_the_mount",
+        containers,
+        remount_data,
+    ),
+    (
         "an_error_of_a_mount_names_the_entry_and_the_remedy",
         containers,
         errors,
@@ -638,6 +643,32 @@ fn remount() {
     fs::create_dir(place.root().join("m")).unwrap();
     let error = place.try_start(&spec, &options()).unwrap_err();
     assert!(error.hint().unwrap().contains("remount"), "{error}");
+}
+
+fn remount_data() {
+    let size = "df -k /m | awk 'END { print $2 }'";
+    let show = format!("{SHOW}; {size}");
+    let at_first = mount("/m", "tmpfs", "tmpfs", &["nosuid", "noexec", "size=64k"]);
+    for (words, flags) in [
+        (&["remount", "size=128k"][..], "rw,nosuid,noexec,relatime"),
+        (
+            &["remount", "ro", "size=128k,nr_inodes=9"],
+            "ro,nosuid,noexec,relatime",
+        ),
+    ] {
+        let again = mount("/m", "tmpfs", "", words);
+        let (place, spec) = with(&show, vec![at_first.clone(), again]);
+        assert_eq!(place.run(&spec).0, format!("/m {flags}\n128\n"));
+    }
+    // What a bind mount shares with its source stays.
+    let again = mount("/m", "", "", &["remount", "bind", "ro", "size=128k"]);
+    let (place, spec) = with(&show, vec![at_first.clone(), again]);
+    let shown = "/m ro,nosuid,noexec,relatime\n64\n";
+    assert_eq!(place.run(&spec).0, shown);
+    let again = mount("/m", "tmpfs", "", &["remount", "no-such-option"]);
+    let (place, spec) = with("true", vec![at_first, again]);
+    let error = place.try_start(&spec, &options()).unwrap_err();
+    assert!(error.hint().unwrap().contains("option"), "{error}");
 }
 
 fn errors() {
