@@ -1,7 +1,7 @@
 //! What can go wrong, grouped by what the caller can do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -127,12 +127,6 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Invalid { remedy, .. } | Self::Unsupported { remedy, .. } => Some(remedy.clone()),
-            Self::Setup { remedy, .. } | Self::Exec { remedy, .. } => remedy.clone(),
-            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
-                (path.file_name()? == "config.json")
-                    .then(|| "`isorun spec` writes a config.json to start from".to_owned())
-            }
             Self::Read { source, .. } | Self::Write { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -140,6 +134,15 @@ impl Error {
                     "this user may not: become root, or keep a state of one's own with another --root"
                         .to_owned(),
                 )
+            }
+            Self::Read { path, .. } | Self::Malformed { path, .. } if is_state(path) => {
+                Some("`isorun delete --force` removes what is left of the container".to_owned())
+            }
+            Self::Invalid { remedy, .. } | Self::Unsupported { remedy, .. } => Some(remedy.clone()),
+            Self::Setup { remedy, .. } | Self::Exec { remedy, .. } => remedy.clone(),
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
+                (path.file_name()? == "config.json")
+                    .then(|| "`isorun spec` writes a config.json to start from".to_owned())
             }
             Self::NotFound { .. } => {
                 Some("`isorun list` shows those that are below this --root".to_owned())
@@ -150,4 +153,9 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Whether it is the runtime's own, and nobody writes it by hand.
+fn is_state(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "state.json")
 }

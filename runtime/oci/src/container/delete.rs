@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::Container;
 use super::hooks;
+use super::record::{Record, StateRoot};
 use super::state::Status;
 use crate::error::{Error, Result};
+use crate::spec::validate;
 use crate::sys;
 
 /// How long the kernel may take to end a killed process.
@@ -52,6 +54,19 @@ impl Container {
         }
     }
     // ANCHOR_END: delete
+
+    /// Removes the container `id` below `root` even where its state cannot be
+    /// read. Its first process is killed; of control groups, mounts and hooks
+    /// nothing is known then, and they are left.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none, and those of
+    /// [`delete`](Self::delete).
+    pub fn delete_damaged(root: &StateRoot, id: &str) -> Result<()> {
+        validate::check_id(id)?;
+        let record = Record::load_damaged(root, id)?;
+        Self { record }.delete(true)
+    }
 
     /// Kills everything, and sees it end.
     fn end(&self) -> Result<()> {

@@ -81,21 +81,18 @@ impl Container {
         Record::load(root, id).map(|record| Self { record })
     }
 
-    /// All containers below `root`, by id. One that vanishes meanwhile is left out.
+    /// All containers below `root`, by id; for one whose state cannot be read,
+    /// the error. One that vanishes meanwhile is left out.
     ///
     /// # Errors
     /// [`Error::Read`] where the directory cannot be read; one that does not
     /// exist holds no containers.
-    pub fn list(root: &StateRoot) -> Result<Vec<Self>> {
-        let mut all = Vec::new();
-        for id in root.ids()? {
-            match Self::load(root, &id) {
-                Ok(container) => all.push(container),
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(all)
+    pub fn list(root: &StateRoot) -> Result<Vec<Result<Self>>> {
+        let ids = root.ids()?;
+        let all = ids.iter().map(|id| Self::load(root, id));
+        Ok(all
+            .filter(|loaded| !matches!(loaded, Err(Error::NotFound { .. })))
+            .collect())
     }
 
     /// Its id.

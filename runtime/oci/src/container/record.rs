@@ -143,6 +143,19 @@ const fn unknown() -> bool {
 }
 
 impl Facts {
+    /// Of a container of which nothing is written down.
+    fn none() -> Self {
+        Self {
+            bundle: PathBuf::new(),
+            rootfs: PathBuf::new(),
+            created: (0, 0),
+            owner: 0,
+            cgroups: Groups::default(),
+            hooks: false,
+            host_root: false,
+        }
+    }
+
     /// Undoes what is mounted where others see it.
     pub(super) fn unmount(&self) {
         if self.host_root
@@ -222,6 +235,16 @@ impl Record {
 
     /// Reads what there is.
     pub(super) fn load(root: &StateRoot, id: &str) -> Result<Self> {
+        Self::read(root, id, false)
+    }
+
+    /// The same, to remove it: where `state.json` cannot be read, as if it knew
+    /// of nothing.
+    pub(super) fn load_damaged(root: &StateRoot, id: &str) -> Result<Self> {
+        Self::read(root, id, true)
+    }
+
+    fn read(root: &StateRoot, id: &str, damaged: bool) -> Result<Self> {
         let path = root.0.join(id);
         let c_path = CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default();
         let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
@@ -253,19 +276,12 @@ impl Record {
         let facts = match facts {
             Ok(facts) => facts,
             // Being made, or left behind before anything else was.
-            Err(_) if !complete => Facts {
-                bundle: PathBuf::new(),
-                rootfs: PathBuf::new(),
-                created: (0, 0),
-                owner: 0,
-                cgroups: Groups::default(),
-                hooks: false,
-                host_root: false,
-            },
+            Err(_) if !complete => Facts::none(),
             // Removed while we looked.
             Err(Error::Read { .. }) if !path.exists() => {
                 return Err(Error::NotFound { id: id.to_owned() });
             }
+            Err(_) if damaged => Facts::none(),
             Err(error) => return Err(error),
         };
         if !complete {

@@ -1,9 +1,10 @@
 //! From `create` to `delete`, and what is refused in which state.
 
 use std::fs;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use crate::runtime::{Place, Runtime, eventually};
+use crate::runtime::{Place, Runtime, eventually, text};
 use crate::{ALL, Claim, NOT_CRUN, OURS};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -45,6 +46,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("options_follow_positionals_too", NOT_CRUN, options_after),
     ("another_config_can_be_named", OURS, config),
+    (
+        "a_state_that_cannot_be_read_hides_no_other_container",
+        NOT_CRUN,
+        damaged_in_list,
+    ),
+    (
+        "delete_force_removes_a_container_whose_state_cannot_be_read",
+        OURS,
+        damaged_deleted,
+    ),
 ];
 
 fn whole_life(runtime: &Runtime) {
@@ -272,4 +283,93 @@ fn config(runtime: &Runtime) {
     fs::rename(place.file("config.json"), place.file("other.json")).unwrap();
     let run = place.call(&["run", "--config", "other.json", "ID"]);
     assert_eq!(run.status.code(), Some(5), "{run:?}");
+}
+
+/// `damaged` as the id of a container below the place's state root.
+fn damaged(place: &Place<'_>) -> PathBuf {
+    let path = place.path().join("state/damaged");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("init"), "1 1\n").unwrap(); // complete, and ended
+    path
+}
+
+fn damaged_in_list(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.create();
+    let path = damaged(&place);
+    let file = path.join("state.json");
+    for break_it in [
+        &(|| fs::write(&file, "{").unwrap()) as &dyn Fn(),
+        &|| fs::write(&file, "").unwrap(),
+        &|| {
+            fs::remove_file(&file).unwrap();
+            fs::create_dir(&file).unwrap();
+        },
+    ] {
+        break_it();
+        for arguments in [&["list"][..], &["list", "-q"], &["list", "-f", "json"]] {
+            let output = place.call(arguments);
+            assert!(output.status.success(), "{output:?}");
+            let (shown, said) = (text(&output.stdout), text(&output.stderr));
+            assert!(shown.contains(&place.id), "{shown}");
+            assert!(!shown.contains("damaged"), "{shown}");
+            assert!(said.contains("damaged"), "{said}");
+        }
+    }
+    fs::remove_dir_all(path).unwrap();
+    if runtime.name == "isorun" {
+        let config = place
+            .path()
+            .join("state")
+            .join(&place.id)
+            .join("config.json");
+        fs::write(config, "{").unwrap();
+        let output = place.call(&["list"]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text(&output.stderr).contains("config.json"), "{output:?}");
+    }
+}
+
+fn damaged_deleted(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    let pid = place.state()["pid"].to_string();
+    let file = place
+        .path()
+        .join("state")
+        .join(&place.id)
+        .join("state.json");
+    let state = fs::read(&file).unwrap();
+    fs::write(&file, &state[..state.len() / 2]).unwrap();
+    let said = place.fails(1, &["delete", "ID"]);
+    assert!(
+        said.contains("state.json") && said.contains("delete --force"),
+        "{said}"
+    );
+    place.ok(&["delete", "--force", "ID"]);
+    eventually("the program is gone", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    });
+    // Nothing is known of its groups: they are removed here, by what was known.
+    remove_groups(&state);
+    // A process that has only the number is somebody else's.
+    let path = damaged(&place);
+    fs::create_dir(path.join("state.json")).unwrap();
+    let mut other = Command::new("sleep").arg("100").spawn().unwrap();
+    fs::write(path.join("init"), format!("{} 1\n", other.id())).unwrap();
+    place.ok(&["delete", "--force", "damaged"]);
+    assert!(other.try_wait().unwrap().is_none());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(fs::read_dir(place.path().join("state")).unwrap().count(), 0);
+}
+
+fn remove_groups(state: &[u8]) {
+    let state: serde_json::Value = serde_json::from_slice(state).unwrap();
+    let groups = state["cgroups"]["groups"].as_array().unwrap();
+    for group in groups {
+        let directory = group["directory"].as_str().unwrap();
+        eventually("the group is removed", || fs::remove_dir(directory).is_ok());
+    }
 }

@@ -1,5 +1,6 @@
 //! Commands about one container that exists, each a line or two over the library.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use crate::arguments::{Given, Key};
 use crate::exit::ExitCode;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::log::Log;
 use crate::{columns, owner, print, ps, signals, time, trace};
 
@@ -44,11 +45,24 @@ pub(crate) fn kill(given: &Given<'_>) -> Result<ExitCode, Failure> {
 }
 
 /// `isorun delete`: engines use --force to be sure that nothing is left, so a
-/// container that does not exist is as it should be.
+/// container that does not exist is as it should be, and one whose state cannot
+/// be read goes as well.
 pub(crate) fn delete(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     let force = given.flag(Key::Force);
-    let container = Container::load(&root(given), given.positional(0));
-    match container.and_then(|container| remove(container, force, log)) {
+    let (root, id) = (root(given), given.positional(0));
+    let deleted = match Container::load(&root, id) {
+        Ok(container) => remove(container, force, log),
+        Err(damage @ (Error::Malformed { .. } | Error::Read { .. })) if force => {
+            let deleted = Container::delete_damaged(&root, id);
+            if deleted.is_ok() {
+                let damage = failure::message(&damage);
+                log.warn(format!("{damage}: control groups of `{id}` may be left"));
+            }
+            deleted
+        }
+        Err(error) => Err(error),
+    };
+    match deleted {
         Err(Error::NotFound { .. }) if force => Ok(ExitCode::SUCCESS),
         deleted => Ok(deleted.map(|()| ExitCode::SUCCESS)?),
     }
@@ -91,7 +105,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(container: &Container) -> Result<Self, Failure> {
+    fn of(container: &Container) -> Result<Self, Error> {
         Ok(Self {
             state: container.state()?,
             rootfs: container.rootfs().to_owned(),
@@ -124,15 +138,35 @@ fn wants_json(given: &Given<'_>) -> Result<bool, Failure> {
     }
 }
 
+/// All containers, with a warning of each that cannot be read: the others are
+/// told all the same.
+fn readable(given: &Given<'_>, log: &mut Log<'_>) -> Result<Vec<Container>, Failure> {
+    let mut all = Vec::new();
+    for loaded in Container::list(&root(given))? {
+        match loaded {
+            Ok(container) => all.push(container),
+            Err(error) => log.warn(failure::message(&error)),
+        }
+    }
+    Ok(all)
+}
+
 /// `isorun list`.
-pub(crate) fn list(given: &Given<'_>) -> Result<ExitCode, Failure> {
+pub(crate) fn list(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     let as_json = wants_json(given)?;
-    let all = Container::list(&root(given))?;
+    let all = readable(given, log)?;
     if given.flag(Key::Quiet) {
         return print(all.iter().flat_map(|c| [c.id(), "\n"]).collect::<String>());
     }
-    // One that is deleted just now is no longer among them.
-    let shown: Vec<Shown> = all.iter().filter_map(|c| Shown::of(c).ok()).collect();
+    let mut shown = Vec::new();
+    for container in &all {
+        match Shown::of(container) {
+            Ok(one) => shown.push(one),
+            // It is being made, or deleted just now.
+            Err(Error::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            Err(error) => log.warn(failure::message(&error)),
+        }
+    }
     if as_json {
         return print(json(serde_json::to_string(&shown))?);
     }

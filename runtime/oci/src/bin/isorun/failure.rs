@@ -56,7 +56,7 @@ impl From<Error> for Failure {
 
 /// An error and what led to it, on one line, in the words that engines look
 /// for: Docker and Podman tell a missing program from other failures by them.
-fn message(error: &Error) -> String {
+pub(crate) fn message(error: &Error) -> String {
     let mut text = error.to_string();
     if let Error::Exec {
         program, source, ..

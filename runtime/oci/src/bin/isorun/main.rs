@@ -95,7 +95,7 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
         Verb::Kill => container::kill(given),
         Verb::Delete => container::delete(given, log),
         Verb::State => container::state(given),
-        Verb::List => container::list(given),
+        Verb::List => container::list(given, log),
         Verb::Ps => container::processes(given),
         Verb::Pause => container::pause(given),
         Verb::Resume => container::resume(given),
