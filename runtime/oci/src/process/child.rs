@@ -116,7 +116,7 @@ pub(super) fn run(shared: &Shared<'_>) -> i32 {
     }
     shared.step.store(EXECUTING, Ordering::Relaxed);
     shared.marks.step(EXECUTING);
-    fail(shared, execute(&shared.plan.end))
+    fail(shared, execute(&shared.plan.end, local.filtered))
 }
 
 /// The intermediate child's part: the steps before there is a container.
@@ -141,7 +141,9 @@ fn perform_all(
     Ok(())
 }
 
-fn execute(end: &End) -> Errno {
+/// Becomes the program. `filtered`: under the container's filter, which may know
+/// only the older of two calls, and answers the other with any errno it likes.
+fn execute(end: &End, filtered: bool) -> Errno {
     match end {
         End::Program { places, args, env } => execute_first(places, args, env),
         End::Trampoline {
@@ -151,10 +153,23 @@ fn execute(end: &End) -> Errno {
             env,
             ..
         } => match process::execute_file(file.as_raw_fd(), args, env) {
-            // A filter of the container may know only the older call.
-            Errno(libc::EPERM | libc::ENOSYS | libc::EACCES) => process::execve(path, args, env),
-            errno => errno,
+            // Unfiltered by us: perhaps by whoever has the runtime in a container.
+            first @ Errno(libc::EPERM | libc::ENOSYS | libc::EACCES) => {
+                execute_by_path(path, args, env, first)
+            }
+            first if filtered => execute_by_path(path, args, env, first),
+            first => first,
         },
+    }
+}
+
+/// Executes what could not be executed by its descriptor, and why was `first`.
+/// What is wrong with the program itself is found again, and is the answer.
+fn execute_by_path(path: &CStr, args: &StringArray, env: &StringArray, first: Errno) -> Errno {
+    match process::execve(path, args, env) {
+        // Where the container has no /proc, this tells of the path alone.
+        Errno(libc::ENOENT | libc::ENOTDIR | libc::ELOOP) => first,
+        errno => errno,
     }
 }
 
@@ -183,6 +198,8 @@ struct Local {
     terminal: Option<Descriptor>,
     /// Whether the user namespace forbids changing groups.
     groups_denied: bool,
+    /// Whether the container's filter judges our calls.
+    filtered: bool,
 }
 
 fn fail(shared: &Shared<'_>, errno: Errno) -> i32 {
@@ -297,10 +314,14 @@ fn perform(step: &Step, shared: &Shared<'_>, local: &mut Local) -> sys::Result<(
         }
         Step::KeepOpen(fd) => descriptor::keep_on_exec(*fd),
         Step::AwaitRecord => shared.cgroups.pass(),
-        Step::Seccomp(filter) => match filter.install()? {
-            Some(listener) => shared.listener.offer(listener),
-            None => Ok(()),
-        },
+        Step::Seccomp(filter) => {
+            let listener = filter.install()?;
+            local.filtered = true;
+            match listener {
+                Some(listener) => shared.listener.offer(listener),
+                None => Ok(()),
+            }
+        }
     }
 }
 

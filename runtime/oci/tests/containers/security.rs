@@ -33,6 +33,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         strict,
     ),
     (
+        "a_filter_may_refuse_execveat_with_any_errno",
+        containers,
+        execveat,
+    ),
+    (
         "nobody_traces_a_process_that_has_its_filter_still_to_come",
         containers,
         untraceable,
@@ -237,6 +242,46 @@ fn strict() {
         });
         assert_eq!(place.run(&spec).1.signal, Some(libc::SIGSYS));
     }
+}
+
+/// Without no_new_privs the filter is there before the runtime's last calls.
+fn execveat() {
+    let place = Place::new();
+    let refused = |script: &str, errno: i32| {
+        let mut spec = place.spec(script);
+        process(&mut spec).no_new_privileges = false;
+        let rule = rule(
+            "execveat",
+            Action::Errno,
+            Some(errno.cast_unsigned()),
+            vec![],
+        );
+        linux(&mut spec).seccomp = Some(policy(vec![rule]));
+        spec
+    };
+    let fails = |spec: &Spec| match place.try_start(spec, &options()) {
+        Err(Error::Exec { source, .. }) => source.raw_os_error().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    for errno in [
+        0,
+        1,
+        libc::ENOENT,
+        libc::E2BIG,
+        libc::EACCES,
+        libc::ENOSYS,
+        200,
+    ] {
+        assert_eq!(place.run(&refused("echo run", errno)).0, "run\n", "{errno}");
+        // What is true of either call is told, whatever the filter says.
+        let mut spec = refused("", errno);
+        process(&mut spec).args = vec!["sh".to_owned(), "x".repeat(200_000)];
+        assert_eq!(fails(&spec), libc::E2BIG, "{errno}");
+    }
+    // There is no other way to the file.
+    let mut spec = refused("echo run", 200);
+    spec.mounts.clear();
+    assert_eq!(fails(&spec), 200);
 }
 
 /// Whoever can open the waiting program's memory can have it make calls that
