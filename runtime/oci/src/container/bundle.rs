@@ -1,5 +1,6 @@
 //! Bundles: a `config.json` and what it speaks of.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -11,6 +12,8 @@ use crate::spec::Spec;
 pub struct Bundle {
     directory: PathBuf,
     spec: Spec,
+    /// What the spec was read from.
+    text: Option<Vec<u8>>,
 }
 
 impl Bundle {
@@ -19,8 +22,10 @@ impl Bundle {
     /// # Errors
     /// Those of [`Spec::load`].
     pub fn load(directory: &Path) -> Result<Self> {
-        let spec = Spec::load(&directory.join("config.json"))?;
-        Self::new(directory, spec)
+        let (spec, text) = Spec::load_with_text(&directory.join("config.json"))?;
+        let mut bundle = Self::new(directory, spec)?;
+        bundle.text = Some(text);
+        Ok(bundle)
     }
 
     /// A bundle whose spec exists in memory only.
@@ -35,7 +40,11 @@ impl Bundle {
             path: directory.to_owned(),
             source,
         })?;
-        Ok(Self { directory, spec })
+        Ok(Self {
+            directory,
+            spec,
+            text: None,
+        })
     }
 
     /// Its directory, absolute.
@@ -48,5 +57,17 @@ impl Bundle {
     #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// The spec as JSON, for the record.
+    pub(super) fn text(&self) -> Result<Cow<'_, [u8]>> {
+        if let Some(text) = &self.text {
+            return Ok(text.into());
+        }
+        let text = serde_json::to_vec(&self.spec);
+        text.map(Cow::from).map_err(|source| Error::Malformed {
+            path: "config.json".into(),
+            source,
+        })
     }
 }

@@ -215,17 +215,3 @@ fn state(bundle: &Bundle, id: &str, status: Status, pid: i32) -> State {
     let directory = bundle.directory().to_owned();
     State::new(id, directory, bundle.spec(), status, pid)
 }
-
-impl Bundle {
-    /// The config's text, for the record.
-    fn text(&self) -> Result<Vec<u8>> {
-        serialize(self.spec())
-    }
-}
-
-fn serialize(spec: &Spec) -> Result<Vec<u8>> {
-    serde_json::to_vec(spec).map_err(|source| Error::Malformed {
-        path: "config.json".into(),
-        source,
-    })
-}

@@ -24,7 +24,13 @@ impl Spec {
     /// not JSON; [`Error::Invalid`] where a field is missing or has the wrong
     /// type, or the file is over 16 MiB or no file at all.
     pub fn load(path: &Path) -> Result<Self> {
-        parse(&read(path)?, path, "")
+        Self::load_with_text(path).map(|(spec, _)| spec)
+    }
+
+    /// As [`load`](Self::load), and the text itself.
+    pub(crate) fn load_with_text(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let text = read(path)?;
+        Ok((parse(&text, path, "")?, text))
     }
 }
 

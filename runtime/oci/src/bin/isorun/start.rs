@@ -34,9 +34,9 @@ const NOT_FORWARDED: [i32; 10] = [
 pub(crate) fn create(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     trace::check(given)?;
     let bundle = bundle(given)?;
-    let terminal = Terminal::new(given, wants_terminal(&bundle), false)?;
+    let terminal = Terminal::new(given, wants_terminal(bundle), false)?;
     let options = options(given, &terminal)?;
-    let (_, running) = make(given, log, &bundle, Begin::Later, &options)?;
+    let (_, running) = make(given, log, bundle, Begin::Later, &options)?;
     running.detach();
     Ok(ExitCode::SUCCESS)
 }
@@ -47,13 +47,13 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
     trace::check(given)?;
     let bundle = bundle(given)?;
     let stays = !given.flag(Key::Detach);
-    let terminal = Terminal::new(given, wants_terminal(&bundle), stays)?;
+    let terminal = Terminal::new(given, wants_terminal(bundle), stays)?;
     let options = Options {
         die_with_parent: stays,
         ..options(given, &terminal)?
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
-    let (container, running) = make(given, log, &bundle, Begin::Now, &options)?;
+    let (container, running) = make(given, log, bundle, Begin::Now, &options)?;
     if !stays {
         running.detach();
         return Ok(ExitCode::SUCCESS);
@@ -91,14 +91,15 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
     stay(running, terminal, signals)
 }
 
-/// The bundle, or what `--config` has in place of its config.json.
-fn bundle(given: &Given<'_>) -> Result<Bundle, Failure> {
+/// The bundle, or what `--config` has in place of its config.json. It is kept
+/// until the process ends: a thousand strings need not be freed one by one then.
+fn bundle(given: &Given<'_>) -> Result<&'static Bundle, Failure> {
     let directory = given.path(Key::Bundle).unwrap_or(Path::new("."));
     let bundle = match given.path(Key::Config) {
         Some(file) => Bundle::new(directory, Spec::load(file)?),
         None => Bundle::load(directory),
     };
-    Ok(bundle?)
+    Ok(Box::leak(Box::new(bundle?)))
 }
 
 fn wants_terminal(bundle: &Bundle) -> bool {

@@ -7,7 +7,7 @@
 //! ranges, and narrow ranges before wide ones.
 
 use super::architecture::{Architecture, Named, X32_BIT};
-use super::table::{self, Row};
+use super::table::{self, Carried, Row};
 use super::{KILL_PROCESS, KILL_THREAD, NOTIFY, answer, refused};
 use crate::error::Result;
 use crate::spec::{Action, Arg, Comparison, Rule, Seccomp};
@@ -43,6 +43,10 @@ pub(super) struct Rules<'a> {
 impl<'a> Rules<'a> {
     pub(super) fn new(policy: &'a Seccomp) -> Result<Self> {
         let default = answer("default", policy.default_action, policy.default_errno_ret)?;
+        if policy.syscalls.len() > Hit::MOST_RULES {
+            let reason = format!("it has {} rules", policy.syscalls.len());
+            return Err(refused("syscalls", &reason, "merge rules"));
+        }
         let mut all = Self {
             policy,
             default,
@@ -50,7 +54,7 @@ impl<'a> Rules<'a> {
             calls: Vec::with_capacity(512),
             quiet: Vec::new(),
         };
-        let mut finder = table::Finder::default();
+        let mut finder = table::finder();
         for (index, rule) in policy.syscalls.iter().enumerate() {
             let field = format!("syscalls[{index}]");
             check(&field, rule)?;
@@ -70,7 +74,9 @@ impl<'a> Rules<'a> {
     /// Whether no call of this name gets through, whatever its arguments.
     pub(super) fn forbid(&self, name: &str) -> Result<bool> {
         let of = self.calls.iter().filter(|call| call.0.0 == name);
-        let hits: Vec<_> = of.map(|&(_, rule)| (0, rule, NOT_CARRIED)).collect();
+        let hits: Vec<_> = of
+            .map(|&(_, rule)| Hit::new(0, rule, NOT_CARRIED))
+            .collect();
         let outcome = self.outcome(&hits)?;
         let refuses = |answer: u32| answer < NOTIFY || answer == KILL_PROCESS;
         let mut answers = outcome.conditional.iter().map(|(_, answer)| *answer);
@@ -83,13 +89,15 @@ impl<'a> Rules<'a> {
         named: &Named,
         architecture: Architecture,
     ) -> Result<Vec<(u32, Outcome)>> {
-        // Number and rule; the call that carries it, on 32-bit x86.
-        let mut hits: Vec<(u32, u32, u32)> = Vec::with_capacity(2 * self.calls.len());
+        let mut hits: Vec<Hit> = Vec::with_capacity(2 * self.calls.len());
+        let mut carriers = table::carriers();
         for &(row, rule) in &self.calls {
             let numbers = named.numbers(architecture, row);
-            hits.extend(numbers.map(|number| (number, rule, NOT_CARRIED)));
-            if architecture == Architecture::X86 {
-                hits.extend(self.carried(row.0, rule));
+            hits.extend(numbers.map(|number| Hit::new(number, rule, NOT_CARRIED)));
+            if architecture == Architecture::X86
+                && let Some(carried) = carriers.find(row.0)
+            {
+                hits.extend(self.carried(carried, rule));
             }
         }
         hits.sort_unstable();
@@ -116,8 +124,8 @@ impl<'a> Rules<'a> {
                 put(all, next, Outcome::plain(ground));
             }
         };
-        for group in hits.chunk_by(|a, b| a.0 == b.0) {
-            let number = group[0].0;
+        for group in hits.chunk_by(|a, b| a.number() == b.number()) {
+            let number = group[0].number();
             fill(&mut all, next, number);
             put(&mut all, number, self.outcome(group)?);
             next = number + 1; // no call has the last number
@@ -172,8 +180,7 @@ impl<'a> Rules<'a> {
     /// 32-bit x86 has two ways to each call of sockets and of System V IPC: a
     /// number of its own, and `socketcall(2)` or `ipc(2)` with the call's
     /// number as first argument. A rule for one way holds for both.
-    fn carried(&self, name: &str, rule: u32) -> Option<(u32, u32, u32)> {
-        let (carrier, call) = table::carrier(name)?;
+    fn carried(&self, &(_, carrier, call): &Carried, rule: u32) -> Option<Hit> {
         // The arguments lie in memory there, where a filter cannot look: what
         // conditions forbid is forbidden whole, what they allow is not allowed.
         let (of, _) = self.rules[rule as usize];
@@ -185,14 +192,15 @@ impl<'a> Rules<'a> {
             return None;
         }
         let number = Architecture::X86.number(table::find(carrier)?)?;
-        Some((number, rule, call))
+        Some(Hit::new(number, rule, call))
     }
 
     /// What the rules that name one number make of it, in their order.
-    fn outcome(&self, hits: &[(u32, u32, u32)]) -> Result<Outcome> {
+    fn outcome(&self, hits: &[Hit]) -> Result<Outcome> {
         let mut outcome = Outcome::plain(self.default);
-        for &(_, rule, carried) in hits {
-            let (rule, answer) = self.rules[rule as usize];
+        for hit in hits {
+            let (rule, answer) = self.rules[hit.rule()];
+            let carried = hit.carried();
             if carried != NOT_CARRIED {
                 let is_call = Arg {
                     index: 0,
@@ -231,7 +239,32 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The third part of a hit that is the call itself.
+/// That a rule names a number: in one word, since there are a thousand to sort.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hit(u64);
+
+impl Hit {
+    const MOST_RULES: usize = 1 << 24;
+
+    /// `carried` is the call's first argument where another carries it.
+    fn new(number: u32, rule: u32, carried: u32) -> Self {
+        Self(u64::from(number) << 32 | u64::from(rule) << 8 | u64::from(carried))
+    }
+
+    fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn rule(self) -> usize {
+        (self.0 as u32 >> 8) as usize
+    }
+
+    fn carried(self) -> u32 {
+        self.0 as u32 & 0xff
+    }
+}
+
+/// What a hit has that is the call itself.
 const NOT_CARRIED: u32 = 0;
 
 /// Appends a range, or lets the last one go on where it has the same outcome.

@@ -13,28 +13,51 @@ pub(super) type Row = (
     Option<u32>,
 );
 
-/// Finds one row after the other: those of a policy mostly stand in the table's order.
-#[derive(Debug, Default)]
-pub(super) struct Finder {
-    /// Behind the last that was found.
-    next: usize,
+/// Finds one row after the other in a table that is sorted by name: policies
+/// mostly name their calls in that order too.
+#[derive(Debug)]
+pub(super) struct Finder<R: 'static> {
+    rows: &'static [R],
+    name: fn(&R) -> &'static str,
+    /// The first row that is not before the last name.
+    at: usize,
 }
 
-impl Finder {
+/// A finder of rows.
+pub(super) fn finder() -> Finder<Row> {
+    Finder {
+        rows: &TABLE,
+        name: |row| row.0,
+        at: 0,
+    }
+}
+
+/// A finder of what a call is carried by on 32-bit x86.
+pub(super) fn carriers() -> Finder<Carried> {
+    Finder {
+        rows: &CARRIED,
+        name: |row| row.0,
+        at: 0,
+    }
+}
+
+impl<R> Finder<R> {
     /// The row of `name`.
-    pub(super) fn find(&mut self, name: &str) -> Option<&'static Row> {
+    pub(super) fn find(&mut self, name: &str) -> Option<&'static R> {
         /// How far ahead it pays to look before searching everywhere.
         const AHEAD: usize = 4;
-        let ahead = TABLE.iter().skip(self.next).take(AHEAD);
-        let near = ahead
-            .take_while(|row| row.0 <= name)
-            .position(|row| row.0 == name);
-        let index = match near {
-            Some(steps) => self.next + steps,
-            None => TABLE.binary_search_by_key(&name, |row| row.0).ok()?,
+        let is_before = |row: &R| (self.name)(row) < name;
+        let behind = &self.rows[self.at..];
+        let near = behind.iter().take(AHEAD).position(|row| !is_before(row));
+        self.at = match near {
+            Some(0) if self.at > 0 && !is_before(&self.rows[self.at - 1]) => {
+                self.rows.partition_point(is_before)
+            }
+            Some(steps) => self.at + steps,
+            None => self.rows.partition_point(is_before),
         };
-        self.next = index + 1;
-        TABLE.get(index)
+        let row = self.rows.get(self.at)?;
+        ((self.name)(row) == name).then_some(row)
     }
 }
 
@@ -51,11 +74,8 @@ pub(super) fn on_x32(number: u32) -> u32 {
     found.map_or(number, |index| X32[index].1)
 }
 
-/// The call that carries `name` on 32-bit x86, and with which first argument.
-pub(super) fn carrier(name: &str) -> Option<(&'static str, u32)> {
-    let found = CARRIED.binary_search_by_key(&name, |call| call.0);
-    found.ok().map(|index| (CARRIED[index].1, CARRIED[index].2))
-}
+/// A call, the one that carries it on 32-bit x86, and with which first argument.
+pub(super) type Carried = (&'static str, &'static str, u32);
 
 const fn at(number: u32) -> Option<u32> {
     Some(number)
@@ -563,7 +583,7 @@ pub(super) static X32: [(u32, u32); 36] = [
 
 /// What `socketcall(2)` and `ipc(2)` carry (`linux/net.h`, `linux/ipc.h`); sorted by name.
 #[rustfmt::skip]
-pub(super) static CARRIED: [(&str, &str, u32); 32] = [
+pub(super) static CARRIED: [Carried; 32] = [
     ("accept", "socketcall", 5),
     ("accept4", "socketcall", 18),
     ("bind", "socketcall", 2),
