@@ -20,8 +20,9 @@ const BESIDE: usize = 100;
 /// What a start of ours is held against.
 const PLAIN: &str = "isorun, plain";
 
-/// How long the kernel is left to what it puts off when containers come or go.
-const REST: Duration = Duration::from_secs(1);
+/// How long the kernel is left to what it puts off when containers come or go:
+/// a hundred network namespaces take it seconds to take apart.
+const REST: Duration = Duration::from_secs(3);
 
 /// A race for each.
 pub(crate) fn races(field: &Field) -> Result<Vec<Race>> {
