@@ -9,6 +9,7 @@ use anyhow::Result;
 use isolab::interrupt::Interrupt;
 use isolab::statistics::{Bootstrap, Summary};
 
+use crate::crowd::Crowd;
 use crate::equal::Inspection;
 use crate::trial;
 
@@ -170,9 +171,30 @@ pub(crate) struct Race {
     pub(crate) notes: Vec<String>,
     /// Where trials may make their directories.
     pub(crate) scratch: PathBuf,
+    /// Containers that run already, from its begin to its end.
+    pub(crate) crowd: Option<Crowd>,
 }
 
 impl Race {
+    /// The same race, among others' containers.
+    pub(crate) fn beside(mut self, crowd: Crowd) -> Self {
+        self.crowd = Some(crowd);
+        self
+    }
+
+    /// Does `work` while the crowd is there.
+    pub(crate) fn amid<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if let Some(crowd) = &self.crowd {
+            crowd.raise(&trial::next_turn(&self.scratch).id)?;
+        }
+        let done = work(self);
+        // Also of a race that failed: nothing may stay.
+        if let Some(crowd) = &self.crowd {
+            crowd.end()?;
+        }
+        done
+    }
+
     /// Has only those peers timed that `filter` names.
     pub(crate) fn keep_only(&mut self, filter: &str) {
         let all = self.name.contains(filter);

@@ -63,5 +63,6 @@ pub(crate) fn race(scratch: &Path) -> Result<Race> {
         inspection: None,
         notes: Vec::new(),
         scratch: scratch.to_owned(),
+        crowd: None,
     })
 }

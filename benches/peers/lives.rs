@@ -8,39 +8,54 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::contestant::{Contestant, Race};
+use crate::contestant::{Contestant, Race, Target};
 use crate::crowd::{Crowd, quietly};
 use crate::runtimes::{Field, Runtime, at_most, start_targets};
 
 /// How long a program that exits at once may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A race for each.
+/// How many containers run beside, and what that race is.
+const BESIDE: usize = 100;
+const BESIDE_ABOUT: &str = "the same, while 100 other containers run, all of them isorun's";
+
+/// A race for each, and one beside a crowd.
 pub(crate) fn races(field: &Field) -> Result<Vec<Race>> {
     let each = |make: fn(&Runtime, &Field) -> Contestant| -> Vec<Contestant> {
         field.runtimes.iter().map(|r| make(r, field)).collect()
     };
-    Ok(vec![
-        field.race(
-            "containers: create and start",
+    let both = |names: [&'static str; 2], about, make, targets: fn() -> Vec<Target>| {
+        let alone = field.race(names[0], about, each(make), targets());
+        let crowd = Crowd::new(field.ours(), field.bundle.held.clone(), BESIDE);
+        let beside = field.race(names[1], BESIDE_ABOUT, each(make), targets());
+        [alone, beside.beside(crowd)]
+    };
+    let half = || at_most("crun", 0.5);
+    let races = [
+        both(
+            [
+                "containers: create and start",
+                "containers: create and start, beside 100",
+            ],
             "`create` and then `start` of a static program that exits at once: two commands, \
              the sum of their times",
-            each(create_and_start),
-            start_targets(),
+            create_and_start,
+            start_targets,
         ),
-        field.race(
-            "containers: exec",
+        both(
+            ["containers: exec", "containers: exec, beside 100"],
             "`exec` of a static program that exits at once, in a container that runs",
-            each(exec),
-            at_most("crun", 0.5),
+            exec,
+            half,
         ),
-        field.race(
-            "containers: delete",
+        both(
+            ["containers: delete", "containers: delete, beside 100"],
             "`delete` of a container whose program has ended",
-            each(delete),
-            at_most("crun", 0.5),
+            delete,
+            half,
         ),
-    ])
+    ];
+    Ok(races.into_iter().flatten().collect())
 }
 
 fn create_and_start(runtime: &Runtime, field: &Field) -> Contestant {

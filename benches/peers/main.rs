@@ -108,13 +108,19 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         print!("{}", memory::render(&kept, &field));
     }
     for race in &mut races {
-        race.probe(&interrupt);
         if interrupt.raised() {
             break;
         }
-        print!("{}", table::findings(race));
-        trial::run(race, arguments.runs, arguments.seed, &interrupt)?;
-        print!("{}", table::render(race));
+        race.amid(|race| {
+            race.probe(&interrupt);
+            if interrupt.raised() {
+                return Ok(());
+            }
+            print!("{}", table::findings(race));
+            trial::run(race, arguments.runs, arguments.seed, &interrupt)?;
+            print!("{}", table::render(race));
+            Ok(())
+        })?;
     }
     environment.finish();
     println!(

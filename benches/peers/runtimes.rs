@@ -131,6 +131,7 @@ impl Field {
             inspection: None,
             notes: self.notes.clone(),
             scratch: self.scratch.clone(),
+            crowd: None,
         }
     }
 }
