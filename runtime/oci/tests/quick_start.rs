@@ -6,65 +6,77 @@
     target_feature = "crt-static"
 ))]
 
-use std::ffi::CStr;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// glibc asks within its first hundreds of instructions.
 const BEGINNING: u32 = 20_000;
 
 /// How often a program executes `cpuid` in its beginning.
-fn questions(program: &Path, arguments: &[&str]) -> nix::Result<u32> {
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
+fn questions(program: &Path, argument: &str) -> nix::Result<u32> {
+    let child = Command::new("/bin/sh")
+        .args(["-c", r#"kill -STOP $$; exec "$0" "$1""#])
+        .args([program.as_os_str(), argument.as_ref()])
         // glibc first looks through all of it for settings of its own.
         .env_clear()
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null());
-    // SAFETY: one system call, and nothing that allocates.
-    unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
-    let Ok(child) = command.spawn() else {
-        return Err(nix::Error::EPERM);
-    };
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|_| nix::Error::ENOENT)?;
     let pid = Pid::from_raw(child.id().cast_signed());
+    waitpid(pid, Some(WaitPidFlag::WUNTRACED))?;
+    let asked = count(pid);
+    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
+    while matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..))) {}
+    asked
+}
+
+/// Follows a stopped process into the program that it executes.
+fn count(pid: Pid) -> nix::Result<u32> {
+    ptrace::attach(pid)?;
+    waitpid(pid, None)?;
+    ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACEEXEC)?;
+    loop {
+        ptrace::cont(pid, None)?;
+        match waitpid(pid, None)? {
+            WaitStatus::PtraceEvent(..) => break,
+            WaitStatus::Stopped(..) => {}
+            ended => panic!("it executes nothing: {ended:?}"),
+        }
+    }
     let mut asked = 0;
     for _ in 0..BEGINNING {
-        match waitpid(pid, None)? {
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
-            ended => panic!("{}: {ended:?}", program.display()),
-        }
         let at = ptrace::getregs(pid)?.rip as ptrace::AddressType;
         let instruction = ptrace::read(pid, at)?.to_le_bytes();
         asked += u32::from(instruction.starts_with(&[0x0f, 0xa2]));
         ptrace::step(pid, None)?;
+        match waitpid(pid, None)? {
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
+            ended => panic!("it ends early: {ended:?}"),
+        }
     }
-    let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    while matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..))) {}
     Ok(asked)
 }
 
 /// Why it cannot be tried here.
 fn obstacle(asked: &nix::Result<u32>) -> Option<String> {
-    // SAFETY: nothing is asked for.
-    let version = unsafe { libc::gnu_get_libc_version() };
-    // SAFETY: a constant string.
-    let version = unsafe { CStr::from_ptr(version) };
-    if version != c"2.36" {
-        return Some(format!("{version:?} of glibc is begun as usual"));
+    let version = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let version = version.unwrap_or_default();
+    if version.trim() != "glibc 2.36" {
+        return Some(format!("`{version}` is begun as usual"));
     }
     asked.as_ref().err().map(|errno| format!("ptrace: {errno}"))
 }
 
 #[test]
 fn a_start_asks_the_processor_nothing() {
-    let asked = questions(Path::new(env!("CARGO_BIN_EXE_isorun")), &["--help"]);
+    let asked = questions(Path::new(env!("CARGO_BIN_EXE_isorun")), "--help");
     if let Some(why) = obstacle(&asked) {
         println!("skipped: {why}");
         return;
@@ -76,7 +88,7 @@ fn a_start_asks_the_processor_nothing() {
 #[test]
 fn another_static_program_does_ask() {
     let own = std::env::current_exe().unwrap();
-    let asked = questions(&own, &["--list"]);
+    let asked = questions(&own, "--list");
     if let Some(why) = obstacle(&asked) {
         println!("skipped: {why}");
         return;
