@@ -103,7 +103,7 @@ impl Lab {
         };
         let scratch = Scratch::new()?;
         let environment = Environment::capture(scratch.path());
-        let subjects = Subjects::find(&settings, &scratch)?;
+        let subjects = Subjects::find(&settings, &scratch, &interrupt)?;
         for missing in &subjects.missing {
             let Missing {
                 subject,

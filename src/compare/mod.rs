@@ -52,7 +52,7 @@ pub fn run(settings: &Settings, interrupt: &Interrupt, progress: &dyn Progress) 
     let scratch = Scratch::new()?;
     let mut environment = Environment::capture(scratch.path());
 
-    let subjects = Subjects::find(settings, &scratch)?;
+    let subjects = Subjects::find(settings, &scratch, interrupt)?;
     let mut cells = subjects.cells(&scratch);
     let schedule = Schedule {
         settings,

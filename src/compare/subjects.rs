@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::cell::Cell;
+use crate::interrupt::Interrupt;
 use crate::isolation::Isolation;
 use crate::isolation::container::Container;
 use crate::isolation::guest::VirtualMachine;
@@ -33,7 +34,7 @@ impl Subjects {
     ///
     /// # Errors
     /// If the scratch directory cannot be written to.
-    pub fn find(settings: &Settings, scratch: &Scratch) -> Result<Self> {
+    pub fn find(settings: &Settings, scratch: &Scratch, interrupt: &Interrupt) -> Result<Self> {
         let mut found = Self::default();
         let dir = scratch.path().join("programs");
         fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -54,7 +55,7 @@ impl Subjects {
                 Subject::Process => Ok(Box::new(BareProcess)),
                 Subject::Venv => Ok(Box::new(Venv)),
                 Subject::Container => Ok(Box::new(Container)),
-                Subject::Vm => VirtualMachine::find(scratch.path()).map(|machine| {
+                Subject::Vm => VirtualMachine::find(scratch.path(), interrupt).map(|machine| {
                     found.guest_kernel_bytes = Some(machine.kernel_bytes());
                     Box::new(machine) as _
                 }),

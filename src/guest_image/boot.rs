@@ -48,7 +48,7 @@ pub fn boot_to_login(
     interrupt: &Interrupt,
 ) -> Result<Login> {
     let qemu = qemu::find()?;
-    let accelerator = accelerator(&qemu, &find_kernel()?, scratch)?;
+    let accelerator = accelerator(&qemu, &find_kernel()?, scratch, interrupt)?;
     let emulated = accelerator.accel == Accel::Tcg;
     let emulated_by = emulated.then(|| format!("QEMU TCG {}", qemu.version));
     let console = scratch.join("login.console");

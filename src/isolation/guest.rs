@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use vm_model::accel::{self, AccelChoice, CacheKey};
 use vm_model::guest::{Accel, Guest, RunningGuest};
 use vm_model::initramfs::Archive;
@@ -42,11 +42,12 @@ impl VirtualMachine {
     /// `scratch` for what that needs.
     ///
     /// # Errors
-    /// If there is no QEMU or no kernel, each with how to get it.
-    pub fn find(scratch: &Path) -> Result<Self> {
+    /// If there is no QEMU or no kernel, each with how to get it; if `interrupt`
+    /// came first.
+    pub fn find(scratch: &Path, interrupt: &Interrupt) -> Result<Self> {
         let qemu = qemu::find()?;
         let kernel = find_kernel()?;
-        let accelerator = accelerator(&qemu, &kernel, scratch)?;
+        let accelerator = accelerator(&qemu, &kernel, scratch, interrupt)?;
         Ok(Self {
             qemu,
             kernel,
@@ -88,8 +89,13 @@ pub fn find_kernel() -> vm_model::Result<Kernel> {
 /// it has changed; `scratch` is for what asking takes.
 ///
 /// # Errors
-/// If the guest to ask with cannot be made.
-pub fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<AccelChoice> {
+/// If the guest to ask with cannot be made, or if `interrupt` came first.
+pub fn accelerator(
+    qemu: &Qemu,
+    kernel: &Kernel,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<AccelChoice> {
     let mut archive = Archive::guest(program::TRUE)?;
     archive.add_file("true", 0o755, program::TRUE)?;
     let initrd = scratch.join("probe.initramfs");
@@ -110,7 +116,8 @@ pub fn accelerator(qemu: &Qemu, kernel: &Kernel, scratch: &Path) -> Result<Accel
     {
         return Ok(choice);
     }
-    let choice = accel::probe(&guest, KVM_BOUND)?;
+    let choice = accel::probe_unless(&guest, KVM_BOUND, &|| interrupt.raised())?;
+    ensure!(!interrupt.raised(), "interrupted");
     if let Some(directory) = directory {
         // An answer that cannot be kept is asked for again next time.
         let _ = key.store(&directory, &choice);

@@ -137,7 +137,8 @@ pub fn run_in(
         .flat_map(|axis| axis.attempts())
         .copied()
         .collect();
-    let ask = |name| place::find(name, &site)?.ask(&asked_for, canary.traces(), interrupt);
+    let ask =
+        |name| place::find(name, &site, interrupt)?.ask(&asked_for, canary.traces(), interrupt);
     let redactor = Redactor::of_process();
 
     let host = ask(PlaceName::Process);

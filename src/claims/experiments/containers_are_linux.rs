@@ -103,7 +103,7 @@ impl Experiment for ContainersAreLinux {
             canary: &canary,
             context,
         };
-        let host = place::find(PlaceName::Process, &site)?;
+        let host = place::find(PlaceName::Process, &site, context.interrupt)?;
         let host = lab.ask(&*host).context("cannot ask on the host")?;
         lab.one_at_a_time(&host, &mut findings)?;
         findings.step(
@@ -119,7 +119,7 @@ impl Experiment for ContainersAreLinux {
         ];
         for (index, name) in whole.into_iter().enumerate() {
             context.doing(0.5 + index as f64 / (2 * whole.len()) as f64)?;
-            match place::find(name, &site).and_then(|place| lab.ask(&*place)) {
+            match place::find(name, &site, context.interrupt).and_then(|place| lab.ask(&*place)) {
                 Ok(asked) => kinds_of(name, &asked, &host.answer, &mut findings),
                 Err(error) => findings.lack(name.name(), &error),
             }

@@ -156,7 +156,7 @@ fn note(place: &str, said: &str, findings: &mut Findings) {
 /// Boots a guest from the same files and lets it say the same line.
 fn in_a_guest(root: &PythonRoot, context: &Context<'_>, findings: &mut Findings) -> Result<()> {
     let (qemu, kernel) = (qemu::find()?, find_kernel()?);
-    let accelerator = accelerator(&qemu, &kernel, context.scratch)?;
+    let accelerator = accelerator(&qemu, &kernel, context.scratch, context.interrupt)?;
     let mut archive = Archive::guest(program::TRUE)?;
     archive.add_tree(&root.path, "")?;
     let initrd = context.scratch.join("initramfs");

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::claims::findings::Findings;
 use crate::compare::subjects::applies;
+use crate::interrupt::Interrupt;
 use crate::isolation::container::Container;
 use crate::isolation::guest::VirtualMachine;
 use crate::isolation::process::BareProcess;
@@ -85,7 +86,11 @@ pub(super) fn name(subject: Subject, workload: Workload) -> String {
 
 /// Every kind that this machine has; what it lacks is noted. Their files go into
 /// `place`.
-pub(super) fn kinds(place: &Path, findings: &mut Findings) -> Result<Vec<Kind>> {
+pub(super) fn kinds(
+    place: &Path,
+    interrupt: &Interrupt,
+    findings: &mut Findings,
+) -> Result<Vec<Kind>> {
     fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
     let mut kinds = Vec::new();
     // The guest first: it is what the claims are about, so its absence too.
@@ -98,7 +103,8 @@ pub(super) fn kinds(place: &Path, findings: &mut Findings) -> Result<Vec<Kind>> 
             }
             let name = name(subject, workload);
             let home = place.join(format!("{subject}-{workload}"));
-            let made = isolation(subject, place).and_then(|one| Kind::new(one, workload, &home));
+            let made = isolation(subject, place, interrupt)
+                .and_then(|one| Kind::new(one, workload, &home));
             match made {
                 Ok(kind) => kinds.push(kind),
                 Err(error) => findings.lack(&name, &error),
@@ -109,11 +115,15 @@ pub(super) fn kinds(place: &Path, findings: &mut Findings) -> Result<Vec<Kind>> 
 }
 
 /// The way to run apart that `subject` is.
-pub(super) fn isolation(subject: Subject, scratch: &Path) -> Result<Box<dyn Isolation>> {
+pub(super) fn isolation(
+    subject: Subject,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Isolation>> {
     Ok(match subject {
         Subject::Process => Box::new(BareProcess),
         Subject::Venv => Box::new(Venv),
         Subject::Container => Box::new(Container),
-        Subject::Vm => Box::new(VirtualMachine::find(scratch)?),
+        Subject::Vm => Box::new(VirtualMachine::find(scratch, interrupt)?),
     })
 }

@@ -33,7 +33,8 @@ impl Experiment for VmSizeSpeed {
 
     fn run(&self, context: &Context<'_>) -> Result<Findings> {
         // Times of an emulator settle nothing: one boot shows that it boots.
-        let emulated = VirtualMachine::find(context.scratch).is_ok_and(|machine| machine.is_slow());
+        let emulated = VirtualMachine::find(context.scratch, context.interrupt)
+            .is_ok_and(|machine| machine.is_slow());
         let settings = report::Settings {
             runs: context.settings.runs,
             seed: context.settings.seed,

@@ -61,7 +61,7 @@ impl Experiment for VmWholeSystem {
             let ask = |place: Box<dyn place::Place + '_>| {
                 place.ask(&ATTEMPTS, canary.traces(), context.interrupt)
             };
-            match place::find(name, &site).and_then(ask) {
+            match place::find(name, &site, context.interrupt).and_then(ask) {
                 Ok(asked) => note(&mut findings, name, &asked),
                 Err(error) => findings.lack(name.name(), &error),
             }

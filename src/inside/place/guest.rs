@@ -34,11 +34,11 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn find(site: &'a Site) -> Result<Self> {
+    pub(super) fn find(site: &'a Site, interrupt: &Interrupt) -> Result<Self> {
         let qemu = qemu::find()?;
         let kernel = guest::find_kernel()?;
         let directory = site.directory("vm")?;
-        let accelerator = guest::accelerator(&qemu, &kernel, &directory)?;
+        let accelerator = guest::accelerator(&qemu, &kernel, &directory, interrupt)?;
         Ok(Self {
             site,
             qemu,

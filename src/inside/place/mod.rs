@@ -133,8 +133,12 @@ pub struct Asked {
 ///
 /// # Errors
 /// If this machine lacks what it takes; [`crate::hint::of`] has the remedy, where
-/// one is known.
-pub fn find<'a>(name: PlaceName, site: &'a Site) -> Result<Box<dyn Place + 'a>> {
+/// one is known. If `interrupt` came first.
+pub fn find<'a>(
+    name: PlaceName,
+    site: &'a Site,
+    interrupt: &Interrupt,
+) -> Result<Box<dyn Place + 'a>> {
     Ok(match name {
         PlaceName::Process => Box::new(bare::Process::new(site)),
         PlaceName::Venv => Box::new(bare::Venv::new(site)?),
@@ -142,7 +146,7 @@ pub fn find<'a>(name: PlaceName, site: &'a Site) -> Result<Box<dyn Place + 'a>> 
         PlaceName::Runc | PlaceName::Crun => Box::new(runtime::Peer::find(name, site)?),
         PlaceName::Podman | PlaceName::Docker => Box::new(engine::Engine::new(name, site)),
         PlaceName::Bwrap => Box::new(bubblewrap::Bubblewrap::find(site)?),
-        PlaceName::Vm => Box::new(guest::Machine::find(site)?),
+        PlaceName::Vm => Box::new(guest::Machine::find(site, interrupt)?),
     })
 }
 

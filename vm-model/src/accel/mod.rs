@@ -69,6 +69,19 @@ impl AccelChoice {
 /// # Errors
 /// What is wrong with the guest under any accelerator: [`Error::File`], [`Error::Guest`].
 pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
+    probe_unless(guest, bound, &|| false)
+}
+
+/// As [`probe`], but asks several times a second whether to stop; what it knows by then is an
+/// answer for now only.
+///
+/// # Errors
+/// As there.
+pub fn probe_unless(
+    guest: &Guest,
+    bound: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<AccelChoice> {
     if let Some(choice) = closed(Path::new(DEVICE)) {
         return Ok(choice);
     }
@@ -80,7 +93,7 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
         Err(error) => return Err(error),
     };
     let remedy = "enable nested virtualization on the host of this machine, or use one with KVM";
-    Ok(match running.wait_ready(bound) {
+    Ok(match running.wait_ready_unless(bound, stop) {
         Ok(startup) => AccelChoice {
             accel: Accel::Kvm,
             why: format!("the guest reached its init in {} ms", startup.as_millis()),

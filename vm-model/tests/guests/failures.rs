@@ -1,9 +1,10 @@
 //! Every way in which a guest fails, played by a script.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use vm_model::Error;
+use vm_model::{Error, accel};
 
 use crate::setting::scripted_guest;
 
@@ -13,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(200);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 14] = [
+    let tests: [(&str, Test); 15] = [
         (
             "the_ready_byte_ends_the_start_up",
             the_ready_byte_ends_the_start_up,
@@ -62,6 +63,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "who_waits_for_the_end_can_be_told_to_stop",
             who_waits_for_the_end_can_be_told_to_stop,
+        ),
+        (
+            "who_probes_kvm_can_stop_the_probe",
+            who_probes_kvm_can_stop_the_probe,
         ),
         (
             "a_dropped_guest_leaves_no_process",
@@ -232,6 +237,21 @@ fn who_waits_for_the_end_can_be_told_to_stop() -> Result<(), Failed> {
         assert!(begun.elapsed() < LONG / 2, "it waited for the watchdog");
         assert!(is_gone(running.pid()), "it still runs");
     }
+    Ok(())
+}
+
+/// Where the device does not open, nothing is started and there is nothing to stop.
+fn who_probes_kvm_can_stop_the_probe() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("exec sleep 60");
+    let begun = Instant::now();
+    let told = || begun.elapsed() > SHORT;
+    let choice = accel::probe_unless(&guest, LONG, &told)?;
+    assert!(begun.elapsed() < LONG / 2, "it waited for its bound");
+    let opens = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm");
+    assert_eq!(choice.definite, opens.is_err(), "{choice:?}");
     Ok(())
 }
 

@@ -92,7 +92,7 @@ pub(super) fn hold(
     part: &Part<'_>,
     findings: &mut Findings,
 ) -> Result<()> {
-    let isolation = isolation(plan.subject, part.context.scratch)?;
+    let isolation = isolation(plan.subject, part.context.scratch, part.context.interrupt)?;
     let kind = Kind::new(isolation, Workload::True, place)?;
     let home = place.join("standing");
     fs::create_dir(&home).with_context(|| format!("cannot make {}", home.display()))?;

@@ -50,7 +50,7 @@ impl Experiment for VmOwnResources {
     fn run(&self, context: &Context<'_>) -> Result<Findings> {
         let mut findings = Findings::default();
         let place = context.scratch.join("kinds");
-        let kinds = kinds(&place, &mut findings)?;
+        let kinds = kinds(&place, context.interrupt, &mut findings)?;
         let mut watched: Vec<Watched<'_>> = kinds.iter().map(Watched::new).collect();
         let rounds = rounds(context.settings);
         let mut rng = fastrand::Rng::with_seed(context.settings.seed);
