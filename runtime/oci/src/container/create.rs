@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::hooks::{self, Inside};
 use super::listener;
-use super::record::{Facts, Record, Reserved, StateRoot};
+use super::record::{Facts, Reserved, StateRoot};
 use super::state::{State, Status};
 use super::{Bundle, Container};
 use crate::cgroup::Groups;
@@ -56,7 +56,7 @@ impl Container {
         } else {
             begin
         };
-        let reserved = Record::reserve(root, id)?;
+        let reserved = Reserved::reserve(root, id)?;
         let made = make(&reserved, bundle, process, id, pace, stdio, options);
         let (facts, mut running) = match made {
             Ok(made) => made,

@@ -91,7 +91,6 @@ impl Drop for Stack {
 struct Start<'a, T> {
     body: fn(&T) -> i32,
     shared: &'a T,
-    handlers_inherited: bool,
 }
 
 /// Waits until the child has let go of the memory, whatever happens before.
@@ -113,8 +112,8 @@ impl Drop for Borrowed<'_> {
 ///
 /// Every signal is blocked in this thread until then, and in the child until
 /// it unblocks them: a handler would run on borrowed memory. The child starts
-/// with no handlers, `SIGPIPE` as the kernel has it (Rust ignores it), and a
-/// copy of the descriptor table.
+/// with no handler and nothing ignored, as the kernel starts its first process,
+/// and with a copy of the descriptor table.
 ///
 /// `body` runs on this thread's thread-local storage, so it must not allocate,
 /// take a lock, panic, or call libc: nothing but what this room's calls do.
@@ -135,12 +134,8 @@ pub(crate) fn with_child<T: Sync, R>(
         running: &running,
         mask: signal::set_mask(SignalSet::ALL),
     };
-    let mut start = Start {
-        body,
-        shared,
-        handlers_inherited: false,
-    };
-    let child = start_child(request, &stack, &running, &mut start)?;
+    let start = Start { body, shared };
+    let child = start_child(request, &stack, &running, &start)?;
     let result = meanwhile(&child);
     drop(borrowed);
     Ok((child, result))
@@ -177,20 +172,15 @@ pub(crate) fn with_grandchild<T: Sync, R>(
         request: second,
         stack: &inner_stack,
         running: &inner_running,
-        start: Start {
-            body,
-            shared,
-            handlers_inherited: false,
-        },
+        start: Start { body, shared },
         pid: AtomicI32::new(0),
         failure: AtomicI32::new(0),
     };
-    let mut start = Start {
+    let start = Start {
         body: Intermediate::run,
         shared: &intermediate,
-        handlers_inherited: false,
     };
-    let outer = start_child(first, &stack, &running, &mut start).inspect_err(|_| {
+    let outer = start_child(first, &stack, &running, &start).inspect_err(|_| {
         inner_running.store(0, Ordering::Release);
     })?;
     futex::wait_while(&running, 1);
@@ -276,7 +266,7 @@ fn start_child<T>(
     request: Request,
     stack: &Stack,
     running: &AtomicU32,
-    start: &mut Start<'_, T>,
+    start: &Start<'_, T>,
 ) -> Result<Child> {
     let mut pidfd: RawFd = -1;
     let place = Place::Child(&raw mut pidfd);
@@ -284,7 +274,6 @@ fn start_child<T>(
         // Container engines answer ENOSYS for clone3, whose flags a seccomp
         // filter cannot see; the old call can do what a plain process needs.
         Err(Errno(libc::ENOSYS)) if request.cgroup.is_none() => {
-            start.handlers_inherited = true;
             clone(request, place, stack, running, start)
         }
         other => other,
@@ -336,12 +325,11 @@ fn clone3<T>(
     running: &AtomicU32,
     start: &Start<'_, T>,
 ) -> Result<i32> {
-    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let into = request.cgroup.map_or(0, |_| CLONE_INTO_CGROUP);
     let (flags, pidfd, parent_tid) = place.request();
     let mut args = CloneArgs {
-        flags: FLAGS | flags | CLONE_CLEAR_SIGHAND | into | request.namespaces,
+        flags: FLAGS | flags | into | request.namespaces,
         pidfd,
         parent_tid,
         child_tid: running.as_ptr().expose_provenance() as u64,
@@ -391,12 +379,9 @@ extern "C" fn entry<T>(start: *const Start<'_, T>) -> ! {
     // SAFETY: `with_child` keeps `start` alive until this process has let go
     // of the memory, and changes it no more after the clone.
     let start = unsafe { &*start };
-    if start.handlers_inherited {
-        (1..=64)
-            .filter(|&s| signal::has_handler(s))
-            .for_each(signal::reset_handler);
-    }
-    signal::reset_handler(libc::SIGPIPE);
+    // Not by `CLONE_CLEAR_SIGHAND`, which leaves ignored what is: `nohup` is
+    // meant for who makes the container, not for what runs in it.
+    (1..=64).for_each(signal::reset_handler);
     super::process::exit_now((start.body)(start.shared))
 }
 

@@ -65,16 +65,6 @@ pub fn ignore(signal: i32) {
     let _ = unsafe { syscall!(SYS_rt_sigaction, signal, ignored.as_ptr(), 0usize, SET_SIZE) };
 }
 
-/// `rt_sigaction(signal, NULL, old, 8)`: whether `signal` has a handler function.
-#[must_use]
-pub fn has_handler(signal: i32) -> bool {
-    let mut old = [0u64; 4];
-    // SAFETY: `old` has room for the kernel's structure.
-    let asked = unsafe { syscall!(SYS_rt_sigaction, signal, 0usize, old.as_mut_ptr(), SET_SIZE) };
-    // 0 is SIG_DFL, 1 is SIG_IGN.
-    asked.is_ok() && old[0] > 1
-}
-
 /// `rt_sigtimedwait(set, info, NULL, 8)`, `sigwaitinfo(2)`: the next signal of
 /// `set`, which must be blocked.
 ///
@@ -92,14 +82,6 @@ pub fn wait_for(set: SignalSet) -> Result<i32> {
         )
     }
     .map(int)
-}
-
-/// As [`wait_for`], but returns `None` where no signal of `set` is pending now.
-///
-/// # Errors
-/// None in practice.
-pub fn pending(set: SignalSet) -> Result<Option<i32>> {
-    wait_at_most(set, 0)
 }
 
 /// As [`wait_for`], but returns `None` where no signal of `set` has come after

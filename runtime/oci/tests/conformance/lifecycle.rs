@@ -21,7 +21,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         level: "MUST",
         gist: "`created` after create, `running` after start, `stopped` when the process has ended; nothing else for these",
         need: anyone,
-        test: status,
+        test: whole_life,
     },
     Claim {
         name: "a_state_is_json_of_the_given_pattern",
@@ -94,7 +94,8 @@ fn properties(subject: Subject) {
     assert!(state["bundle"].is_string() && state["ociVersion"].is_string());
 }
 
-fn status(subject: Subject) {
+/// Every operation of the specification, and the status after each.
+pub(crate) fn whole_life(subject: Subject) {
     let case = Case::new(subject);
     let container = case.create(&case.config("sleep 100"));
     assert_eq!(container.status(), "created");
@@ -103,7 +104,7 @@ fn status(subject: Subject) {
     container.kill("KILL").unwrap();
     container.wait_stopped();
     container.delete().unwrap();
-    container.try_state().unwrap_err();
+    container.try_state().expect_err("it is still there");
 }
 
 fn pattern(subject: Subject) {

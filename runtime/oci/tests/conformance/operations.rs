@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::case::{Case, eventually, fresh_id};
 use crate::holder::Holder;
 use crate::subject::Subject;
-use crate::{Claim, anyone, config, host, root};
+use crate::{Claim, anyone, config, host, lifecycle, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     Claim {
@@ -16,7 +16,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         level: "MUST",
         gist: "who creates a container can ask for its state, start it, send it signals and delete it",
         need: anyone,
-        test: every_operation,
+        test: lifecycle::whole_life,
     },
     Claim {
         name: "every_operation_demands_the_id_of_a_container_that_exists",
@@ -139,18 +139,6 @@ pub(crate) const CLAIMS: &[Claim] = &[
         test: keeps,
     },
 ];
-
-fn every_operation(subject: Subject) {
-    let case = Case::new(subject);
-    let container = case.create(&case.config("exec sleep 100"));
-    assert_eq!(container.status(), "created");
-    container.start();
-    assert_eq!(container.status(), "running");
-    container.kill("KILL").unwrap();
-    container.wait_stopped();
-    container.delete().unwrap();
-    container.try_state().expect_err("it is still there");
-}
 
 fn ids(subject: Subject) {
     let case = Case::new(subject);

@@ -2,7 +2,6 @@
 //! it makes, mounts or writes something, and names that change while it walks.
 
 use std::fs;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use isolab_oci::spec::{Mount, Namespace, NamespaceType};
-use isolab_oci::{Container, Options, Spec, Stdio};
+use isolab_oci::{Container, Options, Spec};
 
 use crate::Claim;
-use crate::support::{Place, containers, linux, name, options, process, root};
+use crate::support::{Place, containers, linux, name, options, process, root, silent};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -354,13 +353,7 @@ fn console_link() {
             ..options()
         };
         let bundle = isolab_oci::Bundle::new(place.path(), spec).unwrap();
-        let null = fs::File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-        };
-        Container::run(&bundle, &name(), stdio, &options).and_then(|mut running| running.wait())
+        Container::run(&bundle, &name(), silent(), &options).and_then(|mut running| running.wait())
     };
     // A name that is missing is made, and is the terminal then.
     let status = start("[ -c /dev/console ] && [ $(stat -c %t /dev/console) = 88 ]");

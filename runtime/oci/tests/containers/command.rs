@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use crate::Claim;
-use crate::support::{Place, containers, name, nothing};
+use crate::support::{Place, containers, name, nothing, process};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     ("the_version_has_runcs_three_lines", nothing, version),
@@ -18,6 +18,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_signal_sent_to_isorun_reaches_the_container",
         containers,
         forwarded,
+    ),
+    (
+        "what_the_caller_ignores_the_container_does_not",
+        containers,
+        ignored,
     ),
     (
         "a_container_that_ends_at_once_is_noticed",
@@ -108,6 +113,26 @@ fn forwarded() {
             .success()
     );
     assert_eq!(runtime.wait().unwrap().code(), Some(9));
+}
+
+/// As under `nohup`, or in a script's background.
+fn ignored() {
+    let place = Place::new();
+    let mut spec = place.spec("");
+    // No shell: one of its own sets what it ignores.
+    process(&mut spec).args = ["grep", "SigIgn", "/proc/self/status"]
+        .map(str::to_owned)
+        .to_vec();
+    place.write(&spec);
+    let output = Command::new("env")
+        .args([
+            "--ignore-signal=HUP,INT,RTMIN",
+            env!("CARGO_BIN_EXE_isorun"),
+        ])
+        .args(["run", "-b", place.path().to_str().unwrap(), &name()])
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "SigIgn:\t0000000000000000\n");
 }
 
 fn fast_exit() {

@@ -2,8 +2,7 @@
 //! kill, delete.
 
 use std::fs;
-use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
+use std::io::Read as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -11,13 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use isolab_oci::spec::{Hook, Hooks, NamespaceType, Process};
-use isolab_oci::{
-    Begin, Bundle, Container, Error, Options, Running, Spec, StateRoot, Status, Stdio,
-};
+use isolab_oci::{Begin, Bundle, Container, Error, Options, Running, Spec, StateRoot, Status};
 
 use crate::Claim;
 use crate::privileges::strace;
-use crate::support::{Place, containers, linux, name, process, root};
+use crate::support::{Place, containers, linux, name, output, process, root, silent};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -146,15 +143,8 @@ impl Lab {
     }
 
     fn create(&self, spec: &Spec) -> isolab_oci::Result<(Container, Running)> {
-        let null = fs::File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-        };
         self.create_with(
             spec,
-            stdio,
             &Options {
                 cgroup: isolab_oci::Cgroup::Owned,
                 ..Options::default()
@@ -165,7 +155,6 @@ impl Lab {
     fn create_with(
         &self,
         spec: &Spec,
-        stdio: Stdio<'_>,
         options: &Options,
     ) -> isolab_oci::Result<(Container, Running)> {
         let bundle = Bundle::new(self.place.path(), spec.clone()).unwrap();
@@ -174,7 +163,7 @@ impl Lab {
             &self.id,
             &bundle,
             Begin::Later,
-            stdio,
+            silent(),
             options,
         )
     }
@@ -192,13 +181,6 @@ impl Lab {
 
     /// What `script` says in the container.
     fn exec(&self, script: &str) -> String {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let null = fs::File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: writer.as_fd(),
-            stderr: writer.as_fd(),
-        };
         let container = self.load();
         let spec = container.spec().unwrap();
         let process = Process {
@@ -209,11 +191,8 @@ impl Lab {
             die_with_parent: true,
             ..Options::default()
         };
-        let mut running = container.exec(&process, stdio, &options).unwrap();
-        drop(writer);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        assert!(running.wait().unwrap().success(), "{text}");
+        let (text, status) = output(|stdio| container.exec(&process, stdio, &options)).unwrap();
+        assert!(status.success(), "{text}");
         text
     }
 
@@ -507,20 +486,17 @@ fn hooks() {
 
 fn hooks_at_once() {
     let lab = Lab::new();
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-    };
     let begin = |spec: &Spec| {
         let bundle = Bundle::new(lab.place.path(), spec.clone()).unwrap();
         let options = Options::default();
-        Container::create(&lab.root(), &lab.id, &bundle, Begin::Now, stdio, &options)
+        Container::create(
+            &lab.root(),
+            &lab.id,
+            &bundle,
+            Begin::Now,
+            silent(),
+            &options,
+        )
     };
     let mut spec = lab.place.spec("cat /tmp/notes >/tmp/seen; sleep 60");
     spec.root.as_mut().unwrap().readonly = false;
@@ -553,17 +529,7 @@ fn exec_paused() {
         args: vec!["true".to_owned()],
         ..process
     };
-    let null = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-    };
-    match container.exec(&process, stdio, &Options::default()) {
+    match container.exec(&process, silent(), &Options::default()) {
         Err(Error::State { status, .. }) => assert_eq!(status, "paused"),
         other => panic!("{other:?}"),
     }
@@ -577,7 +543,7 @@ fn exec_paused() {
             ..Options::default()
         };
         let begun = Instant::now();
-        let mut ran = container.exec(&process, stdio, &options).unwrap();
+        let mut ran = container.exec(&process, silent(), &options).unwrap();
         assert!(ran.wait().unwrap().success());
         assert!(begun.elapsed() >= Duration::from_millis(200));
     });
@@ -597,17 +563,11 @@ fn frozen_group() {
     let group = Path::new(below).join(&lab.id);
     fs::create_dir(&group).unwrap();
     fs::write(group.join(file), word).unwrap();
-    let null = fs::File::open("/dev/null").unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-    };
     let options = Options {
         cgroup: isolab_oci::Cgroup::Named,
         ..Options::default()
     };
-    let made = lab.create_with(&spec, stdio, &options);
+    let made = lab.create_with(&spec, &options);
     fs::remove_dir(&group).unwrap();
     match made {
         Err(error @ Error::Setup { .. }) => {
@@ -671,17 +631,18 @@ fn failing_poststart() {
         ..Hooks::default()
     });
     let bundle = Bundle::new(lab.place.path(), spec).unwrap();
-    let null = fs::File::open("/dev/null").unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
-        stdout: null.as_fd(),
-        stderr: null.as_fd(),
-    };
     let options = Options {
         cgroup: isolab_oci::Cgroup::Owned,
         ..Options::default()
     };
-    let made = Container::create(&lab.root(), &lab.id, &bundle, Begin::Now, stdio, &options);
+    let made = Container::create(
+        &lab.root(),
+        &lab.id,
+        &bundle,
+        Begin::Now,
+        silent(),
+        &options,
+    );
     assert!(matches!(made, Err(Error::Hook { .. })), "{made:?}");
     assert!(lab.is_gone());
     let children = fs::read_to_string(ended).unwrap();
@@ -809,7 +770,7 @@ fn terminal() {
         console: Some(Arc::new(there.into())),
         ..Options::default()
     };
-    let (mut container, running) = lab.create_with(&spec, Stdio::inherit(), &options).unwrap();
+    let (mut container, running) = lab.create_with(&spec, &options).unwrap();
     use std::os::fd::AsRawFd as _;
     let master = isolab_oci::sys::socket::receive_descriptor(here.as_raw_fd()).unwrap();
     container.start().unwrap();

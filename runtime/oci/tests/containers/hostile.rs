@@ -12,7 +12,7 @@ use isolab_oci::sys::process::kill;
 use isolab_oci::{Begin, Bundle, Cgroup, Container, Error, Options, Running, Spec, StateRoot};
 
 use crate::Claim;
-use crate::support::{Place, containers, linux, name, options, process, traces};
+use crate::support::{Place, containers, linux, name, options, process, silent, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -63,22 +63,11 @@ impl Known {
 
     fn create(&self, spec: &Spec, begin: Begin) -> isolab_oci::Result<(Container, Running)> {
         let bundle = Bundle::new(self.place.path(), spec.clone())?;
-        let null = fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null")
-            .unwrap();
-        use std::os::fd::AsFd as _;
-        let stdio = isolab_oci::Stdio {
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-        };
         let options = Options {
             cgroup: Cgroup::Owned,
             ..options()
         };
-        Container::create(&self.root, &name(), &bundle, begin, stdio, &options)
+        Container::create(&self.root, &name(), &bundle, begin, silent(), &options)
     }
 
     /// Makes it and starts it; the error, and that nothing is left.

@@ -1,15 +1,14 @@
 //! Bare processes: the same path as a container's, without its steps.
 
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 
 use isolab_oci::process::spawn;
 use isolab_oci::{ExitStatus, Options, Program, Session, Stdio, sys};
 
 use crate::Claim;
-use crate::support::nothing;
+use crate::support::{nothing, output};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -59,19 +58,8 @@ fn sh(script: &str) -> Program {
     }
 }
 
-fn output(program: &Program) -> (String, ExitStatus) {
-    let (mut reader, writer) = io::pipe().unwrap();
-    let null = File::open("/dev/null").unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
-        stdout: writer.as_fd(),
-        stderr: writer.as_fd(),
-    };
-    let mut running = spawn(program, stdio, &Options::default()).unwrap();
-    drop(writer);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    (text, running.wait().unwrap())
+fn ran(program: &Program) -> (String, ExitStatus) {
+    output(|stdio| spawn(program, stdio, &Options::default())).unwrap()
 }
 
 fn runs() {
@@ -79,7 +67,7 @@ fn runs() {
     program.args.extend(["zero", "one"].map(str::to_owned));
     program.env.push("V=value".to_owned());
     program.cwd = Some(PathBuf::from("/usr"));
-    let (text, status) = output(&program);
+    let (text, status) = ran(&program);
     assert_eq!(text, "zero one value\n/usr\n");
     assert_eq!(
         status,
@@ -94,7 +82,7 @@ fn no_leak() {
     let file = File::open("/dev/null").unwrap();
     // A descriptor without close-on-exec, as careless libraries leave them.
     sys::descriptor::dup_onto(file.as_raw_fd(), 77).unwrap();
-    let (text, _) = output(&sh("ls /proc/$$/fd"));
+    let (text, _) = ran(&sh("ls /proc/$$/fd"));
     assert!(!text.split_whitespace().any(|fd| fd == "77"), "{text}");
 }
 
@@ -112,7 +100,7 @@ fn missing() {
 }
 
 fn signalled() {
-    let (_, status) = output(&sh("kill -9 $$"));
+    let (_, status) = ran(&sh("kill -9 $$"));
     assert_eq!(
         status,
         ExitStatus {
@@ -127,7 +115,7 @@ fn path() {
     let mut program = sh("echo found");
     program.path = "sh".into();
     program.env = vec!["PATH=/nonexistent:/bin".to_owned()];
-    assert_eq!(output(&program).0, "found\n");
+    assert_eq!(ran(&program).0, "found\n");
 }
 
 fn threads() {
@@ -138,7 +126,7 @@ fn threads() {
                     // Allocation beside the clones: a child that took the
                     // allocator's lock would hang or break the heap.
                     let noise: Vec<String> = (0..200).map(|n| n.to_string()).collect();
-                    let (text, status) = output(&sh(&format!("echo {round} {}", noise.len())));
+                    let (text, status) = ran(&sh(&format!("echo {round} {}", noise.len())));
                     assert_eq!(text, format!("{round} 200\n"));
                     assert!(status.success());
                 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use isolab_oci::spec::{Linux, Process};
 use isolab_oci::sys::process::effective_ids;
@@ -107,19 +107,8 @@ impl Place {
 
     pub(crate) fn run_with(&self, spec: &Spec, options: &Options) -> (String, ExitStatus) {
         let bundle = Bundle::new(self.path(), spec.clone()).unwrap();
-        let (mut reader, writer) = io::pipe().unwrap();
-        let null = fs::File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: writer.as_fd(),
-            stderr: writer.as_fd(),
-        };
-        let mut running =
-            Container::run(&bundle, &name(), stdio, options).unwrap_or_else(|e| panic!("{e:?}"));
-        drop(writer);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        (text, running.wait().unwrap())
+        output(|stdio| Container::run(&bundle, &name(), stdio, options))
+            .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Runs `script` in the example container; what it wrote.
@@ -182,20 +171,40 @@ pub(crate) fn traces() -> (String, Vec<PathBuf>) {
     (mounts, left.collect())
 }
 
-/// What the container of `bundle` writes, or `None` where it does not start.
-pub(crate) fn try_output(bundle: &Bundle) -> Option<String> {
+/// The streams of a process that is told nothing, and whose words nobody needs.
+pub(crate) fn silent() -> Stdio<'static> {
+    static NULL: LazyLock<fs::File> = LazyLock::new(|| {
+        let mut both = fs::OpenOptions::new();
+        both.read(true).write(true).open("/dev/null").unwrap()
+    });
+    Stdio {
+        stdin: NULL.as_fd(),
+        stdout: NULL.as_fd(),
+        stderr: NULL.as_fd(),
+    }
+}
+
+/// What the process that `begin` starts writes to both of its streams, and how it
+/// ended.
+pub(crate) fn output(
+    begin: impl FnOnce(Stdio<'_>) -> isolab_oci::Result<Running>,
+) -> isolab_oci::Result<(String, ExitStatus)> {
     let (mut reader, writer) = io::pipe().unwrap();
-    let null = fs::File::open("/dev/null").unwrap();
-    let stdio = Stdio {
-        stdin: null.as_fd(),
+    let begun = begin(Stdio {
         stdout: writer.as_fd(),
         stderr: writer.as_fd(),
-    };
-    let running = Container::run(bundle, &name(), stdio, &options());
+        ..silent()
+    });
+    // Else the end of what it writes would never come.
     drop(writer);
-    let mut running = running.ok()?;
+    let mut running = begun?;
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
-    running.wait().unwrap();
-    Some(text)
+    Ok((text, running.wait().unwrap()))
+}
+
+/// What the container of `bundle` writes, or `None` where it does not start.
+pub(crate) fn try_output(bundle: &Bundle) -> Option<String> {
+    let ran = output(|stdio| Container::run(bundle, &name(), stdio, &options()));
+    ran.ok().map(|(text, _)| text)
 }
