@@ -163,9 +163,10 @@ fn run(
     if status.success() {
         return Ok(());
     }
-    let mut words = String::new();
+    let mut words = Vec::new();
     let _ = said.rewind();
-    let _ = (&said).take(4096).read_to_string(&mut words);
+    let _ = (&said).take(4096).read_to_end(&mut words);
+    let words = String::from_utf8_lossy(&words);
     let how = match (status.code, status.signal) {
         (Some(code), _) => format!("exit status {code}"),
         (None, signal) => format!("signal: {}", in_words(signal.unwrap_or(0))),

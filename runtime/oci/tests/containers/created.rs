@@ -58,6 +58,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
         taken_meanwhile,
     ),
     (
+        "who_deletes_a_container_that_is_being_made_deletes_all_of_it",
+        strace,
+        deleted_meanwhile,
+    ),
+    (
+        "a_look_at_what_was_left_behind_does_not_keep_its_id",
+        containers,
+        looked_at,
+    ),
+    (
         "a_container_is_not_taken_for_stopped_for_want_of_descriptors",
         containers,
         few_descriptors,
@@ -166,6 +176,26 @@ impl Lab {
             silent(),
             options,
         )
+    }
+
+    /// Has `isorun create` make it, with one of its calls delayed as strace's
+    /// `slow` says.
+    fn create_slowly(&self, slow: &str) -> std::process::Child {
+        let mut create = Command::new("strace");
+        create.args([
+            "-qqq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=flock,rename,mknodat",
+        ]);
+        create.args(["-e", &format!("inject={slow}")]);
+        create.arg(env!("CARGO_BIN_EXE_isorun")).arg("--root");
+        create.arg(self.root().path()).args(["create", "--bundle"]);
+        create.arg(self.place.path()).arg(&self.id);
+        create.stdin(std::process::Stdio::null());
+        create.stdout(std::process::Stdio::null());
+        create.stderr(std::process::Stdio::null()).spawn().unwrap()
     }
 
     fn load(&self) -> Container {
@@ -357,25 +387,49 @@ fn taken_again() {
 fn taken_meanwhile() {
     let lab = Lab::new();
     lab.place.write(&lab.place.spec("true"));
-    let create = |slow: &str| {
-        let mut create = Command::new("strace");
-        create.args(["-qqq", "-o", "/dev/null", "-e", "trace=flock,rename"]);
-        create.args(["-e", &format!("inject={slow}")]);
-        create.arg(env!("CARGO_BIN_EXE_isorun")).arg("--root");
-        create.arg(lab.root().path()).args(["create", "--bundle"]);
-        create.arg(lab.place.path()).arg(&lab.id);
-        create.stdin(std::process::Stdio::null());
-        create.stdout(std::process::Stdio::null());
-        create.stderr(std::process::Stdio::null()).spawn().unwrap()
-    };
-    let mut first = create("rename:delay_enter=1000000");
+    let mut first = lab.create_slowly("rename:delay_enter=1000000");
     let record = lab.root().path().join(&lab.id).join("init.new");
     eventually("nothing is made", || record.exists());
-    let mut second = create("flock:delay_enter=1500000:when=2");
+    let mut second = lab.create_slowly("flock:delay_enter=1500000:when=2");
     assert!(first.wait().unwrap().success());
     assert!(!second.wait().unwrap().success());
     assert_eq!(lab.load().status(), Status::Created);
     lab.load().delete(true).unwrap();
+}
+
+/// Nothing is written when it is first looked at, and all of it when its maker
+/// lets go of it.
+fn deleted_meanwhile() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("sleep 60");
+    let stopped = lab.place.path().join("stopped");
+    spec.hooks = Some(Hooks {
+        poststop: vec![hook(&stopped, "poststop")],
+        ..Hooks::default()
+    });
+    lab.place.write(&spec);
+    let mut create = lab.create_slowly("mknodat:delay_enter=1000000:when=1");
+    let record = lab.root().path().join(&lab.id);
+    eventually("no id is reserved", || record.exists());
+    assert_eq!(lab.load().status(), Status::Creating);
+    lab.load().delete(true).unwrap();
+    assert!(create.wait().unwrap().success());
+    let told = fs::read_to_string(stopped).unwrap();
+    assert!(told.starts_with("poststop stopped"), "{told}");
+    assert!(lab.is_gone());
+}
+
+/// Who lists containers must not keep anybody from making one.
+fn looked_at() {
+    let lab = Lab::new();
+    lab.place.write(&lab.place.spec("sleep 60"));
+    fs::create_dir_all(lab.root().path().join(&lab.id)).unwrap();
+    let seen = lab.load();
+    assert_eq!(seen.status(), Status::Stopped);
+    let (_, running) = lab.started("sleep 60");
+    drop(running);
+    lab.load().delete(true).unwrap();
+    drop(seen);
 }
 
 fn few_descriptors() {

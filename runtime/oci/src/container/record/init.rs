@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
 
 /// A process by its id, and by when it started: the id alone may be somebody
 /// else's by now.
@@ -14,14 +16,24 @@ pub(super) struct Init {
 
 impl Init {
     /// Of the process that has this id now.
-    pub(super) fn of(pid: i32) -> Self {
-        let started = life(pid).ok().flatten().unwrap_or(0);
-        Self { pid, started }
+    ///
+    /// # Errors
+    /// Where that cannot be found out. One that has ended already is none.
+    pub(super) fn of(pid: i32) -> std::io::Result<Self> {
+        let started = life(pid)?.unwrap_or(0);
+        Ok(Self { pid, started })
     }
 
-    /// What a command wrote down, where it did.
-    pub(super) fn read(path: &Path) -> Option<Self> {
-        parse_init(&fs::read_to_string(path).ok()?)
+    /// What a command wrote down; `None` where it did not, or not to the end.
+    ///
+    /// # Errors
+    /// [`Error::Read`]: what cannot be read may be there.
+    pub(super) fn read(path: PathBuf) -> Result<Option<Self>> {
+        match fs::read(&path) {
+            Ok(text) => Ok(parse_init(&String::from_utf8_lossy(&text))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::Read { path, source }),
+        }
     }
 
     /// Whether it still runs; an error where that cannot be found out.

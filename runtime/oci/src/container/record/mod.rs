@@ -89,10 +89,66 @@ pub(super) struct Record {
     id: String,
     path: PathBuf,
     directory: Descriptor,
+    written: Written,
+    /// Whether what cannot be read counts as not written.
+    damaged: bool,
+    /// Whether it is known that nobody makes it any more, though it is not
+    /// complete.
+    abandoned: bool,
+}
+
+/// What stands in the directory.
+#[derive(Debug)]
+struct Written {
     facts: Facts,
     init: Option<Init>,
     /// Whether `init` is final.
     complete: bool,
+}
+
+impl Written {
+    fn read(id: &str, path: &Path, damaged: bool) -> Result<Self> {
+        let init = Init::read(path.join("init"))?;
+        if init.is_none() {
+            let unfinished = Self {
+                // There is none before anything else is.
+                facts: read_facts(path).unwrap_or_else(|_| Facts::none()),
+                init: Init::read(path.join("init.new"))?,
+                complete: false,
+            };
+            // Finished since we looked: what was read before may be half of it.
+            if !path.join("init").exists() {
+                return Ok(unfinished);
+            }
+        }
+        let init = match init {
+            None => Init::read(path.join("init"))?,
+            init => init,
+        };
+        let facts = match read_facts(path) {
+            // Removed while we looked.
+            Err(Error::Read { .. }) if !path.exists() => {
+                return Err(Error::NotFound { id: id.to_owned() });
+            }
+            Err(_) if damaged || init.is_none() => Facts::none(),
+            facts => facts?,
+        };
+        Ok(Self {
+            facts,
+            complete: init.is_some(),
+            init,
+        })
+    }
+}
+
+fn read_facts(path: &Path) -> Result<Facts> {
+    let path = path.join("state.json");
+    match fs::read(&path) {
+        Ok(text) => {
+            serde_json::from_slice(&text).map_err(|source| Error::Malformed { path, source })
+        }
+        Err(source) => Err(Error::Read { path, source }),
+    }
 }
 
 impl Record {
@@ -124,44 +180,13 @@ impl Record {
             Ok(directory) => directory,
         };
         check_owner(directory.as_raw_fd(), &path)?;
-        let mut init = Init::read(&path.join("init"));
-        let mut complete = init.is_some();
-        let facts = match fs::read(path.join("state.json")) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|source| Error::Malformed {
-                path: path.join("state.json"),
-                source,
-            }),
-            Err(source) => Err(Error::Read {
-                path: path.join("state.json"),
-                source,
-            }),
-        };
-        let facts = match facts {
-            Ok(facts) => facts,
-            // Being made, or left behind before anything else was.
-            Err(_) if !complete => Facts::none(),
-            // Removed while we looked.
-            Err(Error::Read { .. }) if !path.exists() => {
-                return Err(Error::NotFound { id: id.to_owned() });
-            }
-            Err(_) if damaged => Facts::none(),
-            Err(error) => return Err(error),
-        };
-        if !complete {
-            init = Init::read(&path.join("init.new"));
-            if init.is_none() {
-                // It has got its final name since we looked for that.
-                init = Init::read(&path.join("init"));
-                complete = init.is_some();
-            }
-        }
         Ok(Self {
+            written: Written::read(id, &path, damaged)?,
             id: id.to_owned(),
             path,
             directory,
-            facts,
-            init,
-            complete,
+            damaged,
+            abandoned: false,
         })
     }
 
@@ -170,7 +195,7 @@ impl Record {
     }
 
     pub(super) fn facts(&self) -> &Facts {
-        &self.facts
+        &self.written.facts
     }
 
     pub(super) fn spec(&self) -> Result<Spec> {
@@ -185,7 +210,7 @@ impl Record {
     /// Its first process, where that still runs.
     pub(super) fn init(&self) -> Option<i32> {
         // What cannot be found out is no reason to take it for ended.
-        let running = self.init.filter(|init| init.runs().unwrap_or(true));
+        let running = self.written.init.filter(|init| init.runs().unwrap_or(true));
         running.map(|init| init.pid)
     }
 
@@ -211,22 +236,30 @@ impl Record {
 
     /// Whether another command is at work on its making.
     pub(super) fn is_being_made(&self) -> bool {
-        !self.complete
-            && !matches!(
-                descriptor::lock(self.directory.as_raw_fd(), false),
-                Ok(true)
-            )
+        if self.written.complete || self.abandoned {
+            return false;
+        }
+        let locked = descriptor::lock(self.directory.as_raw_fd(), false);
+        if locked == Ok(true) {
+            // Only looked: who wants the id is not to find it locked by us.
+            descriptor::unlock(self.directory.as_raw_fd());
+        }
+        locked != Ok(true)
     }
 
     /// Whether it was made to the end.
     pub(super) fn is_complete(&self) -> bool {
-        self.complete
+        self.written.complete
     }
 
-    /// Whether a command was killed while it made it.
-    pub(super) fn is_left_behind(&self) -> bool {
-        // Locked by us from here on: it may have been finished since it was read.
-        !self.complete && !self.is_being_made() && !self.path.join("init").exists()
+    /// Takes what a command left that was killed while it made the container:
+    /// whether it is that, and nobody else's to remove from here on.
+    fn take_left_behind(&self) -> Result<bool> {
+        Ok(!self.written.complete
+            && descriptor::lock(self.directory.as_raw_fd(), false) == Ok(true)
+            // Finished, or removed by another, since it was read?
+            && self.is_at_its_path()
+            && Init::read(self.path.join("init"))?.is_none())
     }
 
     /// Waits until no other command changes it, and reads again what that may
@@ -241,11 +274,9 @@ impl Record {
                 id: self.id.clone(),
             });
         }
-        if !self.complete
-            && let Some(init) = Init::read(&self.path.join("init"))
-        {
-            self.init = Some(init);
-            self.complete = true;
+        if !self.written.complete {
+            self.written = Written::read(&self.id, &self.path, self.damaged)?;
+            self.abandoned = !self.written.complete;
         }
         Ok(lock)
     }
@@ -261,14 +292,14 @@ impl Record {
 
     /// Ends what a killed command left: its process, and its control groups.
     pub(super) fn clear(&self) {
-        if let Some(init) = self.init
+        if let Some(init) = self.written.init
             && let Ok(process) = sys::process::pidfd_open(init.pid)
             && init.runs().unwrap_or(false)
         {
             let _ = sys::process::pidfd_send_signal(process.as_raw_fd(), libc::SIGKILL);
         }
-        let _ = self.facts.cgroups.remove();
-        self.facts.unmount();
+        let _ = self.written.facts.cgroups.remove();
+        self.written.facts.unmount();
     }
 
     /// Removes the directory. The id is free then.

@@ -4,15 +4,21 @@ use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::init::Init;
-use super::{Facts, Record, StateRoot, locked, write_error};
+use super::{Facts, Record, StateRoot, Written, locked, write_error};
 use crate::error::{Error, Result};
 use crate::process::Latch;
 use crate::sys::{Descriptor, Errno, descriptor, file};
+
+/// How often an id is tried for that somebody makes, deletes or looks at just
+/// now, and the pause between.
+const TRIES: u32 = 5;
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// An id that nobody else can take, with nothing written yet. One that is
 /// neither [completed](Self::complete) nor [given up](Self::give_up) is left
@@ -38,40 +44,56 @@ impl Reserved {
     /// until [`Record::remove`].
     pub(in crate::container) fn reserve(root: &StateRoot, id: &str) -> Result<Self> {
         let parent = root.open()?;
-        // Between a directory's making and its locking somebody could take it
-        // for one that was left behind.
-        locked(parent.as_raw_fd(), root.path())?;
         let path = root.path().join(id);
-        let name = c_name(id);
-        for _ in 0..2 {
-            match file::mkdirat(parent.as_raw_fd(), &name, 0o700) {
-                Ok(()) => {
-                    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-                    let directory = descriptor::openat(parent.as_raw_fd(), &name, flags, 0)
-                        .map_err(|errno| {
-                            let _ = file::rmdir(parent.as_raw_fd(), &name);
-                            write_error(&path)(errno.into())
-                        })?;
-                    locked(directory.as_raw_fd(), &path)?;
-                    return Ok(Self {
-                        id: id.to_owned(),
-                        path,
-                        directory,
-                        init: Cell::new(None),
-                    });
-                }
-                Err(Errno(libc::EEXIST)) => {
-                    let left = Record::load(root, id)?;
-                    if !left.is_left_behind() {
-                        break;
-                    }
-                    left.clear();
-                    left.remove()?;
-                }
-                Err(errno) => return Err(write_error(&path)(errno.into())),
+        for _ in 0..TRIES {
+            // Between a directory's making and its locking somebody could take
+            // it for one that was left behind.
+            locked(parent.as_raw_fd(), root.path())?;
+            match Self::make(parent.as_raw_fd(), id, path.clone()) {
+                Err(Error::Exists { .. }) => {}
+                made => return made,
+            }
+            let left = match Record::load(root, id) {
+                // Deleted meanwhile.
+                Err(Error::NotFound { .. }) => continue,
+                left => left?,
+            };
+            if left.is_complete() {
+                break;
+            }
+            if left.take_left_behind()? {
+                // It is ours to remove, and others need not wait for that.
+                descriptor::unlock(parent.as_raw_fd());
+                left.clear();
+                left.remove()?;
+            } else {
+                // Somebody makes it, or only looks whether somebody does.
+                descriptor::unlock(parent.as_raw_fd());
+                std::thread::sleep(GLANCE);
             }
         }
         Err(Error::Exists { id: id.to_owned() })
+    }
+
+    fn make(parent: RawFd, id: &str, path: PathBuf) -> Result<Self> {
+        let name = c_name(id);
+        match file::mkdirat(parent, &name, 0o700) {
+            Ok(()) => {}
+            Err(Errno(libc::EEXIST)) => return Err(Error::Exists { id: id.to_owned() }),
+            Err(errno) => return Err(write_error(&path)(errno.into())),
+        }
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let directory = descriptor::openat(parent, &name, flags, 0).map_err(|errno| {
+            let _ = file::rmdir(parent, &name);
+            write_error(&path)(errno.into())
+        })?;
+        locked(directory.as_raw_fd(), &path)?;
+        Ok(Self {
+            id: id.to_owned(),
+            path,
+            directory,
+            init: Cell::new(None),
+        })
     }
 
     /// Writes down the config.
@@ -91,7 +113,10 @@ impl Reserved {
     /// Takes note of the first process, in writing where others may have to
     /// find it before the container is made.
     pub(in crate::container) fn note_init(&self, pid: i32, written: bool) -> Result<()> {
-        let init = Init::of(pid);
+        let init = Init::of(pid).map_err(|source| Error::Read {
+            path: format!("/proc/{pid}/stat").into(),
+            source,
+        })?;
         self.init.set(Some(Noted { init, written }));
         match written {
             true => self.file("init.new", init.line().as_bytes()),
@@ -103,14 +128,19 @@ impl Reserved {
     /// container's, the times of processes are told by other clocks
     /// (`time_namespaces(7)`).
     pub(in crate::container) fn note_init_again(&self) -> Result<()> {
-        let Some(noted) = self.init.get() else {
+        let Some(Noted { init, written }) = self.init.get() else {
             return Ok(());
         };
-        if noted.written {
-            let path = self.path.join("init.new");
-            fs::remove_file(&path).map_err(write_error(&path))?;
+        self.init.set(None);
+        self.note_init(init.pid, false)?;
+        if let (true, Some(noted)) = (written, self.init.get()) {
+            // At no moment is there none: who is killed here has let go of it.
+            self.file("init.again", noted.init.line().as_bytes())?;
+            let (from, to) = (self.path.join("init.again"), self.path.join("init.new"));
+            fs::rename(&from, to).map_err(write_error(&from))?;
+            self.init.set(Some(Noted { written, ..noted }));
         }
-        self.note_init(noted.init.pid, false)
+        Ok(())
     }
 
     /// Makes the two fifos, and opens them for the first process.
@@ -151,9 +181,13 @@ impl Reserved {
             id: self.id.clone(),
             path: self.path.clone(),
             directory,
-            facts,
-            init: noted.map(|noted| noted.init),
-            complete: true,
+            written: Written {
+                facts,
+                init: noted.map(|noted| noted.init),
+                complete: true,
+            },
+            damaged: false,
+            abandoned: false,
         })
     }
 
