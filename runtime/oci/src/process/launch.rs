@@ -134,7 +134,7 @@ fn finish(end: End, mut running: Running, score: Option<i32>) -> Result<Running>
             report: Report::Later(latch),
             ..
         } => {
-            await_ready(latch.started.as_raw_fd(), &running)?;
+            await_ready(latch.started.as_raw_fd(), &running, &program)?;
             set_oom_score(&mut running, score)?;
         }
         End::Trampoline {
@@ -149,7 +149,7 @@ fn finish(end: End, mut running: Running, score: Option<i32>) -> Result<Running>
             // The other copy of it is closed by the execution.
             drop(writer);
             if let Some((_, go_on)) = hold {
-                await_ready(reader.as_raw_fd(), &running)?;
+                await_ready(reader.as_raw_fd(), &running, &program)?;
                 set_oom_score(&mut running, score)?;
                 let _ = descriptor::write(go_on.as_raw_fd(), b"s");
             }
@@ -165,7 +165,7 @@ fn finish(end: End, mut running: Running, score: Option<i32>) -> Result<Running>
 }
 
 /// Waits until the trampoline begins to wait.
-fn await_ready(report: RawFd, running: &Running) -> Result<()> {
+fn await_ready(report: RawFd, running: &Running, program: &str) -> Result<()> {
     let killed = || Error::Killed {
         step: "wait for its start".to_owned(),
     };
@@ -176,10 +176,18 @@ fn await_ready(report: RawFd, running: &Running) -> Result<()> {
             ready => break ready.map_err(|_| killed())?,
         }
     };
-    let mut byte = [0];
-    match ready & 1 != 0 && descriptor::read(report, &mut byte) == Ok(1) {
-        true => Ok(()),
-        false => Err(killed()),
+    if ready & 1 == 0 {
+        return Err(killed());
+    }
+    // One byte, or the number of the error that keeps it from waiting.
+    let mut said = [0; 4];
+    match descriptor::read(report, &mut said) {
+        Ok(1) => Ok(()),
+        Ok(4) => Err(exec_error(
+            program.to_owned(),
+            Errno(i32::from_ne_bytes(said)),
+        )),
+        _ => Err(killed()),
     }
 }
 

@@ -142,6 +142,21 @@ impl Sets {
         })
     }
 
+    /// These, and CAP_SYS_ADMIN to install a filter by, where that is
+    /// `available`.
+    ///
+    /// It is added where the next execution takes it away: root then has what is
+    /// bounding or inheritable, anybody else what is ambient.
+    pub(crate) fn with_admin(self, available: u64) -> Self {
+        const SYS_ADMIN: u32 = 21;
+        let admin = available & 1 << SYS_ADMIN;
+        Self {
+            effective: self.effective | admin,
+            permitted: self.permitted | admin,
+            ..self
+        }
+    }
+
     /// Sets the effective set alone.
     pub(crate) fn apply_effective(&self) -> sys::Result<()> {
         credential::set_capabilities(self.effective, self.permitted, self.inheritable)

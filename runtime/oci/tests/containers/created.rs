@@ -409,9 +409,10 @@ fn deleted_meanwhile() {
     });
     lab.place.write(&spec);
     let mut create = lab.create_slowly("mknodat:delay_enter=1000000:when=1");
-    let record = lab.root().path().join(&lab.id);
-    eventually("no id is reserved", || record.exists());
-    assert_eq!(lab.load().status(), Status::Creating);
+    eventually("no id is reserved", || {
+        let seen = Container::load(&lab.root(), &lab.id);
+        seen.is_ok_and(|seen| seen.status() == Status::Creating)
+    });
     lab.load().delete(true).unwrap();
     assert!(create.wait().unwrap().success());
     let told = fs::read_to_string(stopped).unwrap();

@@ -12,7 +12,7 @@ use isolab_oci::sys::process::kill;
 use isolab_oci::{Begin, Bundle, Cgroup, Container, Error, Options, Running, Spec, StateRoot};
 
 use crate::Claim;
-use crate::support::{Place, containers, linux, name, options, process, silent, traces};
+use crate::support::{Place, containers, linux, name, options, process, root, silent, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -29,6 +29,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_filter_that_forbids_every_execution_is_told_and_leaves_nothing",
         containers,
         forbidden,
+    ),
+    (
+        "a_filter_may_forbid_what_the_runtime_did_before_it",
+        containers,
+        filtered_last,
     ),
     (
         "arguments_that_no_program_can_have_are_refused_and_leave_nothing",
@@ -163,49 +168,100 @@ fn hanging_hook() {
     eventually(|| processes(&long).is_empty());
 }
 
+/// A filter with one rule: `action` for `calls`.
+fn filter(calls: &[&str], action: Action) -> Seccomp {
+    Seccomp {
+        default_action: Action::Allow,
+        syscalls: vec![Rule {
+            names: calls.iter().map(|&name| name.to_owned()).collect(),
+            action,
+            errno_ret: None,
+            args: Vec::new(),
+        }],
+        ..Seccomp::default()
+    }
+}
+
 fn forbidden() {
     let known = Known::new();
-    let rule = |names: &[&str], action| Rule {
-        names: names.iter().map(|&name| name.to_owned()).collect(),
-        action,
-        errno_ret: None,
-        args: Vec::new(),
-    };
+    let actions = [
+        Action::Errno,
+        Action::Kill,
+        Action::KillProcess,
+        Action::Trap,
+    ];
     for no_new_privileges in [true, false] {
-        for action in [
-            Action::Errno,
-            Action::Kill,
-            Action::KillProcess,
-            Action::Trap,
-        ] {
+        for action in actions {
             let mut spec = known.place.spec("true");
             process(&mut spec).no_new_privileges = no_new_privileges;
-            linux(&mut spec).seccomp = Some(Seccomp {
-                default_action: Action::Allow,
-                syscalls: vec![rule(&["execve"], action)],
-                ..Seccomp::default()
-            });
+            linux(&mut spec).seccomp = Some(filter(&["execve"], action));
             let error = known.fails(&spec);
             assert!(error.to_string().contains("execve"), "{error}");
             assert!(error.hint().is_some(), "{error}");
         }
     }
-    // What the runtime itself needs before that: an error, whichever it is.
-    for calls in [
-        &["execveat", "execve"][..],
-        &["setresuid"],
-        &["capset"],
-        &["close_range", "fcntl"],
+    // What our own init needs before it: an error, whichever it is, and no wait.
+    for (calls, action) in [
+        (&["execveat", "execve"][..], Action::KillProcess),
+        (&["fcntl", "ioctl"], Action::Errno),
     ] {
         let mut spec = known.place.spec("true");
         process(&mut spec).no_new_privileges = false;
-        linux(&mut spec).seccomp = Some(Seccomp {
-            default_action: Action::Allow,
-            syscalls: vec![rule(calls, Action::KillProcess)],
-            ..Seccomp::default()
-        });
+        linux(&mut spec).seccomp = Some(filter(calls, action));
         let error = known.fails(&spec);
         assert!(!error.to_string().is_empty());
+    }
+    // Nobody could be told that it waits.
+    let mut spec = known.place.spec("true");
+    process(&mut spec).no_new_privileges = false;
+    linux(&mut spec).seccomp = Some(filter(&["write"], Action::Errno));
+    known.create(&spec, Begin::Later).expect_err("it waits");
+}
+
+/// Whoever the process is, and whether it may gain privileges or not: the filter
+/// is for the program, and comes when the runtime has done its part.
+fn filtered_last() {
+    let known = Known::new();
+    let before = [
+        "setgroups",
+        "setresgid",
+        "setresuid",
+        "capset",
+        "prctl",
+        "chdir",
+        "getcwd",
+        "umask",
+        "faccessat2",
+        "rt_sigprocmask",
+        "rt_sigaction",
+        "close_range",
+        "dup3",
+        "ppoll",
+        "futex",
+        "openat",
+        "mmap",
+        "close",
+    ];
+    for (no_new_privileges, uid) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        let uid = if root().is_ok() { uid } else { 0 };
+        let mut spec = known.place.spec("");
+        process(&mut spec).no_new_privileges = no_new_privileges;
+        process(&mut spec).user.uid = uid;
+        // Statically linked: it needs none of them to begin.
+        process(&mut spec).args = ["sh", "-c", "exit 7"].map(str::to_owned).to_vec();
+        linux(&mut spec).seccomp = Some(filter(&before, Action::Errno));
+        let bundle = Bundle::new(known.place.path(), spec.clone()).unwrap();
+        let ran = Container::run(&bundle, &name(), silent(), &options());
+        let status = ran.unwrap().wait().unwrap();
+        assert_eq!(status.code, Some(7), "{no_new_privileges} {uid}");
+        let (mut container, mut running) = known.create(&spec, Begin::Later).unwrap();
+        container.start().unwrap();
+        assert_eq!(
+            running.wait().unwrap().code,
+            Some(7),
+            "{no_new_privileges} {uid}"
+        );
+        container.delete(false).unwrap();
     }
 }
 

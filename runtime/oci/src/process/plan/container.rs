@@ -57,7 +57,7 @@ impl Plan {
             &env,
             latch,
             oom_score.is_some(),
-            filter.late.as_ref(),
+            filter.by_trampoline.as_ref(),
             options,
         )?)?;
         plan.oom_score = oom_score;
@@ -72,7 +72,7 @@ impl Plan {
         let root = plan.build_root(bundle, spec, user, cgroup)?;
         plan.meet_for_hooks(spec)?;
         plan.enter_root(spec, root, options)?;
-        let sets = plan.restrict(process, spec.linux(), user)?;
+        let sets = plan.restrict(process, spec.linux(), user, &filter)?;
         plan.steps.push(match process.terminal {
             true => Step::TerminalStreams,
             false => Step::Streams(numbers(stdio)),

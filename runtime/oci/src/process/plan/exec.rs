@@ -61,7 +61,7 @@ impl Plan {
             &env,
             None,
             score.is_some(),
-            filter.late.as_ref(),
+            filter.by_trampoline.as_ref(),
             options,
         )?;
         let mut plan = Self::new(end)?;
@@ -110,7 +110,7 @@ impl Plan {
                 bind: false,
             }));
         }
-        let sets = plan.restrict(process, target.spec.linux(), user)?;
+        let sets = plan.restrict(process, target.spec.linux(), user, &filter)?;
         plan.steps.push(match process.terminal {
             true => Step::TerminalStreams,
             false => Step::Streams(numbers(stdio)),

@@ -12,16 +12,17 @@ use crate::security::seccomp::Filter;
 use crate::security::{self, capability};
 use crate::spec::{Linux, Process};
 
-/// The container's filter, by who installs it and when. At most one is there.
+/// The container's filter, by who installs it. At most one is there.
 #[derive(Debug, Default)]
 pub(super) struct ContainersFilter {
-    /// The child, while it has the privilege that it needs for it.
-    pub(super) first: Option<Filter>,
-    /// The child, at its end: its parent waits for the listener.
-    pub(super) last: Option<Filter>,
+    /// The child, at its end: it has a privilege that the trampoline has not, or
+    /// its parent waits for the listener.
+    by_child: Option<Filter>,
     /// The trampoline, just before it executes the program.
-    pub(super) late: Option<Filter>,
+    pub(super) by_trampoline: Option<Filter>,
     listens: bool,
+    /// Whether only CAP_SYS_ADMIN may install it (`seccomp(2)`).
+    needs_admin: bool,
 }
 
 impl ContainersFilter {
@@ -31,35 +32,30 @@ impl ContainersFilter {
         };
         let filter = Filter::compile(seccomp)?.allow_execution()?;
         let listens = filter.listens();
-        let none = Self {
-            listens,
-            ..Self::default()
+        let needs_admin = !process.no_new_privileges;
+        let (by_child, by_trampoline) = match needs_admin || listens {
+            true => (Some(filter), None),
+            false => (None, Some(filter)),
         };
-        Ok(match (process.no_new_privileges, listens) {
-            (false, _) => Self {
-                first: Some(filter),
-                ..none
-            },
-            (true, true) => Self {
-                last: Some(filter),
-                ..none
-            },
-            (true, false) => Self {
-                late: Some(filter),
-                ..none
-            },
+        Ok(Self {
+            by_child,
+            by_trampoline,
+            listens,
+            needs_admin,
         })
     }
 }
 
 impl Plan {
     /// What the process may use. Limits before the user, who could not raise
-    /// them; the bounding set while CAP_SETPCAP is there.
+    /// them; the bounding set while CAP_SETPCAP is there. The sets to keep until
+    /// the execution.
     pub(super) fn restrict(
         &mut self,
         process: &Process,
         linux: &Linux,
         user_namespace: bool,
+        filter: &ContainersFilter,
     ) -> Result<capability::Sets> {
         for (index, limit) in process.rlimits.iter().enumerate() {
             self.steps
@@ -79,11 +75,15 @@ impl Plan {
         }
         // Where no set is named, too: root's next program would have them all again.
         self.steps.push(Step::DropBounding(sets));
-        Ok(sets)
+        Ok(match filter.needs_admin {
+            true => sets.with_admin(available),
+            false => sets,
+        })
     }
 
     // ANCHOR: privileges
-    /// The end: each step needs a privilege that the next one takes away.
+    /// The end: each step needs a privilege that the next one takes away. The one
+    /// that a filter may need is taken away by the execution.
     pub(super) fn give_up_privileges(
         &mut self,
         filter: ContainersFilter,
@@ -92,9 +92,6 @@ impl Plan {
         options: &Options,
     ) -> Result<()> {
         self.listens = filter.listens;
-        // Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it
-        // has to come while that is there.
-        self.steps.extend(filter.first.map(Step::Seccomp));
         let user = &process.user;
         self.steps.push(Step::KeepCapabilities);
         self.steps.push(Step::User {
@@ -112,12 +109,13 @@ impl Plan {
             self.steps.push(Step::NoNewPrivileges);
         }
         self.steps.push(Step::FindProgram);
-        if filter.late.is_some() {
+        if filter.by_trampoline.is_some() {
             self.steps
                 .extend(sets.without_reading().map(Step::CannotRead));
         }
         self.end(options);
-        self.steps.extend(filter.last.map(Step::Seccomp));
+        // It may forbid every call before it.
+        self.steps.extend(filter.by_child.map(Step::Seccomp));
         Ok(())
     }
     // ANCHOR_END: privileges

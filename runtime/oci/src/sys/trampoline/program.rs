@@ -25,6 +25,7 @@ mod number {
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const MMAP: usize = 9;
+    pub const IOCTL: usize = 16;
     pub const EXECVE: usize = 59;
     pub const FCNTL: usize = 72;
     pub const EXIT_GROUP: usize = 231;
@@ -37,6 +38,7 @@ mod number {
     pub const WRITE: usize = 64;
     pub const EXECVE: usize = 221;
     pub const FCNTL: usize = 25;
+    pub const IOCTL: usize = 29;
     pub const EXIT_GROUP: usize = 94;
     pub const MMAP: usize = 222;
     pub const SECCOMP: usize = 277;
@@ -44,6 +46,8 @@ mod number {
 
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
+/// `ioctl(2)`: the same, `asm-generic/ioctls.h`.
+const FIOCLEX: usize = 0x5451;
 
 const PROT_READ: usize = 1;
 const MAP_PRIVATE: usize = 2;
@@ -115,13 +119,17 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     // Closed by the execution below, which is how the runtime learns that it
     // worked. Where it is not open this program was executed by the
     // container's own program, through /proc/self/exe: nothing is done for it.
-    // SAFETY: numbers only.
-    if unsafe { call(number::FCNTL, [report, F_SETFD, FD_CLOEXEC, 0, 0, 0]) } < 0 {
+    let kept_open = close_on_exec(report);
+    if kept_open != 0 {
+        write(report, &(-kept_open as i32).to_ne_bytes());
         exit(NOT_EXECUTABLE);
     }
     if let Some(descriptor) = start {
         close_on_exec(descriptor);
-        write(report, b"r");
+        // Whoever is told of this waits for it.
+        if !write(report, b"r") {
+            exit(NOT_EXECUTABLE);
+        }
         wait(descriptor);
     }
     if let Some(descriptor) = filter {
@@ -139,9 +147,15 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     exit(if error == -ENOENT { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
-fn close_on_exec(descriptor: usize) {
+/// By either of two calls: a filter may know only one of them. Returns 0 or a
+/// negative error number.
+fn close_on_exec(descriptor: usize) -> isize {
     // SAFETY: numbers only.
-    unsafe { call(number::FCNTL, [descriptor, F_SETFD, FD_CLOEXEC, 0, 0, 0]) };
+    match unsafe { call(number::FCNTL, [descriptor, F_SETFD, FD_CLOEXEC, 0, 0, 0]) } {
+        // SAFETY: numbers only.
+        error if error < 0 => unsafe { call(number::IOCTL, [descriptor, FIOCLEX, 0, 0, 0, 0]) },
+        done => done,
+    }
 }
 
 /// Installs the filter in the file behind `descriptor`. Returns 0 or a negative
@@ -167,10 +181,10 @@ fn install(descriptor: usize) -> isize {
     unsafe { call(number::SECCOMP, arguments) }
 }
 
-fn write(descriptor: usize, bytes: &[u8]) {
+fn write(descriptor: usize, bytes: &[u8]) -> bool {
     let (start, length) = (bytes.as_ptr() as usize, bytes.len());
     // SAFETY: `length` bytes of a live slice.
-    unsafe { call(number::WRITE, [descriptor, start, length, 0, 0, 0]) };
+    unsafe { call(number::WRITE, [descriptor, start, length, 0, 0, 0]) == length as isize }
 }
 
 /// Waits until somebody writes to the descriptor.
