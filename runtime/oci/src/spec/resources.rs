@@ -93,7 +93,7 @@ pub struct Memory {
     /// The kernel's memory; obsolete, ignored as runc does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<i64>,
-    /// TCP buffers; obsolete, ignored as runc does.
+    /// The kernel's TCP buffers; version 1 only.
     #[serde(rename = "kernelTCP", skip_serializing_if = "Option::is_none")]
     pub kernel_tcp: Option<i64>,
     /// 0 to 100; version 1 only.

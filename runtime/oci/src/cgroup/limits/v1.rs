@@ -48,7 +48,18 @@ fn memory_settings(memory: &Memory) -> impl Iterator<Item = Setting> {
     let swappiness = swappiness.map(|v| set("memory.swappiness", "memory", "memory.swappiness", v));
     let oom = memory.disable_oom_killer.filter(|&v| v);
     let oom = oom.map(|_| set("memory.disableOOMKiller", "memory", "memory.oom_control", 1));
-    [limit, swap, soft, swappiness, oom].into_iter().flatten()
+    let tcp = given(memory.kernel_tcp);
+    let tcp = tcp.map(|v| {
+        set(
+            "memory.kernelTCP",
+            "memory",
+            "memory.kmem.tcp.limit_in_bytes",
+            v,
+        )
+    });
+    [limit, swap, soft, tcp, swappiness, oom]
+        .into_iter()
+        .flatten()
 }
 
 fn memsw(value: i64) -> Setting {
@@ -129,6 +140,7 @@ mod tests {
                 ("memory.limit_in_bytes", "1000"),
                 ("memory.memsw.limit_in_bytes", "1500"),
                 ("memory.soft_limit_in_bytes", "9"),
+                ("memory.kmem.tcp.limit_in_bytes", "5"),
                 ("memory.swappiness", "0"),
                 ("memory.oom_control", "1"),
                 ("cpu.shares", "1024"),

@@ -139,6 +139,7 @@ fn only_of_version_1(resources: &Resources, all: &mut Vec<Setting>) -> Result<()
     let is_lost = |s: &Setting| {
         let controllers = ["net_cls", "net_prio"];
         let fields = [
+            "memory.kernelTCP",
             "memory.swappiness",
             "memory.disableOOMKiller",
             "cpu.realtimePeriod",
