@@ -12,7 +12,7 @@ use super::{Bundle, Container};
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::{Attend, Options, Plan, Running, Stdio, launch};
-use crate::spec::{NamespaceType, Spec, validate};
+use crate::spec::{NamespaceType, Process, Spec, validate};
 use crate::sys;
 use crate::sys::clone::Child;
 
@@ -47,7 +47,12 @@ impl Container {
         options: &Options,
     ) -> Result<(Self, Running)> {
         validate::check_id(id)?;
-        let process = validate::check(bundle.spec())?;
+        let nothing = Process::nothing();
+        let process = match (validate::check(bundle.spec())?, begin) {
+            (Some(process), _) => process,
+            (None, Begin::Later) => &nothing,
+            (None, Begin::Now) => return Err(validate::no_process()),
+        };
         // These hooks run in a container that is finished and waits.
         let hooks = bundle.spec().hooks.as_ref();
         let begins_with_hooks = hooks.is_some_and(|hooks| !hooks.start_container.is_empty());
@@ -115,7 +120,7 @@ impl Container {
 fn make(
     reserved: &Reserved,
     bundle: &Bundle,
-    process: &crate::spec::Process,
+    process: &Process,
     id: &str,
     begin: Begin,
     stdio: Stdio<'_>,
@@ -139,6 +144,7 @@ fn make(
         cgroups: plan.groups(),
         hooks: spec.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()),
         host_root: plan.has_host_root(),
+        nothing_to_start: spec.process.is_none(),
     };
     refuse_frozen(&facts.cgroups)?;
     let follows_birth = plan.leaves_nothing_unborn();

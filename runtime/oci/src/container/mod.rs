@@ -48,7 +48,7 @@ impl Container {
     /// the program. Nothing is left behind.
     pub fn run(bundle: &Bundle, id: &str, stdio: Stdio<'_>, options: &Options) -> Result<Running> {
         validate::check_id(id)?;
-        let process = validate::check(bundle.spec())?;
+        let process = validate::check(bundle.spec())?.ok_or_else(validate::no_process)?;
         if bundle
             .spec()
             .hooks

@@ -7,7 +7,7 @@ use super::state::Status;
 use super::{Container, exec};
 use crate::error::{Error, Result};
 use crate::process::program_error;
-use crate::spec::{Process, Spec};
+use crate::spec::{Process, Spec, validate};
 use crate::sys::{self, Errno, descriptor};
 
 impl Container {
@@ -23,6 +23,9 @@ impl Container {
         match self.status() {
             Status::Created => {}
             status => return Err(self.wrong_state("start", status)),
+        }
+        if self.record.facts().nothing_to_start {
+            return Err(validate::no_process());
         }
         if !self.record.facts().hooks {
             return self.release();

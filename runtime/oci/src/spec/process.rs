@@ -73,6 +73,16 @@ pub struct Process {
     pub exec_cpu_affinity: Option<CpuAffinity>,
 }
 
+impl Process {
+    /// That of a container which waits for a start that cannot come.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            cwd: "/".into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A terminal's size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsoleSize {

@@ -10,18 +10,15 @@ pub(crate) use resources::check as check_resources;
 use super::{Linux, NamespaceType, Process, Spec};
 use crate::error::{Error, Result};
 
-/// Checks `spec`; returns its process, which every container needs.
+/// Checks `spec`; returns its process, which a container need not have before it
+/// is started (`config.md`, "Process").
 ///
 /// # Errors
 /// [`Error::Invalid`] for a value that contradicts the specification or
 /// another field; [`Error::Unsupported`] for what this runtime does not do.
 /// Both name the field and a remedy.
-pub fn check(spec: &Spec) -> Result<&Process> {
+pub fn check(spec: &Spec) -> Result<Option<&Process>> {
     version(&spec.oci_version)?;
-    let Some(process) = &spec.process else {
-        let reason = "process property must not be empty";
-        return Err(invalid("process", reason, "say what to run"));
-    };
     let Some(root) = &spec.root else {
         return Err(invalid(
             "root",
@@ -36,14 +33,21 @@ pub fn check(spec: &Spec) -> Result<&Process> {
             "name the root file system's directory",
         ));
     }
-    process::check(process)?;
     hooks::check(spec)?;
     let linux = spec.linux();
     names(spec)?;
     linux::check(linux)?;
     check_namespaces(spec, linux)?;
-    refuse(process, linux)?;
+    let process = spec.process.as_ref();
+    process.map_or(Ok(()), process::check)?;
+    refuse(process.unwrap_or(&Process::default()), linux)?;
     Ok(process)
+}
+
+/// The error of a container that is to be started and has no process.
+pub(crate) fn no_process() -> Error {
+    let reason = "process property must not be empty";
+    invalid("process", reason, "say what to run")
 }
 
 /// Checks the process of a container that exists already.

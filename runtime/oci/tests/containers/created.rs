@@ -63,6 +63,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         deleted_meanwhile,
     ),
     (
+        "without_a_process_a_container_is_created_and_cannot_be_started",
+        containers,
+        without_process,
+    ),
+    (
         "a_look_at_what_was_left_behind_does_not_keep_its_id",
         containers,
         looked_at,
@@ -418,6 +423,23 @@ fn deleted_meanwhile() {
     let told = fs::read_to_string(stopped).unwrap();
     assert!(told.starts_with("poststop stopped"), "{told}");
     assert!(lab.is_gone());
+}
+
+/// `config.md`, "Process": it is required when start is called.
+fn without_process() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("");
+    spec.process = None;
+    let (mut container, running) = lab.create(&spec).unwrap();
+    let error = container.start().unwrap_err();
+    assert!(error.to_string().contains("process"), "{error}");
+    assert_eq!(lab.load().status(), Status::Created);
+    drop(running);
+    lab.load().delete(false).unwrap();
+    // At once there is no later.
+    let bundle = Bundle::new(lab.place.path(), spec).unwrap();
+    let ran = Container::run(&bundle, &lab.id, silent(), &Options::default());
+    assert!(matches!(ran, Err(Error::Invalid { .. })));
 }
 
 /// Who lists containers must not keep anybody from making one.

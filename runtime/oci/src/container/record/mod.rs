@@ -52,6 +52,9 @@ pub(super) struct Facts {
     /// Whether its root is mounted where others see it, and is to be unmounted.
     #[serde(default)]
     pub(super) host_root: bool,
+    /// Whether the config has no process.
+    #[serde(default)]
+    pub(super) nothing_to_start: bool,
 }
 
 /// An older state does not say: who wants to know reads the config.
@@ -70,6 +73,7 @@ impl Facts {
             cgroups: Groups::default(),
             hooks: false,
             host_root: false,
+            nothing_to_start: false,
         }
     }
 

@@ -108,7 +108,9 @@ impl Plan {
         if process.no_new_privileges {
             self.steps.push(Step::NoNewPrivileges);
         }
-        self.steps.push(Step::FindProgram);
+        if !process.args.is_empty() {
+            self.steps.push(Step::FindProgram);
+        }
         if filter.by_trampoline.is_some() {
             self.steps
                 .extend(sets.without_reading().map(Step::CannotRead));
