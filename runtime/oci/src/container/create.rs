@@ -12,6 +12,7 @@ use super::{Bundle, Container};
 use crate::cgroup::Groups;
 use crate::error::{Error, Result};
 use crate::process::{Attend, Options, Plan, Running, Stdio, launch};
+use crate::rootfs::HostRoot;
 use crate::spec::{NamespaceType, Process, Spec, validate};
 use crate::sys;
 use crate::sys::clone::Child;
@@ -143,7 +144,7 @@ fn make(
         owner: sys::process::effective_ids().0,
         cgroups: plan.groups(),
         hooks: spec.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()),
-        host_root: plan.has_host_root(),
+        host_root_on: plan.host_root().map(HostRoot::below),
         nothing_to_start: spec.process.is_none(),
     };
     refuse_frozen(&facts.cgroups)?;

@@ -19,12 +19,7 @@ impl Container {
         if all {
             return self.signal_all(signal);
         }
-        let pid = self.pid().ok_or_else(stopped)?;
-        let pidfd = sys::process::pidfd_open(pid).map_err(|_| stopped())?;
-        // The descriptor is open: if this is still the same process, it stays so.
-        if self.pid() != Some(pid) {
-            return Err(stopped());
-        }
+        let (_, pidfd) = self.held_init().ok_or_else(stopped)?;
         // Without a pid namespace of its own the others would outlive their first.
         if signal == libc::SIGKILL && !self.has_own_pids() {
             return self.signal_all(signal);
@@ -48,10 +43,7 @@ impl Container {
     }
 
     fn signal_all(&self, signal: i32) -> Result<()> {
-        let first = self.pid().and_then(|pid| {
-            let pidfd = sys::process::pidfd_open(pid).ok()?;
-            (self.pid() == Some(pid)).then_some((pid, pidfd))
-        });
+        let first = self.held_init();
         let groups = self.groups();
         // Where no group could be made, it is all that is known of the container.
         let first = first.filter(|(pid, _)| !groups.processes().contains(pid));

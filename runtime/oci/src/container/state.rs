@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Container;
 use crate::error::Result;
 use crate::spec::Spec;
+use crate::sys::{self, Descriptor};
 
 /// What a container is doing (`runtime.md`, "State").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,14 @@ impl Container {
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.record.init()
+    }
+
+    /// The same, and a descriptor of it: that stays its own, as the id need not.
+    pub(super) fn held_init(&self) -> Option<(i32, Descriptor)> {
+        let pid = self.pid()?;
+        let pidfd = sys::process::pidfd_open(pid).ok()?;
+        // It is open: if this is still the same process, it stays so.
+        (self.pid() == Some(pid)).then_some((pid, pidfd))
     }
 
     /// Its state, by the specification.

@@ -67,6 +67,16 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
         let cgroups = &plan.cgroups;
         born_ready = cgroups.create(Version::V2, &mut created, &mut warnings)?;
     }
+    if let Some(root) = &mut plan.host_root {
+        marks.runtime("mount the root where the host sees it");
+        root.mount().map_err(|errno| Error::Setup {
+            step: "mount the root where the host sees it".to_owned(),
+            source: errno.into(),
+            remedy: (errno.code() == libc::EPERM).then(|| {
+                "without a mount namespace only root can: add {\"type\": \"mount\"}".to_owned()
+            }),
+        })?;
+    }
     let restore = Restore::before(&plan)?;
     let shared = Shared {
         plan: &plan,
@@ -312,11 +322,18 @@ fn while_the_child_works(
         // Readable, the pidfd says that the child ended before it got there;
         // why, the steps tell.
         let mut either = [event.as_raw_fd(), child.pidfd.as_raw_fd()];
-        let mut arrived = descriptor::poll_readable(&mut either, -1);
-        while arrived == Err(Errno(libc::EINTR)) {
-            arrived = descriptor::poll_readable(&mut either, -1);
-        }
-        if arrived.is_ok_and(|ready| ready & 1 != 0) {
+        let arrived = loop {
+            match descriptor::poll_readable(&mut either, -1) {
+                Err(Errno(libc::EINTR)) => {}
+                ready => {
+                    break ready.map_err(|errno| Error::Supervise {
+                        action: "wait for the container's root to be built",
+                        source: errno.into(),
+                    })?;
+                }
+            }
+        };
+        if arrived & 1 != 0 {
             net_device::move_all(&shared.plan.net_devices, child.pid)?;
             shared.marks.runtime("run the hooks");
             attend.built(child)?;

@@ -89,18 +89,43 @@ fn spreading(propagation: u64) -> MountAttr {
 /// A root that is mounted where everybody sees it, for a container without a
 /// mount namespace of its own. All its mounts lie below this one, and go with it.
 #[derive(Debug)]
-pub(crate) struct HostRoot(CString);
+pub(crate) struct HostRoot {
+    path: CString,
+    /// The mount that the directory is on without it.
+    below: u64,
+    is_mounted: bool,
+}
 
 impl HostRoot {
-    /// Mounts the directory at `path` on itself.
-    pub(crate) fn mount(path: CString) -> sys::Result<Self> {
+    /// That of a container whose root is the directory at `path`: nothing is
+    /// mounted yet.
+    ///
+    /// # Errors
+    /// Those of [`file::mount_of`].
+    pub(crate) fn at(path: CString) -> sys::Result<Self> {
+        Ok(Self {
+            below: file::mount_of(&path)?,
+            path,
+            is_mounted: false,
+        })
+    }
+
+    /// What whoever unmounts it has to know, beside the path.
+    pub(crate) fn below(&self) -> u64 {
+        self.below
+    }
+
+    /// Mounts the directory on itself. Whoever is to unmount it if this process
+    /// is killed has to be told of it before.
+    pub(crate) fn mount(&mut self) -> sys::Result<()> {
         let flags = libc::O_PATH | libc::O_DIRECTORY;
-        let directory = openat(libc::AT_FDCWD, &path, flags, 0)?;
+        let directory = openat(libc::AT_FDCWD, &self.path, flags, 0)?;
         let tree = mount::clone_tree(directory.as_raw_fd(), c"", true)?;
         // Or what is mounted in it would go on to the place that it came from.
         mount::set_attr(tree.as_raw_fd(), &spreading(libc::MS_PRIVATE), true)?;
         mount::attach(tree.as_raw_fd(), directory.as_raw_fd(), c"")?;
-        Ok(Self(path))
+        self.is_mounted = true;
+        Ok(())
     }
 
     /// Leaves it to whoever calls [`unmount`](Self::unmount).
@@ -108,15 +133,20 @@ impl HostRoot {
         std::mem::forget(self);
     }
 
-    /// What one that was kept needs at its end.
-    pub(crate) fn unmount(path: &CStr) {
-        let _ = mount::detach(path);
+    /// What one that was kept needs at its end. What is below stays: it is not
+    /// ours, and may be all that there is if this one was never mounted.
+    pub(crate) fn unmount(path: &CStr, below: u64) {
+        if file::mount_of(path).is_ok_and(|mount| mount != below) {
+            let _ = mount::detach(path);
+        }
     }
 }
 
 impl Drop for HostRoot {
     fn drop(&mut self) {
-        Self::unmount(&self.0);
+        if self.is_mounted {
+            Self::unmount(&self.path, self.below);
+        }
     }
 }
 

@@ -61,6 +61,21 @@ pub fn stat_at(dir: RawFd, path: &CStr) -> Result<Stat> {
     })
 }
 
+/// `int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *)`,
+/// `statx(2)`: the number of the mount that `path` is on (`STATX_MNT_ID`).
+///
+/// # Errors
+/// `ENOENT`, `EACCES`, `ENOTDIR`.
+pub fn mount_of(path: &CStr) -> Result<u64> {
+    let mut statx = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (dir, flags, mask) = (libc::AT_FDCWD, libc::AT_NO_AUTOMOUNT, libc::STATX_MNT_ID);
+    // SAFETY: `path` outlives the call; `statx` has room for the kernel's structure.
+    unsafe { syscall!(SYS_statx, dir, path, flags, mask, statx.as_mut_ptr()) }?;
+    // SAFETY: filled by the call that succeeded.
+    let statx = unsafe { statx.assume_init() };
+    Ok(statx.stx_mnt_id)
+}
+
 /// `int statfs(const char *path, struct statfs *)`, `statfs(2)`: the file system's magic number.
 ///
 /// # Errors

@@ -9,27 +9,52 @@ use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, ExitStatus};
 
+use isolab_oci::Spec;
+use isolab_oci::spec::{Namespace, NamespaceType, TimeOffset};
+use isolab_oci::sys::process::effective_ids;
+
 use crate::Claim;
 use crate::lab::{Lab, run};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     ("a_create_that_is_killed_leaves_what_delete_removes", || {
-        each_call("create", &["create"], Whom::Runtime, |_, _| Ok(()))
+        each_call(
+            "create",
+            as_it_is,
+            &["create"],
+            Whom::Runtime,
+            |_, _| Ok(()),
+        )
     }),
     ("an_init_that_is_killed_leaves_nothing", || {
-        each_call("init", &["create"], Whom::All, |_, _| Ok(()))
+        each_call("init", as_it_is, &["create"], Whom::All, |_, _| Ok(()))
     }),
     ("a_run_that_is_killed_leaves_what_delete_removes", || {
-        each_call("run", &["run", "--detach"], Whom::Runtime, |_, _| Ok(()))
+        each_call(
+            "run",
+            as_it_is,
+            &["run", "--detach"],
+            Whom::Runtime,
+            |_, _| Ok(()),
+        )
     }),
+    (
+        "a_create_on_the_hosts_mounts_that_is_killed_leaves_what_delete_removes",
+        || each_call("mounts", on_host, &["create"], Whom::Runtime, |_, _| Ok(())),
+    ),
+    (
+        "a_create_in_a_time_namespace_that_is_killed_leaves_what_delete_removes",
+        || each_call("time", in_time, &["create"], Whom::Runtime, |_, _| Ok(())),
+    ),
     ("a_start_that_is_killed_leaves_what_delete_removes", || {
-        each_call("start", &["start"], Whom::Runtime, |lab, id| {
+        each_call("start", as_it_is, &["start"], Whom::Runtime, |lab, id| {
             lab.succeed(&["create"], id)
         })
     }),
     ("a_delete_that_is_killed_leaves_what_delete_removes", || {
         each_call(
             "delete",
+            as_it_is,
             &["delete", "--force"],
             Whom::Runtime,
             |lab, id| {
@@ -39,6 +64,32 @@ pub(crate) const CLAIMS: &[Claim] = &[
         )
     }),
 ];
+
+fn as_it_is(_: &mut Spec) {}
+
+/// Without a mount namespace, which only root can do without.
+fn on_host(spec: &mut Spec) {
+    if effective_ids().0 == 0 {
+        let linux = spec.linux.get_or_insert_default();
+        linux.namespaces.retain(|n| n.kind != NamespaceType::Mount);
+        // Hidden would be the host's.
+        linux.masked_paths.clear();
+        linux.readonly_paths.clear();
+    }
+}
+
+fn in_time(spec: &mut Spec) {
+    let linux = spec.linux.get_or_insert_default();
+    linux.namespaces.push(Namespace {
+        kind: NamespaceType::Time,
+        path: None,
+    });
+    let offset = TimeOffset {
+        secs: 86_400,
+        nanosecs: 0,
+    };
+    linux.time_offsets.insert("boottime".to_owned(), offset);
+}
 
 /// Who is killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +110,7 @@ struct Call {
 /// Kills `verb` at each of its calls in turn; `prepare` makes what it needs.
 fn each_call(
     name: &str,
+    change: fn(&mut Spec),
     verb: &[&str],
     whom: Whom,
     prepare: impl Fn(&Lab, &str) -> Result<(), String>,
@@ -66,7 +118,7 @@ fn each_call(
     if Command::new("strace").arg("-V").output().is_err() {
         return Err("strace is not installed (Debian: strace)".to_owned());
     }
-    let lab = Lab::new(name, &["/bin/sleep", "1000"])?;
+    let lab = Lab::with(name, &["/bin/sleep", "1000"], change)?;
     let id = format!("{}-0", lab.prefix);
     prepare(&lab, &id)?;
     let calls = calls_of(&lab, verb, &id, whom)?;

@@ -20,6 +20,15 @@ pub(crate) struct Lab {
 impl Lab {
     /// A bundle whose program is `arguments`.
     pub(crate) fn new(name: &str, arguments: &[&str]) -> Result<Self, String> {
+        Self::with(name, arguments, |_| ())
+    }
+
+    /// The same, with the config changed.
+    pub(crate) fn with(
+        name: &str,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Spec),
+    ) -> Result<Self, String> {
         busybox::find().ok_or(busybox::MISSING)?;
         let directory = tempfile::Builder::new()
             .prefix("isolab-soak")
@@ -40,6 +49,7 @@ impl Lab {
             process.terminal = false;
             process.args = arguments.iter().map(|&a| a.to_owned()).collect();
         }
+        change(&mut spec);
         let text = serde_json::to_vec(&spec).map_err(|error| error.to_string())?;
         fs::write(lab.bundle().join("config.json"), text).map_err(|error| error.to_string())?;
         Ok(lab)

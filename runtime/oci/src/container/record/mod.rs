@@ -49,9 +49,10 @@ pub(super) struct Facts {
     /// Whether the config has any. Where it has none nobody need read it again.
     #[serde(default = "unknown")]
     pub(super) hooks: bool,
-    /// Whether its root is mounted where others see it, and is to be unmounted.
-    #[serde(default)]
-    pub(super) host_root: bool,
+    /// Its root is mounted where others see it, on this mount, and is to be
+    /// unmounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) host_root_on: Option<u64>,
     /// Whether the config has no process.
     #[serde(default)]
     pub(super) nothing_to_start: bool,
@@ -72,17 +73,17 @@ impl Facts {
             owner: 0,
             cgroups: Groups::default(),
             hooks: false,
-            host_root: false,
+            host_root_on: None,
             nothing_to_start: false,
         }
     }
 
     /// Undoes what is mounted where others see it.
     pub(super) fn unmount(&self) {
-        if self.host_root
+        if let Some(below) = self.host_root_on
             && let Ok(path) = rootfs::root_path(&self.rootfs)
         {
-            HostRoot::unmount(&path);
+            HostRoot::unmount(&path, below);
         }
     }
 }

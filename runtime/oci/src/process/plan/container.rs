@@ -202,13 +202,10 @@ impl Plan {
             self.root(rootfs::Step::Propagation(spread));
             self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
         } else {
-            let root = HostRoot::mount(rootfs::root_path(&path)?);
-            self.host_root = Some(root.map_err(|errno| Error::Setup {
-                step: format!("mount the root at {}", path.display()),
+            let root = HostRoot::at(rootfs::root_path(&path)?);
+            self.host_root = Some(root.map_err(|errno| Error::Read {
+                path: path.clone(),
                 source: errno.into(),
-                remedy: (errno.code() == libc::EPERM).then(|| {
-                    "without a mount namespace only root can: add {\"type\": \"mount\"}".to_owned()
-                }),
             })?);
             self.root(rootfs::Step::OpenMounted(rootfs::root_path(&path)?));
         }

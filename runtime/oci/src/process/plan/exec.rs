@@ -74,10 +74,6 @@ impl Plan {
             plan.before.push(Step::JoinGroups(target.tasks));
         }
         plan.before.extend(last.map(Step::Security));
-        // From the moment at which it is inside, the container's processes
-        // could look into its memory, which is the runtime's.
-        plan.before.push(Step::Hide);
-        plan.changes_user = true;
         plan.join(target.spec, target.pid, target.pidfd)?;
         if !target.spec.names_namespace(NamespaceType::Mount) {
             // Its root is its own all the same, and no namespace leads there.
@@ -170,13 +166,18 @@ impl Plan {
                 _ => flags |= namespace::flag(kind),
             }
         }
+        if flags == 0 {
+            return Ok(());
+        }
+        // From the moment at which it is inside, the container's processes
+        // could look into its memory, which is the runtime's.
+        self.before.push(Step::Hide);
+        self.changes_user = true;
         if flags & namespace::flag(NamespaceType::User) != 0 {
             // Inside it may be forbidden.
             self.before.push(Step::DropGroups);
         }
-        if flags != 0 {
-            self.before.push(Step::JoinProcess { pidfd, flags });
-        }
+        self.before.push(Step::JoinProcess { pidfd, flags });
         Ok(())
     }
 }

@@ -190,16 +190,16 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether its root is mounted where others see it.
-    pub(crate) fn has_host_root(&self) -> bool {
-        self.host_root.is_some()
+    /// Its root, where that is mounted where others see it.
+    pub(crate) fn host_root(&self) -> Option<&HostRoot> {
+        self.host_root.as_ref()
     }
 
     /// Whether all that outlives its process, if this one is killed, is made
     /// after [`Attend::born`](super::launch::Attend::born).
     pub(crate) fn leaves_nothing_unborn(&self) -> bool {
         let made_before = !self.cgroups.is_unit() && self.has_cgroups(Version::V2);
-        !made_before && !self.has_host_root()
+        !made_before && self.host_root.is_none()
     }
 
     fn begin(&mut self) {
