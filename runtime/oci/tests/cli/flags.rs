@@ -50,7 +50,17 @@ pub(crate) const CLAIMS: &[Claim] = &[
         ALL,
         exec_forwards,
     ),
+    (
+        "what_the_file_of_exec_says_no_option_changes",
+        ALL,
+        process_file,
+    ),
     ("every_limit_can_be_updated", ALL, update_each),
+    (
+        "what_the_file_of_update_says_no_option_changes",
+        ALL,
+        limits_file,
+    ),
     ("an_update_of_nothing_succeeds", ALL, update_nothing),
 ];
 
@@ -275,6 +285,53 @@ fn exec_forwards(runtime: &Runtime) {
     let pid = i32::try_from(exec.id()).unwrap();
     isolab_oci::sys::process::kill(pid, libc::SIGUSR1).unwrap();
     assert_eq!(exec.wait().unwrap().code(), Some(9));
+}
+
+/// What a line that must succeed writes to the standard output and error.
+fn said(place: &Place<'_>, line: &[&str]) -> (String, String) {
+    let output = place.call(line);
+    assert!(output.status.success(), "{line:?}: {output:?}");
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// A client's file is all that counts: none of them expects an error here.
+fn process_file(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    let process = serde_json::json!({
+        "args": ["sh", "-c", "echo $A $B; id -u; pwd"],
+        "cwd": "/tmp",
+        "env": ["PATH=/bin", "A=file"],
+    });
+    let file = place.file("process.json");
+    fs::write(&file, process.to_string()).unwrap();
+    let options = ["--user", "5:6", "--env", "B=option", "--cwd", "/"];
+    let line = [&["exec", "--process", &file], &options[..], &["ID", "ls"]].concat();
+    let (output, error) = said(&place, &line);
+    assert_eq!(output, "file\n0\n/tmp\n");
+    if runtime.name == "isorun" {
+        assert!(error.contains("warning: "), "{error}");
+        assert!(error.contains("--user, --env, --cwd, COMMAND"), "{error}");
+        let (_, error) = said(&place, &["exec", "--process", &file, "ID"]);
+        assert_eq!(error, "");
+    }
+}
+
+fn limits_file(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    let file = place.file("limits.json");
+    fs::write(&file, r#"{"pids": {"limit": 51}}"#).unwrap();
+    let line = ["update", "--pids-limit", "50", "-r", &file, "ID"];
+    let (_, error) = said(&place, &line);
+    if let Some(limit) = limit(&place, "pids.max") {
+        assert_eq!(limit, "51");
+    }
+    if runtime.name == "isorun" {
+        assert!(error.contains("--resources: --pids-limit"), "{error}");
+        let (_, error) = said(&place, &["update", "-r", &file, "ID"]);
+        assert_eq!(error, "");
+    }
 }
 
 /// What the files of the container's groups called `name` say.

@@ -37,6 +37,7 @@ const NEED_GROUPS: &[&str] = &[
     "exec_joins_a_control_group_below_the_containers",
     "exec_in_a_paused_container_goes_on_with_it",
     "every_limit_can_be_updated",
+    "what_the_file_of_update_says_no_option_changes",
     "an_update_of_nothing_succeeds",
     "events_stats_is_one_json_object_a_line",
     "events_tell_of_a_kill_for_lack_of_memory",

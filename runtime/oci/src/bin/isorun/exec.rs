@@ -8,10 +8,30 @@ use isolab_oci::spec::{Capabilities, Process};
 
 use crate::arguments::{Given, Key};
 use crate::failure::Failure;
+use crate::log::Log;
+
+/// What the file of --process says itself, so that no option does.
+const SAID_BY_THE_FILE: [Key; 8] = [
+    Key::User,
+    Key::AdditionalGids,
+    Key::Env,
+    Key::Cwd,
+    Key::Cap,
+    Key::NoNewPrivs,
+    Key::Apparmor,
+    Key::ProcessLabel,
+];
 
 /// The process to run, where the container's own is `base`.
-pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Process, Failure> {
+pub(crate) fn process(
+    given: &Given<'_>,
+    base: Option<Process>,
+    log: &mut Log<'_>,
+) -> Result<Process, Failure> {
     if let Some(file) = given.path(Key::Process) {
+        if let Some(warning) = not_used(given) {
+            log.warn(warning);
+        }
         let mut process = read(file)?;
         process.terminal |= given.flag(Key::Tty);
         if process.capabilities.is_none() {
@@ -52,6 +72,20 @@ pub(crate) fn process(given: &Given<'_>, base: Option<Process>) -> Result<Proces
         add_capability(&mut process, capability);
     }
     Ok(process)
+}
+
+/// What was typed beside --process and, as in runc and crun, changes nothing.
+fn not_used(given: &Given<'_>) -> Option<String> {
+    let mut names = given.spelled(SAID_BY_THE_FILE);
+    if !given.rest(1).is_empty() {
+        names.push("COMMAND".to_owned());
+    }
+    (!names.is_empty()).then(|| {
+        format!(
+            "not used, since the file of --process says it: {}",
+            names.join(", ")
+        )
+    })
 }
 
 /// Groups below the container's that the process is put in.
@@ -108,7 +142,8 @@ mod tests {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let mut given = Given::default();
         given.scan(&words)?;
-        process(&given, isolab_oci::Spec::example().process)
+        let base = isolab_oci::Spec::example().process;
+        process(&given, base, &mut Log::default())
     }
 
     #[test]
@@ -148,6 +183,34 @@ mod tests {
         std::fs::write(file.path(), own).unwrap();
         let process = check(&format!("exec -p {} x", file.path().display())).unwrap();
         assert_eq!(process.capabilities, Some(Capabilities::default()));
+    }
+
+    #[test]
+    fn what_changes_nothing_beside_a_file_is_told_by_name() {
+        let check = |line: &str| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let mut given = Given::default();
+            given.scan(&words).unwrap();
+            not_used(&given)
+        };
+        for (line, names) in [
+            ("-u 5:6 -e A=b", "--user, --env"),
+            (
+                "--no-new-privs -g 7 --cap CAP_CHOWN",
+                "--additional-gids, --cap, --no-new-privs",
+            ),
+            (
+                "--cwd / --apparmor a --process-label b",
+                "--cwd, --apparmor, --process-label",
+            ),
+        ] {
+            let warning = check(&format!("exec -p p.json {line} x")).unwrap();
+            assert!(warning.ends_with(&format!("says it: {names}")), "{warning}");
+        }
+        assert!(check("exec -p p.json x ls").unwrap().ends_with(": COMMAND"));
+        // What clients give beside a file is heeded.
+        let clients = "-t -d --pid-file p --console-socket s --preserve-fds 1 --cgroup sub";
+        assert_eq!(check(&format!("exec -p p.json {clients} x")), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
 pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     trace::check(given)?;
     let container = container::load(given)?;
-    let process = exec::process(given, container.spec()?.process)?;
+    let process = exec::process(given, container.spec()?.process, log)?;
     let stays = !given.flag(Key::Detach);
     let terminal = Terminal::new(given, process.terminal, stays)?;
     let options = Options {

@@ -15,6 +15,9 @@ use crate::log::Log;
 /// Changes the limits of a container.
 pub(crate) fn update(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     let resources = resources(given)?;
+    if let Some(warning) = not_used(given) {
+        log.warn(warning);
+    }
     let container = container::load(given)?;
     if resources == Resources::default() {
         log.warn("no limit was given, and none is changed: `isorun update --help` lists them");
@@ -25,8 +28,21 @@ pub(crate) fn update(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to change. Where a file says so, the other options are not read, as
-/// in runc.
+/// The limits that were typed beside a file and, as in runc and crun, change nothing.
+fn not_used(given: &Given<'_>) -> Option<String> {
+    given.value(Key::Resources)?;
+    let fields = [&CPU[..], &MEMORY, &PIDS, &BLOCK_IO].concat();
+    let keys = fields.into_iter().map(|(key, ..)| key);
+    let names = given.spelled(keys.chain([Key::CpusetCpus, Key::CpusetMems]));
+    (!names.is_empty()).then(|| {
+        format!(
+            "not used, since the limits are those of --resources: {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// What is to change. Where a file says so, the other options are not read.
 fn resources(given: &Given<'_>) -> Result<Resources, Failure> {
     if given.value(Key::L3CacheSchema).is_some() || given.value(Key::MemBwSchema).is_some() {
         return Err(Failure::new(
@@ -207,6 +223,21 @@ mod tests {
         std::fs::write(file.path(), r#"{"pids": {"limit": 3}, "cpu": null}"#).unwrap();
         let line = format!("update -r {} --memory 5 x", file.path().display());
         assert_eq!(check(&line).unwrap(), json!({"pids": {"limit": 3}}));
+    }
+
+    #[test]
+    fn what_changes_nothing_beside_a_file_is_told_by_name() {
+        let check = |line: &str| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            let mut given = Given::default();
+            given.scan(&words).unwrap();
+            not_used(&given)
+        };
+        assert_eq!(check("update --memory 5 x"), None);
+        assert_eq!(check("update -r f x"), None);
+        let warning = check("update -r f --memory 5 --pids-limit 7 --cpuset-mems 0 x").unwrap();
+        let names = ": --memory, --pids-limit, --cpuset-mems";
+        assert!(warning.ends_with(names), "{warning}");
     }
 
     #[test]

@@ -167,6 +167,15 @@ impl<'a> Given<'a> {
         given.map(|o| o.1)
     }
 
+    /// Those of `keys` that were given, as they are spelled in full.
+    pub(crate) fn spelled(&self, keys: impl IntoIterator<Item = Key>) -> Vec<String> {
+        let given = keys.into_iter().filter_map(|key| {
+            let option = self.options.iter().find(|o| o.0.key == key)?.0;
+            Some(format!("--{}", option.long))
+        });
+        given.collect()
+    }
+
     /// The path that an option names.
     pub(crate) fn path(&self, key: Key) -> Option<&'a Path> {
         self.value(key).map(Path::new)

@@ -219,7 +219,7 @@ pub(crate) const EXEC: &[Opt] = &[
         Some('p'),
         "process",
         "FILE",
-        "the process as in `process` of config.json, instead of a command",
+        "the process, as in config.json; COMMAND and what FILE says are not used",
     ),
     DETACH,
     PID_FILE,
@@ -346,7 +346,7 @@ pub(crate) const UPDATE: &[Opt] = &[
         Some('r'),
         "resources",
         "FILE",
-        "read the limits from FILE, as in `linux.resources`; `-` is the standard input",
+        "the limits (`-`: standard input), as in `linux.resources`; no others are used",
     ),
     value(
         Key::BlkioWeight,
