@@ -27,6 +27,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ("a_path_is_no_id", ALL, bad_id),
     ("an_unknown_command_or_option_is_refused", ALL, unknown),
     ("an_unknown_format_is_refused", ALL, format),
+    (
+        "every_command_refuses_a_wrong_word_of_a_global_option",
+        OURS,
+        words,
+    ),
+    (
+        "contradictory_options_are_refused_by_name",
+        OURS,
+        contradictions,
+    ),
     ("the_json_log_has_level_msg_and_time", ALL, json_log),
     ("the_text_log_is_logfmt", NOT_CRUN, text_log),
     ("the_log_is_appended_to", NOT_CRUN, appended),
@@ -149,6 +159,46 @@ fn format(runtime: &Runtime) {
     let place = Place::new(runtime);
     let said = place.fails(1, &["list", "--format", "xml"]);
     assert!(said.contains("format"), "{said}");
+}
+
+/// Whether a command makes use of the option or not.
+fn words(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    for (option, word) in [("--cgroup-manager", "nobody"), ("--rootless", "perhaps")] {
+        for verb in [
+            &["list"][..],
+            &["create", "ID"],
+            &["state", "ID"],
+            &["spec"],
+        ] {
+            let said = place.fails(1, &[&[option, word], verb].concat());
+            assert!(said.contains(option) && said.contains(word), "{said}");
+        }
+    }
+}
+
+fn contradictions(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.create();
+    for (options, names) in [
+        (
+            &["--systemd-cgroup", "--cgroup-manager", "cgroupfs", "list"][..],
+            ["--systemd-cgroup", "--cgroup-manager cgroupfs"],
+        ),
+        (
+            &["list", "--format", "table", "--json"],
+            ["--json", "--format table"],
+        ),
+        (
+            &["ps", "--json", "--format", "table", "ID"],
+            ["--json", "--format table"],
+        ),
+    ] {
+        let said = place.fails(1, options);
+        assert!(names.iter().all(|name| said.contains(name)), "{said}");
+    }
+    place.ok(&["--systemd-cgroup", "--cgroup-manager", "systemd", "list"]);
+    place.ok(&["list", "--format", "json", "--json"]);
 }
 
 fn json_log(runtime: &Runtime) {

@@ -128,8 +128,13 @@ fn json(text: serde_json::Result<String>) -> Result<String, Failure> {
 
 /// Whether JSON is asked for, and not a table.
 fn wants_json(given: &Given<'_>) -> Result<bool, Failure> {
+    let json = given.flag(Key::Json);
     match given.value(Key::Format) {
-        None | Some("table") => Ok(given.flag(Key::Json)),
+        Some("table") if json => Err(Failure::new(
+            "--json contradicts --format table",
+            "leave one of them out",
+        )),
+        None | Some("table") => Ok(json),
         Some("json") => Ok(true),
         Some(other) => Err(Failure::new(
             format!("--format: `{other}` is not a format"),

@@ -13,6 +13,7 @@ mod events;
 mod exec;
 mod exit;
 mod failure;
+mod global;
 mod help;
 mod inherit;
 mod log;
@@ -84,6 +85,7 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
     if given.flag(Key::Version) {
         return print(version());
     }
+    global::check(given)?;
     match verb.verb {
         Verb::Create => start::create(given, log),
         Verb::Start => container::start(given, log),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use isolab_oci::sys::memory;
 use isolab_oci::sys::signal::{self, SignalSet};
 use isolab_oci::sys::socket;
-use isolab_oci::{Begin, Bundle, Cgroup, Container, Options, Running, Spec, Stdio};
+use isolab_oci::{Begin, Bundle, Container, Options, Running, Spec, Stdio};
 
 use crate::arguments::{Given, Key};
 use crate::exit::ExitCode;
 use crate::failure::{Failure, in_words};
 use crate::log::Log;
-use crate::{container, exec, inherit, relay, trace};
+use crate::{container, exec, global, inherit, relay, trace};
 
 /// Signals that concern this process alone: it stops, continues, or faults.
 const NOT_FORWARDED: [i32; 10] = [
@@ -131,7 +131,7 @@ fn make(
 fn options(given: &Given<'_>, terminal: &Terminal) -> Result<Options, Failure> {
     let inherited = inherit::Inherited::new(given)?;
     Ok(Options {
-        cgroup: cgroup(given)?,
+        cgroup: global::cgroup(given)?,
         keep_keyring: given.flag(Key::NoNewKeyring),
         console: terminal.sent_to(),
         no_pivot: given.flag(Key::NoPivot),
@@ -139,29 +139,6 @@ fn options(given: &Given<'_>, terminal: &Terminal) -> Result<Options, Failure> {
         listen_fds: inherited.listening,
         ..Options::default()
     })
-}
-
-/// Who makes the control groups.
-fn cgroup(given: &Given<'_>) -> Result<Cgroup, Failure> {
-    match given.value(Key::Rootless) {
-        None | Some("true" | "false" | "auto") => {}
-        Some(other) => {
-            return Err(Failure::new(
-                format!("--rootless: `{other}` is neither true, false nor auto"),
-                "leave it out: isorun finds out by itself",
-            ));
-        }
-    }
-    match given.value(Key::CgroupManager) {
-        None if given.flag(Key::SystemdCgroup) => Ok(Cgroup::Systemd),
-        Some("systemd") => Ok(Cgroup::Systemd),
-        None | Some("cgroupfs") => Ok(Cgroup::Named),
-        Some("disabled") => Ok(Cgroup::Inherit),
-        Some(other) => Err(Failure::new(
-            format!("--cgroup-manager: there is no `{other}`"),
-            "the managers are cgroupfs, systemd and disabled",
-        )),
-    }
 }
 
 /// What was asked for and cannot be enforced, and what was done when.

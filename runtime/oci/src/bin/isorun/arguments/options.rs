@@ -61,7 +61,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
         Key::SystemdCgroup,
         None,
         "systemd-cgroup",
-        "have systemd make the control groups",
+        "have systemd make the control groups, as --cgroup-manager systemd",
     ),
     value(
         Key::CgroupManager,
@@ -291,7 +291,7 @@ const FORMAT: Opt = value(
     "table|json",
     "the form of the output (default: table)",
 );
-const JSON: Opt = flag(Key::Json, None, "json", "as --format json");
+const JSON: Opt = flag(Key::Json, None, "json", "the same as --format json");
 
 /// Options of `list`.
 pub(crate) const LIST: &[Opt] = &[
