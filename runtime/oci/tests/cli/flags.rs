@@ -22,6 +22,12 @@ pub(crate) const CLAIMS: &[Claim] = &[
         listening_sockets,
     ),
     ("debug_writes_what_is_done_to_the_log", NOT_CRUN, debug),
+    ("debug_tells_each_step_of_a_life", OURS, debug_steps),
+    (
+        "debug_tells_what_was_done_before_a_failure",
+        OURS,
+        debug_failure,
+    ),
     (
         "systemd_makes_the_control_groups_where_it_runs",
         OURS,
@@ -117,6 +123,62 @@ fn debug(runtime: &Runtime) {
     place.ok(&["--log", &log, "run", "ID"]);
     let said = fs::read_to_string(&log).unwrap_or_default();
     assert!(!said.contains("level=debug"), "{said}");
+}
+
+fn debug_steps(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.config(&["sleep", "100"], |spec| {
+        let hook = |name: &str| serde_json::json!([{"path": "/bin/true", "args": [name]}]);
+        spec["hooks"] = serde_json::json!({
+            "createRuntime": hook("a"), "poststart": hook("b"), "poststop": hook("c"),
+        });
+    });
+    let log = place.file("log");
+    let says = |line: &[&str], words: &[&str]| {
+        place.quietly(&[&["--debug", "--log", &log], line].concat());
+        let said = fs::read_to_string(&log).unwrap();
+        fs::remove_file(&log).unwrap();
+        for word in words {
+            assert!(said.contains(word), "{line:?}: {word}: {said}");
+        }
+    };
+    let bundle = format!("bundle {}", place.path().display());
+    let state = format!("state of containers: {}", place.file("state"));
+    let made = [
+        "control groups are made",
+        "new pid",
+        "createRuntime[0] /bin/true",
+    ];
+    says(
+        &["create", "ID"],
+        &[&made[..], &[&bundle, &state, "started process "]].concat(),
+    );
+    says(
+        &["start", "ID"],
+        &["poststart[0] /bin/true", "was executed"],
+    );
+    says(
+        &["exec", "ID", "true"],
+        &["to execute: true", "started process "],
+    );
+    says(
+        &["delete", "-f", "ID"],
+        &["control groups: ", "poststop[0] /bin/true"],
+    );
+}
+
+fn debug_failure(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.config(&["/bin/fly"], |_| {});
+    let log = place.file("log");
+    place.fails(1, &["--debug", "--log", &log, "run", "ID"]);
+    let said = fs::read_to_string(&log).unwrap();
+    let last = said.lines().last().unwrap();
+    assert!(said.contains("level=debug msg=\"namespaces: "), "{said}");
+    assert!(
+        last.contains("level=error") && last.contains("/bin/fly"),
+        "{said}"
+    );
 }
 
 fn systemd_cgroup(runtime: &Runtime) {

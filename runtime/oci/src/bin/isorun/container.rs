@@ -11,7 +11,7 @@ use crate::arguments::{Given, Key};
 use crate::exit::ExitCode;
 use crate::failure::{self, Failure};
 use crate::log::Log;
-use crate::{columns, owner, print, ps, signals, time, trace};
+use crate::{columns, debug, owner, print, ps, signals, time, trace};
 
 /// Where the state of containers is kept.
 pub(crate) fn root(given: &Given<'_>) -> StateRoot {
@@ -28,8 +28,10 @@ pub(crate) fn load(given: &Given<'_>) -> Result<Container, Failure> {
 pub(crate) fn start(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     trace::check(given)?;
     let mut container = load(given)?;
+    debug::hooks_of(&container, debug::BY_START, log);
     let begun = Instant::now();
     container.start()?;
+    log.debug(|| format!("the program of `{}` was executed", container.id()));
     trace::write_start(given, begun, log);
     Ok(ExitCode::SUCCESS)
 }
@@ -75,6 +77,8 @@ pub(crate) fn remove(
     force: bool,
     log: &mut Log<'_>,
 ) -> Result<(), isolab_oci::Error> {
+    debug::groups(&container, log);
+    debug::hooks_of(&container, debug::BY_DELETE, log);
     match container.delete(force) {
         Err(hook @ Error::Hook { .. }) => log.warn(hook.to_string()),
         deleted => deleted?,

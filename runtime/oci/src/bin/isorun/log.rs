@@ -5,7 +5,7 @@
 //! be the container's. A line each, in the form that logrus gives them, because
 //! engines read it: containerd takes the last error of the file, Podman the file
 //! as a whole as one JSON object. So warnings wait until it is known that no
-//! error follows.
+//! error follows; who asks for --debug gets all of them before the error, too.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -48,6 +48,11 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Whether anybody reads what [`debug`](Self::debug) is told.
+    pub(crate) fn has_debug(&self) -> bool {
+        self.debug
+    }
+
     /// Something that cannot be done as it was asked for.
     pub(crate) fn warn(&mut self, message: impl Into<String>) {
         self.note("warning", message.into());
@@ -69,7 +74,10 @@ impl<'a> Log<'a> {
     }
 
     /// Writes down why the command failed.
-    pub(crate) fn fail(&self, failure: &Failure) {
+    pub(crate) fn fail(&mut self, failure: &Failure) {
+        if self.debug {
+            self.flush();
+        }
         if let Some(file) = self.file {
             self.append(file, &self.entry("error", &failure.message));
         } else if self.json {
@@ -138,6 +146,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("log");
         let mut log = log(&file, true);
+        log.debug = false;
         log.warn("a limit is not enforced");
         log.debug(|| "created".to_owned());
         log.fail(&Failure::plain("cannot mount `\"x\"`\n"));
@@ -146,6 +155,23 @@ mod tests {
         assert_eq!(entry["level"], "error");
         assert_eq!(entry["msg"], "cannot mount `\"x\"`\n");
         assert_eq!(entry["time"].as_str().map(str::len), Some(20));
+    }
+
+    #[test]
+    fn with_debug_the_failure_is_the_last_of_all_that_was_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("log");
+        let mut log = log(&file, false);
+        log.debug(|| "created".to_owned());
+        log.fail(&Failure::plain("cannot start"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].ends_with("level=debug msg=\"created\""), "{text}");
+        assert!(
+            lines[1].ends_with("level=error msg=\"cannot start\""),
+            "{text}"
+        );
     }
 
     #[test]

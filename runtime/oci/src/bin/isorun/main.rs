@@ -9,6 +9,7 @@ mod arguments;
 mod columns;
 mod completion;
 mod container;
+mod debug;
 mod events;
 mod exec;
 mod exit;
@@ -86,6 +87,12 @@ fn carry_out(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> 
         return print(version());
     }
     global::check(given)?;
+    log.debug(|| {
+        format!(
+            "state of containers: {}",
+            container::root(given).path().display()
+        )
+    });
     match verb.verb {
         Verb::Create => start::create(given, log),
         Verb::Start => container::start(given, log),

@@ -14,7 +14,7 @@ use crate::arguments::{Given, Key};
 use crate::exit::ExitCode;
 use crate::failure::{Failure, in_words};
 use crate::log::Log;
-use crate::{container, exec, global, inherit, relay, trace};
+use crate::{container, debug, exec, global, inherit, relay, trace};
 
 /// Signals that concern this process alone: it stops, continues, or faults.
 const NOT_FORWARDED: [i32; 10] = [
@@ -80,6 +80,7 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
         ..options(given, &terminal)?
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
+    log.debug(|| format!("to execute: {}", process.args.join(" ")));
     let running = container.exec(&process, Stdio::inherit(), &options)?;
     said(given, &running, log);
     write_pid(given, &running)?;
@@ -117,7 +118,9 @@ fn make(
 ) -> Result<(Container, Running), Failure> {
     let (root, id) = (container::root(given), given.positional(0));
     let stdio = Stdio::inherit();
+    debug::making(bundle, begin, options, log);
     let (container, running) = Container::create(&root, id, bundle, begin, stdio, options)?;
+    debug::groups(&container, log);
     said(given, &running, log);
     if let Err(failure) = write_pid(given, &running) {
         drop(running);

@@ -56,7 +56,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
         "text|json",
         "the form of the log (default: text)",
     ),
-    flag(Key::Debug, None, "debug", "log what is done, too"),
+    flag(Key::Debug, None, "debug", "log the steps, too"),
     flag(
         Key::SystemdCgroup,
         None,
