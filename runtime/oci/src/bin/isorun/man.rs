@@ -70,6 +70,12 @@ Needs not be set: isorun prints no colours.
 .TP
 .I /run/isorun
 The state of root's containers, a directory each.
+.TP
+.I $XDG_RUNTIME_DIR/isorun
+The same of an ordinary user's.
+.TP
+.I /tmp/isorun\\-UID
+The same where XDG_RUNTIME_DIR is not set.
 ";
 
 fn of(verb: &Entry) -> String {

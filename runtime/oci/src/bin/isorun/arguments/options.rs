@@ -40,7 +40,7 @@ pub(crate) const GLOBAL: &[Opt] = &[
         None,
         "root",
         "DIR",
-        "the state of containers (default: /run/isorun or $XDG_RUNTIME_DIR/isorun)",
+        "the state (default: /run/isorun, $XDG_RUNTIME_DIR/isorun or /tmp/isorun-UID)",
     ),
     value(
         Key::Log,
