@@ -56,6 +56,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         OURS,
         damaged_deleted,
     ),
+    (
+        "a_container_that_is_being_made_is_told_as_that",
+        OURS,
+        in_the_making,
+    ),
 ];
 
 fn whole_life(runtime: &Runtime) {
@@ -363,6 +368,25 @@ fn damaged_deleted(runtime: &Runtime) {
     other.kill().unwrap();
     other.wait().unwrap();
     assert_eq!(fs::read_dir(place.path().join("state")).unwrap().count(), 0);
+}
+
+/// Its directory is there, locked by whoever makes it, and nothing in it yet.
+fn in_the_making(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    let path = place.path().join("state").join(&place.id);
+    fs::create_dir_all(&path).unwrap();
+    let lock = fs::File::open(&path).unwrap();
+    lock.lock().unwrap();
+    for (status, line) in [(1, &["state", "ID"][..]), (255, &["exec", "ID", "true"])] {
+        let said = place.fails(status, line);
+        assert!(said.contains("is being made"), "{said}");
+    }
+    drop(lock);
+    for (status, line) in [(1, &["state", "ID"][..]), (255, &["exec", "ID", "true"])] {
+        let said = place.fails(status, line);
+        assert!(said.contains("delete --force"), "{said}");
+        assert!(!said.contains("isorun spec"), "{said}");
+    }
 }
 
 fn remove_groups(state: &[u8]) {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use isolab_oci::{Container, Error, StateRoot};
+use isolab_oci::{Container, Error, StateRoot, Status};
 use serde::Serialize;
 
 use crate::arguments::{Given, Key};
@@ -119,9 +119,32 @@ impl Shown {
     }
 }
 
+/// Why the config that is in a container's state cannot be read. From the path
+/// alone it could be a bundle's, for which there is another remedy.
+pub(crate) fn unreadable(container: &Container, error: Error) -> Failure {
+    match &error {
+        Error::Read { source, .. } if source.kind() == ErrorKind::NotFound => {
+            // Or has been made since, and is not damaged.
+            if container.status() == Status::Creating || container.spec().is_ok() {
+                return Failure::new(
+                    format!("container `{}` is being made", container.id()),
+                    "ask again when the command that makes it has returned",
+                );
+            }
+        }
+        Error::Malformed { .. } => {}
+        _ => return error.into(),
+    }
+    Failure::new(
+        failure::message(&error),
+        "`isorun delete --force` removes what is left of the container",
+    )
+}
+
 /// `isorun state`.
 pub(crate) fn state(given: &Given<'_>) -> Result<ExitCode, Failure> {
-    let shown = Shown::of(&load(given)?)?;
+    let container = load(given)?;
+    let shown = Shown::of(&container).map_err(|error| unreadable(&container, error))?;
     print(json(serde_json::to_string_pretty(&shown))?)
 }
 

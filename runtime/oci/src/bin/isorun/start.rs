@@ -70,7 +70,9 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
 pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
     trace::check(given)?;
     let container = container::load(given)?;
-    let process = exec::process(given, container.spec()?.process, log)?;
+    let spec = container.spec();
+    let spec = spec.map_err(|error| container::unreadable(&container, error))?;
+    let process = exec::process(given, spec.process, log)?;
     let stays = !given.flag(Key::Detach);
     let terminal = Terminal::new(given, process.terminal, stays)?;
     let options = Options {
