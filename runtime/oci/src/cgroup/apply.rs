@@ -5,6 +5,7 @@
 //! where the hierarchies are not its own (a container with a read-only
 //! `/sys/fs/cgroup`), gets a sentence for each limit that is not kept.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -43,46 +44,38 @@ pub(super) fn limit(
     handed_down: Option<&super::delegate::Refusal>,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
-    let unified = sites.iter().find(|site| site.version == Version::V2);
-    let is_unified = sites.iter().all(|site| site.version == Version::V2);
     let all = settings(sites, version, resources)?;
-    let mut again = Vec::new();
-    for setting in &all {
+    let mut pending: VecDeque<_> = all.iter().map(|setting| (setting, true)).collect();
+    while let Some((setting, may_wait)) = pending.pop_front() {
         let site = match version {
             Version::V1 => sites.iter().find(|site| site.has(&setting.controller)),
-            Version::V2 => unified,
+            Version::V2 => unified(sites),
         };
         match write(site, setting) {
             Ok(()) => {}
             // The kernel checks some values against each other (a limit of
             // memory against that of memory and swap, a quota against its
             // period): one may have to wait until the other has its new value.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => again.push((site, setting)),
-            Err(error) => refuse(
-                sites,
-                site,
-                setting,
-                error,
-                is_unified,
-                handed_down,
-                warnings,
-            )?,
-        }
-    }
-    for (site, setting) in again {
-        if let Err(error) = write(site, setting) {
-            refuse(
-                sites,
-                site,
-                setting,
-                error,
-                is_unified,
-                handed_down,
-                warnings,
-            )?;
+            Err(error) if may_wait && error.raw_os_error() == Some(libc::EINVAL) => {
+                pending.push_back((setting, false));
+            }
+            Err(error) => warnings.extend(refuse(sites, site, setting, error, handed_down)?),
         }
     }
     Ok(())
+}
+
+fn unified<'a, 's>(sites: &'s [Site<'a>]) -> Option<&'s Site<'a>> {
+    sites.iter().find(|site| site.version == Version::V2)
+}
+
+/// The version that has most of the limits, and whose systemd knows: on a hybrid
+/// host the first.
+pub(super) fn main_version(sites: &[Site<'_>]) -> Version {
+    match sites.iter().all(|site| site.version == Version::V2) {
+        true => Version::V2,
+        false => Version::V1,
+    }
 }
 
 /// The settings of the controllers that belong to hierarchies of `version`.
@@ -101,8 +94,7 @@ pub(super) fn settings(
         };
         v1.any(|site| site.has(&s.controller) || site.has(also))
     };
-    let unified = sites.iter().find(|site| site.version == Version::V2);
-    let is_unified = sites.iter().all(|site| site.version == Version::V2);
+    let unified = unified(sites);
     Ok(match version {
         // What no hierarchy has is missed in the last one that is looked at.
         Version::V1 => limits::v1::settings(resources)?
@@ -120,7 +112,7 @@ pub(super) fn settings(
             });
             let resources = rest.as_ref().unwrap_or(resources);
             let all = limits::v2::settings(resources, &current)?.into_iter();
-            all.filter(|s| is_unified || !on_v1(s)).collect()
+            all.filter(|s| !on_v1(s)).collect()
         }
     })
 }
@@ -146,23 +138,22 @@ fn write(site: Option<&Site<'_>>, setting: &Setting) -> io::Result<()> {
     Err(absent())
 }
 
-/// An error, a warning, or nothing.
+/// What a limit that could not be written is: an error, a warning, or nothing.
 fn refuse(
     sites: &[Site<'_>],
     site: Option<&Site<'_>>,
     setting: &Setting,
     error: io::Error,
-    is_unified: bool,
     handed_down: Option<&super::delegate::Refusal>,
-    warnings: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let is_absent = error.kind() == io::ErrorKind::NotFound;
     if is_absent && setting.absent == Absent::IsFine {
-        return Ok(());
+        return Ok(None);
     }
     let (file, value) = &setting.choices[0];
     let field = &setting.field;
-    let is_lost = is_absent && setting.absent == Absent::IsOfVersion1 && is_unified;
+    let is_lost =
+        is_absent && setting.absent == Absent::IsOfVersion1 && main_version(sites) == Version::V2;
     // A hierarchy that is there but not ours, or none at all.
     let is_foreign = site.is_some_and(|site| !site.ready) || !sites.iter().any(|site| site.ready);
     let controller = &setting.controller;
@@ -176,10 +167,9 @@ fn refuse(
         error.to_string()
     };
     if is_foreign || !is_privileged() {
-        warnings.push(format!(
+        return Ok(Some(format!(
             "the limit {field} = {value} ({file}) is not enforced: {why}"
-        ));
-        return Ok(());
+        )));
     }
     let remedy = match (error.raw_os_error(), handed_down) {
         _ if is_lost => Some(format!(

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::apply::{self, Site};
+use super::apply::{self, Site, main_version};
 use super::below::Below;
 use super::devices;
 use super::directory::{c_path, remove_one, remove_parents, remove_tree};
@@ -282,14 +282,6 @@ impl Groups {
     /// The version 2 group.
     pub(super) fn unified(&self) -> Option<&Member> {
         self.groups.iter().find(|g| g.version == Version::V2)
-    }
-}
-
-/// The version whose limits systemd knows: on a hybrid host the first.
-pub(super) fn main_version(sites: &[Site<'_>]) -> Version {
-    match sites.iter().all(|site| site.version == Version::V2) {
-        true => Version::V2,
-        false => Version::V1,
     }
 }
 

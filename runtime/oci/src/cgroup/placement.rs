@@ -3,10 +3,10 @@
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use super::apply::Site;
+use super::apply::{Site, main_version};
 use super::directory::{self, c_path, confine, inherit_cpuset, is_refusal};
 use super::discover::{Hierarchy, Version};
-use super::groups::{Created, Groups, Member, main_version};
+use super::groups::{Created, Groups, Member};
 use super::systemd::Transient;
 use super::{apply, delegate, devices, limits, owner};
 use crate::error::{Error, Result};
