@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::spec::Resources;
 use crate::sys;
 
+/// Why nothing is enforced by a hierarchy whose group is not there.
+pub(super) const UNMADE: &str = "this process may not make control groups here";
+
 /// One hierarchy as the limits see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site<'a> {
@@ -65,7 +68,7 @@ pub(super) fn limit(
     Ok(())
 }
 
-fn unified<'a, 's>(sites: &'s [Site<'a>]) -> Option<&'s Site<'a>> {
+pub(super) fn unified<'a, 's>(sites: &'s [Site<'a>]) -> Option<&'s Site<'a>> {
     sites.iter().find(|site| site.version == Version::V2)
 }
 
@@ -158,7 +161,7 @@ fn refuse(
     let is_foreign = site.is_some_and(|site| !site.ready) || !sites.iter().any(|site| site.ready);
     let controller = &setting.controller;
     let why = if is_foreign {
-        "this process may not make control groups here".to_owned()
+        UNMADE.to_owned()
     } else if is_lost {
         "only version 1 of control groups has it".to_owned()
     } else if is_absent {

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use super::apply::{Site, is_privileged};
+use super::apply::{Site, UNMADE, is_privileged, main_version, unified};
 use super::discover::Version;
 use crate::error::{Error, Result};
 use crate::spec::{DeviceRule, DeviceType};
@@ -34,19 +34,31 @@ const ALWAYS: [&str; 11] = [
     "c 136:* rwm",
 ];
 
-/// Puts `rules` into force in the hierarchy of `version` that can.
+/// Puts `rules` into force, where that is for the hierarchy of `version` to do.
+///
+/// Root is told where they are not in force. An ordinary user is refused always,
+/// and would hear it at every start: but he, and root of a user namespace, can
+/// make no device node, and so has no device but those that he was given.
 ///
 /// # Errors
-/// [`Error::Setup`] where root is refused. An ordinary user is refused always,
-/// and cannot make a device node either.
-pub(super) fn restrict(sites: &[Site<'_>], version: Version, rules: &[DeviceRule]) -> Result<()> {
-    let on_v1 = sites.iter().find(|site| site.has("devices"));
-    let site = match version {
-        Version::V1 => on_v1,
-        Version::V2 if on_v1.is_some() => None,
-        Version::V2 => sites.iter().find(|site| site.version == Version::V2),
-    };
+/// [`Error::Setup`] where root is refused in a group that could be made.
+pub(super) fn restrict(
+    sites: &[Site<'_>],
+    version: Version,
+    rules: &[DeviceRule],
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let (site, charged) = in_charge(sites);
+    if version != charged {
+        return Ok(());
+    }
     let Some(site) = site.filter(|site| site.ready) else {
+        let why = match site {
+            Some(_) => UNMADE,
+            None => "no hierarchy here can",
+        };
+        let lost = || format!("the rules of linux.resources.devices are not enforced: {why}");
+        warnings.extend(is_privileged().then(lost));
         return Ok(());
     };
     let done = match version {
@@ -69,6 +81,13 @@ pub(super) fn restrict(sites: &[Site<'_>], version: Version, rules: &[DeviceRule
         }),
         _ => Ok(()),
     }
+}
+
+/// The hierarchy that can, and the version in whose turn the rules are seen to.
+fn in_charge<'a, 's>(sites: &'s [Site<'a>]) -> (Option<&'s Site<'a>>, Version) {
+    let on_v1 = sites.iter().find(|site| site.has("devices"));
+    let site = on_v1.or_else(|| unified(sites));
+    (site, site.map_or(main_version(sites), |site| site.version))
 }
 
 fn write_lines(group: &Path, rules: &[DeviceRule]) -> io::Result<()> {
@@ -285,6 +304,47 @@ pub(super) fn fuzz(rules: &[DeviceRule]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_is_told_of_rules_that_are_not_in_force_and_an_ordinary_user_is_not() {
+        let group = tempfile::tempdir().unwrap();
+        let controllers = ["devices", "pids"].map(str::to_owned);
+        let site = |version, controllers, ready| Site {
+            version,
+            controllers,
+            directory: group.path(),
+            ready,
+        };
+        let told = |sites: &[Site<'_>]| {
+            let mut warnings = Vec::new();
+            for version in [Version::V2, Version::V1] {
+                restrict(sites, version, &[], &mut warnings).unwrap();
+            }
+            warnings
+        };
+        let once = usize::from(is_privileged());
+        let unmade = site(Version::V1, &controllers, false);
+        let lacking = site(Version::V1, &controllers[1..], true);
+        let unified = site(Version::V2, &[], false);
+        for sites in [
+            &[unmade][..],
+            &[unmade, unified],
+            &[lacking],
+            &[lacking, unified],
+            &[unified],
+            &[],
+        ] {
+            let warnings = told(sites);
+            assert_eq!(warnings.len(), once, "{warnings:?}");
+            let says =
+                |warning: &String| warning.contains("linux.resources.devices are not enforced");
+            assert!(warnings.iter().all(says), "{warnings:?}");
+        }
+        for file in ["devices.allow", "devices.deny"] {
+            fs::write(group.path().join(file), "").unwrap();
+        }
+        assert!(told(&[site(Version::V1, &controllers, true), unified]).is_empty());
+    }
 
     #[test]
     fn the_default_devices_survive_a_rule_that_denies_all() {

@@ -255,18 +255,23 @@ impl Groups {
             }
         }
         if !resources.devices.is_empty() {
-            self.update_devices(&sites, &resources.devices)?;
+            self.update_devices(&sites, &resources.devices, &mut warnings)?;
         }
         Ok(warnings)
     }
 
     /// Version 1 forgets all rules before it learns the new ones: nobody may
     /// open a device in between.
-    fn update_devices(&self, sites: &[Site<'_>], rules: &[DeviceRule]) -> Result<()> {
+    fn update_devices(
+        &self,
+        sites: &[Site<'_>],
+        rules: &[DeviceRule],
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
         let hold = self.with("devices").is_some() && !self.is_frozen() && self.freeze().is_ok();
         let done = [Version::V2, Version::V1]
             .into_iter()
-            .try_for_each(|version| devices::restrict(sites, version, rules));
+            .try_for_each(|version| devices::restrict(sites, version, rules, warnings));
         if hold {
             self.thaw()?;
         }

@@ -239,7 +239,7 @@ impl Placement {
             .unified(ready)
             .and_then(|group| delegate::hand_down(&group.hierarchy.mount_point, &group.directory));
         apply::limit(&sites, version, resources, refusal.as_ref(), warnings)?;
-        devices::restrict(&sites, version, &resources.devices)
+        devices::restrict(&sites, version, &resources.devices, warnings)
     }
 
     /// The version 2 group that is ready, for the clone to be born into.
