@@ -17,7 +17,8 @@ use crate::spec::Resources;
 use crate::sys;
 
 /// Why nothing is enforced by a hierarchy whose group is not there.
-pub(super) const UNMADE: &str = "this process may not make control groups here";
+pub(super) const UNMADE: &str =
+    "the container has no control group for it: none could be made here";
 
 /// One hierarchy as the limits see it.
 #[derive(Clone, Copy, Debug)]

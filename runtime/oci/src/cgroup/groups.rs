@@ -58,7 +58,8 @@ impl Member {
             version: self.version,
             controllers: &self.controllers,
             directory: &self.directory,
-            ready: true,
+            // One that could not be made is on record, and not there.
+            ready: self.directory.is_dir(),
         }
     }
 }
@@ -333,6 +334,31 @@ mod tests {
         let text = serde_json::to_string(&groups).unwrap();
         assert_eq!(serde_json::from_str::<Groups>(&text).unwrap(), groups);
         assert!(text.contains(r#""version":"v1""#), "{text}");
+    }
+
+    #[test]
+    fn an_update_tells_of_limits_whose_group_was_never_made() {
+        let root = tempfile::tempdir().unwrap();
+        let member = |controller: &str| Member {
+            version: Version::V1,
+            controllers: vec![controller.to_owned()],
+            mount_point: root.path().to_owned(),
+            directory: root.path().join(controller),
+        };
+        let groups = Groups {
+            groups: ["pids", "cpu"].map(member).into(),
+            ..Groups::default()
+        };
+        let asked = r#"{"pids":{"limit":9},"cpu":{"shares":100}}"#;
+        let resources = serde_json::from_str(asked).unwrap();
+        groups.update(&resources).unwrap_err(); // there is none at all
+        fs::create_dir(root.path().join("pids")).unwrap();
+        fs::write(root.path().join("pids/pids.max"), "max").unwrap();
+        let warnings = groups.update(&resources).unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        for part in ["cpu.shares = 100", "none could be made"] {
+            assert!(warnings[0].contains(part), "{warnings:?}");
+        }
     }
 
     #[test]
