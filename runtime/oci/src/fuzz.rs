@@ -48,6 +48,7 @@ pub fn bus(bytes: &[u8]) {
 /// The texts of `/proc/self/cgroup` and `/proc/self/mountinfo`.
 pub fn hierarchies(membership: &str, mountinfo: &str) {
     crate::cgroup::fuzz_hierarchies(membership, mountinfo);
+    crate::procfs::fuzz(mountinfo);
 }
 
 /// What is written down of a container.

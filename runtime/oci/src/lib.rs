@@ -110,7 +110,7 @@
 //! is in [`Container`], what can go wrong in [`Error`].
 //!
 //! Floors, from the ground, each importing only those below it: [`mod@error`],
-//! [`sys`]; [`spec`], [`namespace`], `id_map`, [`cgroup`], [`security`],
+//! [`sys`], `procfs`; [`spec`], [`namespace`], `id_map`, [`cgroup`], [`security`],
 //! `rootfs`; [`process`]; [`container`]; the binary.
 #![deny(unsafe_code)]
 
@@ -123,6 +123,7 @@ pub mod fuzz;
 mod id_map;
 pub mod namespace;
 pub mod process;
+mod procfs;
 mod rootfs;
 pub mod security;
 pub mod spec;

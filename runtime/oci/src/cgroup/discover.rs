@@ -1,13 +1,12 @@
 //! Finds the hierarchies that this process can see, and its place in each.
 
-use std::ffi::OsString;
 use std::io::Read as _;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::procfs;
 
 /// Which of the kernel's two interfaces a hierarchy has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,10 +59,14 @@ pub fn discover() -> Result<Vec<Hierarchy>> {
 
 /// Reads a file of procfs. Such a file has no size to go by, so the buffer
 /// starts large: the kernel makes the text anew for every read.
+///
+/// Somebody's mount may have a name that is no UTF-8: a hierarchy below it is
+/// not found then, and all others are.
 fn read(path: &str) -> std::io::Result<String> {
-    let mut text = String::with_capacity(16 * 1024);
-    std::fs::File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+    let mut text = Vec::with_capacity(16 * 1024);
+    std::fs::File::open(path)?.read_to_end(&mut text)?;
+    Ok(String::from_utf8(text)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Joins the two files: each mount of type cgroup or cgroup2 with the line of
@@ -138,10 +141,11 @@ impl<'a> Mount<'a> {
             _ => return None,
         };
         let mut left = left.split(' ').skip(3);
+        let path = |field: &str| PathBuf::from(procfs::unescape(field.as_bytes()));
         Some(Self {
             version,
-            root: unescape(left.next()?),
-            mount_point: unescape(left.next()?),
+            root: path(left.next()?),
+            mount_point: path(left.next()?),
             super_options: right.nth(1)?,
         })
     }
@@ -158,29 +162,6 @@ impl<'a> Mount<'a> {
             }
         }
     }
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let octal = (first == b'\\')
-            .then(|| after.get(..3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
-        match octal {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// What the kernel says of the hierarchies, for the fuzzer.
@@ -253,10 +234,13 @@ mod tests {
             &[],
         );
     }
-
     #[test]
-    fn a_space_in_a_mount_point_is_read_back() {
-        assert_eq!(unescape("/a\\040b\\134"), Path::new("/a b\\"));
-        assert_eq!(unescape("/a\\04"), Path::new("/a\\04"));
+    fn somebody_elses_mount_of_any_name_hides_no_hierarchy() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let table = b"29 22 0:26 / /a\xff rw - tmpfs tmpfs rw\n\
+             30 22 0:27 / /\xc3\xa9\\040b rw - cgroup2 cgroup2 rw\n";
+        std::fs::write(file.path(), table).unwrap();
+        let mountinfo = read(file.path().to_str().unwrap()).unwrap();
+        check("0::/c\n", &mountinfo, &[("", "/\u{e9} b/c")]);
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::directory::remove_tree;
 use super::discover::discover;
 use super::processes;
+use crate::procfs::start_time;
 use crate::sys;
 
 const PREFIX: &str = "isolab-";
@@ -23,7 +24,7 @@ const PREFIX: &str = "isolab-";
 pub fn owned_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
-    let start = start_time(pid).unwrap_or(0);
+    let start = start_time(pid).ok().flatten().unwrap_or(0);
     format!(
         "{PREFIX}{pid}-{start}-{}",
         NEXT.fetch_add(1, Ordering::Relaxed)
@@ -81,14 +82,8 @@ fn is_abandoned(name: &str) -> bool {
     ) else {
         return false;
     };
-    u32::try_from(pid).is_ok_and(|pid| start_time(pid) != Some(start))
-}
-
-/// Field 22 of `/proc/<pid>/stat`: clock ticks since boot (`proc_pid_stat(5)`).
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may itself contain spaces and parentheses.
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+    let life = u32::try_from(pid).map(start_time);
+    matches!(life, Ok(Ok(now)) if now != Some(start))
 }
 
 #[cfg(test)]

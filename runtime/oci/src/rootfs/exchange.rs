@@ -2,7 +2,10 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
+use crate::procfs::unescape;
 use crate::sys::descriptor::openat;
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Descriptor, Errno, file};
@@ -214,41 +217,23 @@ pub(super) fn on_initial_ramfs() -> bool {
 }
 
 /// The mount points of every procfs and sysfs outside of `root`, the deepest
-/// first, from the text of `/proc/self/mountinfo`.
-pub(super) fn kernel_mounts(mountinfo: &str, root: &str) -> Vec<CString> {
-    let point = |line: &str| {
-        let (left, right) = line.split_once(" - ")?;
-        let point = unescape(left.split(' ').nth(4)?);
-        let fstype = right.split(' ').next()?;
-        let below = point
-            .strip_prefix(root)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let wanted = matches!(fstype, "proc" | "sysfs") && !below;
-        wanted.then(|| CString::new(point).ok()).flatten()
+/// first, from the text of `/proc/self/mountinfo`: bytes, since a path may be
+/// any.
+pub(super) fn kernel_mounts(mountinfo: &[u8], root: &Path) -> Vec<CString> {
+    let point = |line: &[u8]| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let point = PathBuf::from(unescape(fields.nth(4)?));
+        // A lone hyphen ends the optional fields.
+        let fstype = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let wanted = matches!(fstype, b"proc" | b"sysfs") && !point.starts_with(root);
+        wanted
+            .then(|| CString::new(point.into_os_string().into_vec()).ok())
+            .flatten()
     };
-    let mut all: Vec<CString> = mountinfo.lines().filter_map(point).collect();
+    let lines = mountinfo.split(|&byte| byte == b'\n');
+    let mut all: Vec<CString> = lines.filter_map(point).collect();
     all.reverse();
     all
-}
-
-/// Undoes `\040` and its kin (`proc_pid_mountinfo(5)`).
-fn unescape(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part.get(..3).and_then(|c| u8::from_str_radix(c, 8).ok());
-        match code {
-            Some(code) => {
-                plain.push(char::from(code));
-                plain.push_str(&part[3..]);
-            }
-            None => {
-                plain.push('\\');
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
 }
 
 #[cfg(test)]
@@ -293,15 +278,14 @@ mod tests {
 
     #[test]
     fn the_hosts_kernel_mounts_are_found_and_the_containers_left() {
-        let table = "22 27 0:21 / /proc rw,relatime - proc proc rw\n\
+        let table = b"22 27 0:21 / /proc rw,relatime - proc proc rw\n\
              23 27 0:22 / /sys rw - sysfs sysfs rw\n\
-             24 27 0:22 / /a\\040b rw master:1 - sysfs sysfs rw\n\
+             24 27 0:22 / /a\\040\xc3\xa9\xff rw shared:2 master:1 - sysfs sysfs rw\n\
              25 27 0:23 / /c/rootfs/proc rw - proc proc rw\n\
-             26 27 0:24 / /dev rw - tmpfs tmpfs rw\n";
-        let found = kernel_mounts(table, "/c/rootfs");
-        assert_eq!(
-            found,
-            [c"/a b".to_owned(), c"/sys".to_owned(), c"/proc".to_owned()]
-        );
+             26 27 0:24 / /dev rw - tmpfs tmpfs rw\n\
+             27 27 0:25 / /c/rootfs-2/proc rw - proc proc rw\n";
+        let found = kernel_mounts(table, Path::new("/c/rootfs"));
+        let expected: [&[u8]; 4] = [b"/c/rootfs-2/proc", b"/a \xc3\xa9\xff", b"/sys", b"/proc"];
+        assert_eq!(found, expected.map(|path| CString::new(path).unwrap()));
     }
 }

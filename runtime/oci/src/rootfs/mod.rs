@@ -131,12 +131,12 @@ impl Step {
     /// The exchange of roots; without `pivot_root(2)` where that is asked for.
     pub(crate) fn exchange(root: &Path, spread: Spread, no_pivot: bool) -> Result<Self> {
         let hidden = || {
-            let table = std::fs::read_to_string("/proc/self/mountinfo");
+            let table = std::fs::read("/proc/self/mountinfo");
             let table = table.map_err(|source| Error::Read {
                 path: "/proc/self/mountinfo".into(),
                 source,
             })?;
-            Ok(exchange::kernel_mounts(&table, &root.to_string_lossy()))
+            Ok(exchange::kernel_mounts(&table, root))
         };
         if no_pivot {
             return Ok(Self::MoveRoot { hidden: hidden()? });
@@ -243,7 +243,7 @@ impl fmt::Display for Step {
 /// Paths, words and tables of any author, for the fuzzer.
 #[cfg(fuzzing)]
 pub(crate) fn fuzz(text: &str) {
-    let _ = exchange::kernel_mounts(text, "/root");
+    let _ = exchange::kernel_mounts(text.as_bytes(), Path::new("/root"));
     let words: Vec<String> = text.split(',').map(str::to_owned).collect();
     let options = options::Options::parse(&words);
     assert!(options.changes(true).len() <= 2 + words.len());
