@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use isolab_oci::cgroup;
+use isolab_oci::cgroup::{self, Version};
 
 use crate::Claim;
 use crate::support::{Place, containers, name, nothing, options, process, traces};
@@ -154,21 +154,22 @@ fn at_once() {
 
 fn swept() {
     let hierarchies = cgroup::discover().unwrap();
-    let dead: Vec<_> = hierarchies
+    // On a unified host also beside the own group.
+    let is_unified = hierarchies.iter().all(|h| h.version == Version::V2);
+    let beside = hierarchies
         .iter()
-        .map(|h| h.own.join("isolab-4194304-1-0"))
-        .collect();
-    let start = fs::read_to_string("/proc/self/stat").unwrap();
-    let start = start
-        .rsplit_once(") ")
-        .unwrap()
-        .1
-        .split(' ')
-        .nth(19)
-        .unwrap()
-        .to_owned();
-    let living = format!("isolab-{}-{start}-999", std::process::id());
-    let living: Vec<_> = hierarchies.iter().map(|h| h.own.join(&living)).collect();
+        .filter(|h| is_unified && h.own != h.mount_point);
+    let beside = beside.filter_map(|h| h.own.parent());
+    let own = hierarchies.iter().map(|h| h.own.as_path());
+    let places: Vec<_> = own.chain(beside).collect();
+    // `isolab-NAMESPACE-PID-START-NUMBER`
+    let living = cgroup::owned_name();
+    let words: Vec<&str> = living.split('-').collect();
+    let elsewhere = words[1].parse::<u64>().unwrap() + 1;
+    let all = |name: &str| places.iter().map(|place| place.join(name)).collect();
+    let dead: Vec<_> = all(&format!("isolab-{}-4194304-1-0", words[1]));
+    let foreign: Vec<_> = all(&format!("isolab-{elsewhere}-4194304-1-0"));
+    let living: Vec<_> = all(&living);
     let made = |paths: &[std::path::PathBuf]| {
         paths
             .iter()
@@ -176,24 +177,38 @@ fn swept() {
             .cloned()
             .collect::<Vec<_>>()
     };
-    let (dead, living) = (made(&dead), made(&living));
+    let (dead, living, foreign) = (made(&dead), made(&living), made(&foreign));
     // What waits for ever in a group below one of them, as an engine may leave it.
     let below: Vec<_> = dead.iter().map(|path| path.join("below")).collect();
     let below = made(&below);
-    let mut waiting = std::process::Command::new("sleep")
-        .arg("60")
-        .spawn()
-        .unwrap();
-    let inside = below
-        .iter()
-        .filter(|path| fs::write(path.join("cgroup.procs"), waiting.id().to_string()).is_ok());
-    let inside = inside.count();
+    let wait_in = |groups: &[std::path::PathBuf]| {
+        let waiting = std::process::Command::new("sleep").arg("60").spawn();
+        let waiting = waiting.unwrap();
+        let file = |group: &std::path::PathBuf| group.join("cgroup.procs");
+        let inside = groups
+            .iter()
+            .filter(|group| fs::write(file(group), waiting.id().to_string()).is_ok());
+        (inside.count(), waiting)
+    };
+    let (inside, mut waiting) = wait_in(&below);
+    let (_, mut other) = wait_in(&foreign);
     let _ = cgroup::sweep();
-    let ended = waiting.try_wait().unwrap();
-    assert_eq!(ended.is_some(), inside > 0, "in {inside} groups");
-    let _ = waiting.kill();
-    let _ = waiting.wait();
+    let ended = (waiting.try_wait().unwrap(), other.try_wait().unwrap());
+    for process in [&mut waiting, &mut other] {
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+    assert_eq!(ended.0.is_some(), inside > 0, "in {inside} groups");
+    assert_eq!(ended.1, None, "an owner in another pid namespace may live");
     assert!(dead.iter().all(|path| !path.exists()));
     assert!(living.iter().all(|path| path.exists()));
-    living.iter().for_each(|path| fs::remove_dir(path).unwrap());
+    assert!(foreign.iter().all(|path| path.exists()));
+    for path in living.iter().chain(&foreign) {
+        // Busy for a moment after its last process was reaped.
+        let end = Instant::now() + Duration::from_secs(2);
+        while fs::remove_dir(path).is_err() {
+            assert!(Instant::now() < end, "{}", path.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }

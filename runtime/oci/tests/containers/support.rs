@@ -1,5 +1,6 @@
 //! A busybox root, and containers that run a shell script in it.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fs;
 use std::io::{self, Read as _};
@@ -159,15 +160,23 @@ pub(crate) fn traces() -> (String, Vec<PathBuf>) {
     };
     let mounts = mounts.lines().filter(|line| !is_foreign(line));
     let mounts = mounts.map(|line| format!("{line}\n")).collect();
+    let name = isolab_oci::cgroup::owned_name();
+    let (own, _number) = name.rsplit_once('-').unwrap();
+    let own = format!("{own}-");
+    // On a unified host they are beside the own group.
     let groups = isolab_oci::cgroup::discover().unwrap();
-    let own = format!("isolab-{}-", std::process::id());
-    let left = groups
-        .iter()
-        .flat_map(|h| fs::read_dir(&h.own).unwrap())
-        .flatten();
-    let left = left
-        .map(|e| e.path())
-        .filter(|p| p.to_string_lossy().contains(&own));
+    let places = groups.iter().flat_map(|h| {
+        let within = h.own.ancestors();
+        within
+            .take_while(|place| place.starts_with(&h.mount_point))
+            .take(2)
+    });
+    let places: BTreeSet<&Path> = places.collect();
+    let left = places
+        .into_iter()
+        .flat_map(|place| fs::read_dir(place).unwrap());
+    let left = left.flatten().map(|e| e.path());
+    let left = left.filter(|p| p.to_string_lossy().contains(&own));
     (mounts, left.collect())
 }
 
