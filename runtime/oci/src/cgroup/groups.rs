@@ -25,9 +25,6 @@ use crate::spec::{DeviceRule, Resources};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Groups {
     pub(super) groups: Vec<Member>,
-    /// Directories above them that were made for them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) parents: Vec<PathBuf>,
     /// The unit of systemd whose groups they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<Unit>,
@@ -66,23 +63,35 @@ impl Member {
 
 /// The groups that a start has made so far; dropping it removes them.
 #[derive(Debug, Default)]
-pub(crate) struct Created(pub(super) Groups);
+pub(crate) struct Created {
+    pub(super) groups: Groups,
+    /// Directories above them that were made for them.
+    pub(super) parents: Vec<PathBuf>,
+}
 
 impl Created {
     /// What was made.
     pub(crate) fn groups(&self) -> &Groups {
-        &self.0
+        &self.groups
     }
 
     /// Lets them stay: who loads the container's state will remove them.
-    pub(crate) fn keep(&mut self) -> Groups {
-        std::mem::take(&mut self.0)
+    ///
+    /// What was made above them stays then for good, as runc and crun leave it:
+    /// it may be what another runtime is about to make a group in, and that
+    /// would find it gone.
+    pub(crate) fn keep(&mut self) {
+        std::mem::take(&mut self.groups);
+        self.parents.clear();
     }
 
     /// Removes them. A group stays busy for a moment after its last process was reaped.
     pub(crate) fn remove(&mut self) {
+        let parents = std::mem::take(&mut self.parents);
         // One that still holds a process is its container's affair.
-        let _ = std::mem::take(&mut self.0).remove();
+        if std::mem::take(&mut self.groups).remove().is_ok() {
+            remove_parents(&parents);
+        }
     }
 }
 
@@ -132,9 +141,6 @@ impl Groups {
         for group in self.groups.iter().rev().filter(own) {
             all &= remove_one(&group.directory);
         }
-        if all {
-            remove_parents(&self.parents);
-        }
         all
     }
 
@@ -157,11 +163,7 @@ impl Groups {
                 kept = Some(&group.directory);
             }
         }
-        if let Some(directory) = kept {
-            return Err(busy(directory));
-        }
-        remove_parents(&self.parents);
-        Ok(())
+        kept.map_or(Ok(()), |directory| Err(busy(directory)))
     }
 
     /// Stops the unit, which would kill who is in it: so only once nobody is.
@@ -328,7 +330,6 @@ mod tests {
                 mount_point: "/cg/pids".into(),
                 directory: "/cg/pids/c".into(),
             }],
-            parents: vec!["/cg/pids/above".into()],
             unit: None,
         };
         let text = serde_json::to_string(&groups).unwrap();
@@ -362,6 +363,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_start_made_above_its_groups_goes_when_it_fails_and_stays_else() {
+        let root = tempfile::tempdir().unwrap();
+        let above = root.path().join("a/b");
+        let made = || {
+            let mut created = Created::default();
+            let directory = above.join("c");
+            crate::cgroup::directory::make(&directory, &mut created.parents).unwrap();
+            created.groups.groups.push(Member {
+                version: Version::V2,
+                controllers: Vec::new(),
+                mount_point: root.path().to_owned(),
+                directory,
+            });
+            created
+        };
+        drop(made());
+        assert!(!root.path().join("a").exists());
+        let mut created = made();
+        let groups = created.groups().clone();
+        created.keep();
+        drop(created);
+        assert!(above.join("c").exists());
+        groups.remove().unwrap();
+        assert!(above.exists() && !above.join("c").exists());
+    }
+
+    #[test]
     fn the_group_of_a_unit_is_not_removed_behind_systemds_back() {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("c");
@@ -373,7 +401,6 @@ mod tests {
                 mount_point: root.path().to_owned(),
                 directory: directory.clone(),
             }],
-            parents: Vec::new(),
             unit: Unit::new(Some("a.slice:b:c"), "c", true).ok(),
         };
         assert!(!groups.remove_empty());

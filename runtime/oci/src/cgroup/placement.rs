@@ -125,13 +125,13 @@ impl Placement {
         let settings = apply::settings(&sites, version, resources)?;
         let is_unified = version == Version::V2;
         transient.start(pid, is_unified, &settings, &resources.devices)?;
-        created.0.unit = Some(transient.unit.clone());
+        created.groups.unit = Some(transient.unit.clone());
         let mut ready = 0;
         for (index, group) in self.groups.iter().enumerate() {
             let is_there = group.directory.is_dir();
             if is_there {
                 let member = Member::new(&group.hierarchy, &group.directory);
-                created.0.groups.push(member);
+                created.groups.groups.push(member);
                 ready |= 1 << index;
             } else {
                 ready |= self.make(index, group, created)?;
@@ -183,7 +183,7 @@ impl Placement {
 
     /// Makes group `index`. Its bit, or 0 where this host does not let us.
     fn make(&self, index: usize, group: &Group, created: &mut Created) -> Result<u64> {
-        match directory::make(&group.directory, &mut created.0.parents) {
+        match directory::make(&group.directory, &mut created.parents) {
             Ok(()) => {}
             Err(error) if is_refusal(&error) => return Ok(0),
             Err(source) => {
@@ -194,7 +194,7 @@ impl Placement {
             }
         }
         let member = Member::new(&group.hierarchy, &group.directory);
-        created.0.groups.push(member);
+        created.groups.groups.push(member);
         if group.hierarchy.controllers.iter().any(|c| c == "cpuset") {
             inherit_cpuset(&group.directory);
         }
@@ -210,7 +210,6 @@ impl Placement {
             groups: groups
                 .map(|group| Member::new(&group.hierarchy, &group.directory))
                 .collect(),
-            parents: Vec::new(),
             unit: self.transient.as_ref().map(|t| t.unit.clone()),
         }
     }

@@ -178,7 +178,6 @@ mod tests {
                 mount_point: root.path().to_owned(),
                 directory: root.path().to_owned(),
             }],
-            parents: Vec::new(),
             unit: None,
         };
         (root, groups)

@@ -215,7 +215,7 @@ impl Drop for Running {
             let _ = self.poll(true);
         }
         if !self.owns_groups {
-            let _ = self.cgroups.keep();
+            self.cgroups.keep();
         }
     }
 }

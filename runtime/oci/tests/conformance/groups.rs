@@ -340,7 +340,7 @@ fn absolute(subject: Subject) {
     clean(&path);
 }
 
-/// Removes the parents that a runtime may leave.
+/// Removes the parents, which every runtime here leaves.
 fn clean(path: &str) {
     let first = path.trim_start_matches('/').split('/').next().unwrap();
     for group in host::groups(first) {
