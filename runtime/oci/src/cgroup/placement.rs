@@ -37,7 +37,8 @@ pub(crate) struct Placement {
 
 impl Placement {
     /// Plans a group at `path`: from the root of each hierarchy where it is
-    /// absolute, else from this process's own group. Touches nothing.
+    /// absolute, else from where [`delegate::start`] says, which is this
+    /// process's own group or on a unified host the one above. Touches nothing.
     pub(crate) fn plan(
         hierarchies: Vec<Hierarchy>,
         path: &Path,
@@ -201,9 +202,15 @@ impl Placement {
         Ok(1 << index)
     }
 
-    /// What [`create`](Self::create) will make: for who writes down beforehand
-    /// what to remove if this process is killed meanwhile. There may be others'
-    /// processes in them: nothing but [`Groups::remove`] is to be asked of it.
+    /// What [`create`](Self::create) will make, for the container's record, where
+    /// every later command finds it. It is written down beforehand, so that
+    /// what is made is removed if this process is killed meanwhile.
+    ///
+    /// Before the start has succeeded there may be others' processes in them
+    /// (it is refused then): nobody may be signalled by this, and nothing be
+    /// changed but by [`Groups::remove`], which spares a group that holds a
+    /// process. After it, one that could not be made here is among them, and
+    /// not there.
     pub(crate) fn planned(&self) -> Groups {
         let groups = self.groups.iter();
         Groups {

@@ -82,8 +82,9 @@ pub enum Cgroup {
     /// The caller's own: nothing is made.
     #[default]
     Inherit,
-    /// A new one below the caller's, named so that [`crate::cgroup::sweep`]
-    /// can tell whether its owner still runs.
+    /// A new one below the caller's, or where version 2 is alone beside it,
+    /// named so that [`crate::cgroup::sweep`] can tell whether its owner still
+    /// runs.
     Owned,
     /// What the bundle's `linux.cgroupsPath` says, or one named after the container.
     Named,

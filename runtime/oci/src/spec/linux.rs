@@ -35,7 +35,8 @@ pub struct Linux {
     /// Limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// The control group, absolute or relative to the runtime's own.
+    /// The control group, absolute or relative: to the runtime's own, or where
+    /// version 2 is alone to the one above that.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
