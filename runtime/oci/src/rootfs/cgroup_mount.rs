@@ -26,6 +26,12 @@ pub(crate) struct CgroupMount {
     pub(super) target: Target,
     flags: u64,
     attr: MountAttr,
+    /// What is changed once it is mounted, each with whether it is recursive.
+    changes: Vec<(MountAttr, bool)>,
+    /// What version 2 itself understands. Version 1 takes its controllers in
+    /// this place, and what else is said there is for nobody: as with runc and
+    /// crun, it is not looked at.
+    data: Option<CString>,
     namespaced: bool,
     /// The version 2 group to show: that of a host with version 2 alone.
     unified: Option<View>,
@@ -96,6 +102,11 @@ impl CgroupMount {
             target,
             flags: options.flags,
             attr: options.attr,
+            changes: options.changes(false),
+            data: match options.data.is_empty() {
+                true => None,
+                false => Some(c_text(&options.data.join(","))?),
+            },
             namespaced,
             unified,
             hierarchies,
@@ -108,7 +119,14 @@ impl CgroupMount {
         let point = site.point(&self.target, Kind::Directory)?;
         if self.hierarchies.is_empty() {
             self.mount_unified(&point, ready)?;
-            return site.mounted(&self.target, &point, false);
+            site.mounted(&self.target, &point, false)?;
+            if !self.changes.is_empty() {
+                let made = site.open(&self.target)?;
+                for (change, recursive) in &self.changes {
+                    mount::set_attr(made.as_raw_fd(), change, *recursive)?;
+                }
+            }
+            return Ok(());
         }
         let flags = self.flags & !libc::MS_RDONLY;
         let source = Some(c"tmpfs");
@@ -127,11 +145,20 @@ impl CgroupMount {
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(())
+        // To its author this is one mount: the hierarchies spread as it does.
+        for (change, _) in &self.changes {
+            mount::set_attr(dir, change, true)?;
+        }
+        match self.flags & libc::MS_RDONLY {
+            0 => Ok(()),
+            // Later: other mounts may need a directory in it.
+            _ => site.protect_at_end(tmpfs),
+        }
     }
 
     fn mount_unified(&self, point: &Point<'_>, ready: u64) -> sys::Result<()> {
-        match mount_on(point, Some(c"cgroup"), Some(c"cgroup2"), self.flags, None) {
+        let (source, fstype, data) = (c"cgroup", c"cgroup2", self.data.as_deref());
+        match mount_on(point, Some(source), Some(fstype), self.flags, data) {
             // Not ours to mount, in a user namespace: its own group is shown,
             // as a control group namespace would.
             Err(Errno(libc::EPERM | libc::EBUSY)) => {

@@ -8,6 +8,7 @@ use super::target::{Kind, Target};
 use super::text::Text;
 use super::walk;
 use crate::sys::descriptor::{Resolve, openat, openat2};
+use crate::sys::mount::{MountAttr, set_attr};
 use crate::sys::{self, Descriptor, Errno, file};
 
 /// The root at work. Lives in the child, from the first step to the pivot.
@@ -27,6 +28,8 @@ pub(crate) struct Site {
     pub(super) empty: Option<Descriptor>,
     /// A procfs to write parameters through, verified.
     pub(super) procfs: Option<Descriptor>,
+    /// A mount that is read-only when all is made in it.
+    unprotected: Option<Descriptor>,
 }
 
 /// Where a mount goes.
@@ -71,9 +74,20 @@ impl Site {
         self.path.set(path);
     }
 
+    /// Makes `mount` read-only at the end, or when there is another such.
+    pub(super) fn protect_at_end(&mut self, mount: Descriptor) -> sys::Result<()> {
+        match self.unprotected.replace(mount) {
+            Some(before) => set_attr(before.as_raw_fd(), &MountAttr::READ_ONLY, false),
+            None => Ok(()),
+        }
+    }
+
     /// Lets go of everything but the root: it is about to be exchanged.
     pub(super) fn end(&mut self) -> sys::Result<Descriptor> {
         self.forget();
+        if let Some(mount) = self.unprotected.take() {
+            set_attr(mount.as_raw_fd(), &MountAttr::READ_ONLY, false)?;
+        }
         (self.null, self.empty, self.procfs) = (None, None, None);
         self.root.take().ok_or(Errno(libc::EBADF))
     }

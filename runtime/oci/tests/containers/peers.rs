@@ -69,12 +69,14 @@ fn bundle(place: &Place, script: &str) -> isolab_oci::Spec {
 /// numbers, names of the runtime's own).
 ///
 /// runc masks a file with the container's /dev/null, crun with the host's, and
-/// each makes the tmpfs of the control groups with options of its own.
+/// each makes the tmpfs of the control groups with options of its own: newer
+/// ones leave it writable, also where the entry is to be read-only.
 const QUESTIONS: &str = "
 echo mounts; while read -r _ _ _ _ target options rest; do
     type=${rest##*- }; case $target in
     /proc/keys|/proc/timer_list) echo $target ;;
-    /sys/fs/cgroup) echo $target ${type%% *} ${options%%,*} ;;
+    /sys/fs/cgroup) case $type in tmpfs*) options=any ;; esac
+        echo $target ${type%% *} ${options%%,*} ;;
     *) echo $target ${type%% *} $options ;; esac; done </proc/self/mountinfo | sort
 echo status; grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups|Uid|Gid)' /proc/self/status
 echo namespaces; for n in /proc/self/ns/*; do echo ${n##*/}; done
