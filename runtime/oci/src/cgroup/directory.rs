@@ -97,12 +97,12 @@ fn inherited(directory: &Path, file: &str) -> io::Result<String> {
 pub(super) fn remove_tree(group: &Path, deadline: Instant) -> bool {
     match remove(group, Instant::now() + MOMENT) {
         Err(Errno(libc::EBUSY)) => {}
-        result => return is_gone(result),
+        result => return is_gone(group, result),
     }
     // Busy: with groups below it, or with a process that has not quite ended.
     let mut all = processes::directories(group);
     while let Some(below) = all.pop() {
-        if !is_gone(remove(&below, deadline)) {
+        if !is_gone(&below, remove(&below, deadline)) {
             return false;
         }
     }
@@ -111,11 +111,16 @@ pub(super) fn remove_tree(group: &Path, deadline: Instant) -> bool {
 
 /// Removes a group that holds nothing. Whether it is gone.
 pub(super) fn remove_one(group: &Path) -> bool {
-    is_gone(remove(group, Instant::now()))
+    is_gone(group, remove(group, Instant::now()))
 }
 
-fn is_gone(result: sys::Result<()>) -> bool {
-    matches!(result, Ok(()) | Err(Errno(libc::ENOENT | libc::ENODEV)))
+fn is_gone(group: &Path, result: sys::Result<()>) -> bool {
+    match result {
+        Ok(()) | Err(Errno(libc::ENOENT | libc::ENODEV)) => true,
+        // Answered before the kernel looks whether it is there.
+        Err(Errno(libc::EROFS)) => !group.exists(),
+        Err(_) => false,
+    }
 }
 
 /// `rmdir(2)` until the kernel has let go.

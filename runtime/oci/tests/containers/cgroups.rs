@@ -1,12 +1,13 @@
 //! Control groups of running containers: who is in them, frozen, killed, removed.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use isolab_oci::Running;
 use isolab_oci::cgroup::Groups;
 
-use super::support::{Place, containers, options, root};
+use super::support::{Place, containers, linux, name, options, root};
 use super::{Claim, Need};
 
 /// The tests of this file.
@@ -30,6 +31,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "removing_takes_the_groups_that_the_container_made_below_its_own",
         root,
         nested,
+    ),
+    (
+        "where_control_groups_are_read_only_a_container_runs_and_root_is_told_what_is_lost",
+        root,
+        read_only,
     ),
     (
         "a_signal_reaches_all_processes_of_the_container",
@@ -57,6 +63,42 @@ fn frozen_possible() -> Need {
         .cgroups()
         .freeze()
         .map_err(|error| format!("{error}"))
+}
+
+/// As in a container that shows the host's groups to be looked at.
+fn read_only() {
+    let place = Place::new();
+    let mut spec = place.spec("echo ran");
+    let limits = r#"{"pids":{"limit":9},"devices":[{"allow":false,"access":"rwm"}]}"#;
+    linux(&mut spec).resources = Some(serde_json::from_str(limits).unwrap());
+    place.write(&spec);
+    let script = "grep -E ' - cgroup2? ' /proc/self/mountinfo | while read -r _ _ _ _ at rest; do \
+        mount -o remount,bind,ro \"$at\" || exit; done; exec \"$@\"";
+    let state = place.path().join("state");
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(env!("CARGO_BIN_EXE_isorun"))
+        .arg("--root")
+        .arg(&state)
+        .args(["run", "-b"])
+        .args([place.path().as_os_str(), name().as_ref()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.stdout, b"ran\n", "{said}");
+    assert!(output.status.success(), "{said}");
+    let warnings: Vec<_> = said.lines().collect();
+    assert_eq!(warnings.len(), 2, "{said}");
+    for (warning, lost) in warnings
+        .iter()
+        .zip(["pids.limit = 9", "linux.resources.devices"])
+    {
+        assert!(
+            warning.contains(lost) && warning.contains("not enforced"),
+            "{said}"
+        );
+    }
+    assert_eq!(fs::read_dir(state).unwrap().count(), 0, "it is deleted");
 }
 
 /// What another command would have read from the container's state.
