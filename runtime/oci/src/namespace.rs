@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::spec::{Linux, Namespace, NamespaceType};
 use crate::sys;
 
-/// The kernel's flag and name for each kind.
+/// The kernel's flag for each kind.
 #[must_use]
 pub fn flag(kind: NamespaceType) -> u64 {
     let flag = match kind {

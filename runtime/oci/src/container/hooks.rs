@@ -49,7 +49,7 @@ pub(super) fn run_while_creating(spec: &Spec, state: &State, inside: &Inside<'_>
             // Where other runtimes have it begin, too.
             let program = &Program {
                 cwd: Some(inside.rootfs.to_owned()),
-                ..program.clone()
+                ..of_the_host(program)
             };
             let plan = Plan::for_hook(program, spec, inside.pid, pidfd, stdio)?;
             launch(plan, &mut Nobody)
@@ -91,21 +91,25 @@ pub(super) fn run_poststop(spec: &Spec, state: &State) -> Result<()> {
     first
 }
 
-/// A hook that is given no environment has the runtime's, as with other runtimes.
 fn on_the_host(program: &Program, stdio: Stdio<'_>) -> Result<Running> {
-    let options = Options::attached();
+    crate::process::spawn(&of_the_host(program), stdio, &Options::attached())
+}
+
+/// A hook that is given no environment has the runtime's, as with other runtimes.
+/// Never the container's: its file is the host's, which an image's `LD_PRELOAD`
+/// is no business of.
+fn of_the_host(program: &Program) -> Program {
     if !program.env.is_empty() {
-        return crate::process::spawn(program, stdio, &options);
+        return program.clone();
     }
     let pairs = std::env::vars_os().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
         Some(format!("{name}={value}"))
     });
-    let program = Program {
+    Program {
         env: pairs.collect(),
         ..program.clone()
-    };
-    crate::process::spawn(&program, stdio, &options)
+    }
 }
 
 fn run_all(

@@ -12,7 +12,8 @@ impl Container {
     /// Sends `signal` to its first process, or to `all` of them.
     ///
     /// # Errors
-    /// [`Error::State`] where it has stopped; [`Error::Supervise`] for a signal
+    /// [`Error::State`] where it has stopped, but for `all`, whose others may live
+    /// on; [`Error::Supervise`] for a signal
     /// that does not exist.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let stopped = || self.wrong_state("signal", Status::Stopped);

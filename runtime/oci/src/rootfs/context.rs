@@ -70,7 +70,7 @@ impl<'a> Context<'a> {
         self.has_user_namespace() && effective_ids().0 == 0
     }
 
-    /// Whether any entry says how its mounts spread.
+    /// The options of all mounts, in order.
     pub(super) fn words(&self) -> impl Iterator<Item = &'a str> {
         let all = self.spec.mounts.iter().flat_map(|m| &m.options);
         all.map(String::as_str)

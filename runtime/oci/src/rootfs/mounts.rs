@@ -183,7 +183,7 @@ pub(super) fn mount_on(
     mount::mount(source, target.path(), fstype, flags, data)
 }
 
-/// The words of `mounts` that let mounts spread from or to the host.
+/// Whether mounts may spread from or to the host.
 pub(crate) fn spreads(context: &Context<'_>) -> bool {
     context
         .words()

@@ -163,7 +163,7 @@ impl Sets {
     }
 }
 
-/// What this process may hand on: its bounding set, or all where a new user
+/// What this process may hand on: what it is permitted, or all where a user
 /// namespace makes the child root over itself.
 pub(crate) fn available(new_user_namespace: bool) -> u64 {
     let all = (1 << NAMES.len()) - 1;

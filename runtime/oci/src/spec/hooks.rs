@@ -70,7 +70,8 @@ pub struct Hook {
         deserialize_with = "null_is_empty"
     )]
     pub args: Vec<String>,
-    /// `KEY=value`; nothing is inherited.
+    /// `KEY=value`; where empty, the runtime's own, and the process's for a hook of
+    /// the container's.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",

@@ -96,6 +96,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ),
     ("a_group_that_is_frozen_is_not_joined", root, frozen_group),
     (
+        "a_hook_without_an_environment_has_the_runtimes_and_never_the_containers",
+        root,
+        hook_environment,
+    ),
+    (
         "a_hook_that_fails_ends_the_creation_and_leaves_nothing",
         containers,
         failing_hook,
@@ -654,6 +659,39 @@ fn frozen_group() {
         other => panic!("{other:?}"),
     }
     assert!(lab.is_gone());
+}
+
+fn hook_environment() {
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("sleep 60");
+    process(&mut spec).env.push("INSIDE=1".to_owned());
+    let notes = |name: &str| lab.place.path().join(name);
+    let note = |name: &str| {
+        let script = format!("env >{}", notes(name).display());
+        let args = ["sh", "-c", &script].map(str::to_owned).to_vec();
+        vec![Hook {
+            path: "/bin/sh".into(),
+            args,
+            ..Hook::default()
+        }]
+    };
+    spec.hooks = Some(Hooks {
+        create_runtime: note("runtime"),
+        create_container: note("container"),
+        ..Hooks::default()
+    });
+    let (_, running) = lab.create(&spec).unwrap();
+    let own = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    for name in ["runtime", "container"] {
+        let said = fs::read_to_string(notes(name)).unwrap();
+        assert!(
+            said.contains(&format!("CARGO_MANIFEST_DIR={own}\n")),
+            "{name}: {said}"
+        );
+        assert!(!said.contains("INSIDE"), "{name}: {said}");
+    }
+    drop(running);
+    lab.load().delete(false).unwrap();
 }
 
 fn failing_hook() {
