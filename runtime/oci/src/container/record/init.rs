@@ -1,10 +1,10 @@
 //! The first process of a container, as it is written down.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::procfs::start_time;
 
 /// A process by its id, and by when it started: the id alone may be somebody
 /// else's by now.
@@ -20,7 +20,7 @@ impl Init {
     /// # Errors
     /// Where that cannot be found out. One that has ended already is none.
     pub(super) fn of(pid: i32) -> std::io::Result<Self> {
-        let started = life(pid)?.unwrap_or(0);
+        let started = start_time(pid.cast_unsigned())?.unwrap_or(0);
         Ok(Self { pid, started })
     }
 
@@ -38,7 +38,7 @@ impl Init {
 
     /// Whether it still runs; an error where that cannot be found out.
     pub(super) fn runs(self) -> std::io::Result<bool> {
-        Ok(life(self.pid)? == Some(self.started))
+        Ok(start_time(self.pid.cast_unsigned())? == Some(self.started))
     }
 
     /// What is written down.
@@ -54,37 +54,7 @@ fn parse_init(text: &str) -> Option<Init> {
     Some(Init { pid, started })
 }
 
-/// When process `pid` started, in clock ticks since boot; `None` where there is
-/// none, or it has ended and waits to be reaped (`proc_pid_stat(5)`, fields 3
-/// and 22).
-fn life(pid: i32) -> std::io::Result<Option<u64>> {
-    // Of a file of procfs the size is not known before: one read of a page.
-    let mut text = [0; 1024];
-    let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut f| f.read(&mut text));
-    match read {
-        Ok(length) => Ok(parse_life(&String::from_utf8_lossy(&text[..length]))),
-        Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a file of procfs is missing because its process is.
-fn is_gone(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
-}
-
-fn parse_life(stat: &str) -> Option<u64> {
-    // The command's name, in parentheses, may itself contain spaces and parentheses.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
 #[cfg(fuzzing)]
 pub(super) fn fuzz(text: &str) {
     assert!(parse_init(text).is_none_or(|init| init.pid > 0));
-    let _ = parse_life(text);
 }
