@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use isolab_oci::spec::{Mount, Namespace, NamespaceType};
-use isolab_oci::{Container, Options, Spec};
+use isolab_oci::{Container, Options};
 
-use crate::Claim;
 use crate::support::{Place, containers, linux, name, options, process, root, silent};
+use crate::{Claim, example};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -420,10 +420,7 @@ fn wrong_device() {
     let (uid, gid) = isolab_oci::sys::process::effective_ids();
     let place = Place::new();
     for (path, fits) in [("/dev/zero", true), ("/etc/passwd", false)] {
-        let mut spec = Spec::example_rootless(uid, gid);
-        let process = process(&mut spec);
-        process.terminal = false;
-        process.args = vec!["true".to_owned()];
+        let mut spec = example::rootless(uid, gid, &["true"]);
         linux(&mut spec).devices = vec![isolab_oci::spec::Device {
             path: path.into(),
             kind: isolab_oci::spec::DeviceType::Character,

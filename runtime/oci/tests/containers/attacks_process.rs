@@ -7,12 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use isolab_oci::Spec;
 use isolab_oci::spec::Mount;
 use isolab_oci::sys::process::effective_ids;
 
-use crate::Claim;
 use crate::support::{Place, containers, name, options, process, root};
+use crate::{Claim, example};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -225,10 +224,7 @@ print('found' if found > 0 else 'none', ctypes.get_errno())
 fn setgroups() {
     let (uid, gid) = effective_ids();
     let place = Place::new();
-    let mut spec = Spec::example_rootless(uid, gid);
-    let process = process(&mut spec);
-    process.terminal = false;
-    process.args = ["cat", "/proc/self/setgroups"].map(str::to_owned).to_vec();
+    let spec = example::rootless(uid, gid, &["cat", "/proc/self/setgroups"]);
     assert_eq!(place.run_with(&spec, &options()).0, "deny\n");
 }
 

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use isolab_oci::Running;
 use isolab_oci::cgroup::Groups;
 
-use super::support::{Place, containers, linux, name, options, root};
-use super::{Claim, Need};
+use crate::eventually::eventually;
+use crate::support::{Place, containers, linux, name, options, root};
+use crate::{Claim, Need};
 
 /// The tests of this file.
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -107,29 +108,13 @@ fn kept(running: &Running) -> Groups {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Waits until `done`; false after five seconds.
-fn eventually(done: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !done() {
-        if Instant::now() > deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    true
-}
-
 fn found() {
     let place = Place::new();
     let script = "sleep 99 & sleep 99 & wait";
     let mut running = place.try_start(&place.spec(script), &options()).unwrap();
     let groups = kept(&running);
     assert!(groups.exists());
-    assert!(
-        eventually(|| groups.processes().len() == 3),
-        "{:?}",
-        groups.processes()
-    );
+    eventually("three run", || groups.processes().len() == 3);
     assert!(groups.processes().contains(&running.pid()));
     groups.kill().unwrap();
     running.wait().unwrap();
@@ -158,10 +143,7 @@ fn frozen() {
     assert_eq!(ticks(running.pid()), before, "it ran while frozen");
     groups.thaw().unwrap();
     assert!(!groups.is_frozen());
-    assert!(
-        eventually(|| ticks(running.pid()) > before),
-        "it did not go on"
-    );
+    eventually("it goes on", || ticks(running.pid()) > before);
 }
 
 fn killed() {
@@ -171,7 +153,7 @@ fn killed() {
     for freeze in [false, true] {
         let mut running = place.try_start(&place.spec(script), &options()).unwrap();
         let groups = kept(&running);
-        assert!(eventually(|| groups.processes().len() > 3));
+        eventually("they fork", || groups.processes().len() > 3);
         if freeze {
             groups.freeze().unwrap();
         }
@@ -208,7 +190,7 @@ fn signalled() {
     let script = "trap 'echo got it' USR1; echo ready; sleep 99 & wait; kill %1";
     let mut running = place.try_start(&place.spec(script), &options()).unwrap();
     let groups = kept(&running);
-    assert!(eventually(|| groups.processes().len() == 2));
+    eventually("two run", || groups.processes().len() == 2);
     // The shell handles it and ends; its child dies of it.
     let count = groups.signal_all(libc::SIGUSR1).unwrap();
     assert_eq!(count, 2);

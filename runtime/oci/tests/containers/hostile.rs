@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use isolab_oci::spec::{Action, Hook, Hooks, Rule, Seccomp};
 use isolab_oci::sys::process::kill;
-use isolab_oci::{Begin, Bundle, Cgroup, Container, Error, Options, Running, Spec, StateRoot};
+use isolab_oci::{Begin, Bundle, Container, Error, Running, Spec};
 
 use crate::Claim;
+use crate::eventually::eventually;
+use crate::hooks::shell;
+use crate::lab::Lab;
 use crate::support::{Place, containers, linux, name, options, process, root, silent, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -53,58 +56,38 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ("a_fifo_as_a_namespace_is_refused_at_once", containers, fifo),
 ];
 
-/// Where containers of one test are known.
-struct Known {
-    place: Place,
-    root: StateRoot,
+/// Makes it, in a control group of its own; it ends with this test.
+fn create(lab: &Lab, spec: &Spec, begin: Begin) -> isolab_oci::Result<(Container, Running)> {
+    lab.create_with(spec, begin, &options())
 }
 
-impl Known {
-    fn new() -> Self {
-        let place = Place::new();
-        let root = StateRoot::new(place.path().join("states"));
-        Self { place, root }
-    }
-
-    fn create(&self, spec: &Spec, begin: Begin) -> isolab_oci::Result<(Container, Running)> {
-        let bundle = Bundle::new(self.place.path(), spec.clone())?;
-        let options = Options {
-            cgroup: Cgroup::Owned,
-            ..options()
+/// Makes it and starts it; the error, and that nothing is left.
+fn fails(lab: &Lab, spec: &Spec) -> Error {
+    let mut first = None;
+    for begin in [Begin::Now, Begin::Later] {
+        let error = match create(lab, spec, begin) {
+            Err(error) => error,
+            Ok((mut container, running)) => {
+                assert_eq!(begin, Begin::Later, "it started");
+                let error = container.start().expect_err("it started");
+                drop(running);
+                container.delete(true).unwrap();
+                error
+            }
         };
-        Container::create(&self.root, &name(), &bundle, begin, silent(), &options)
+        let left = fs::read_dir(lab.root().path()).map_or(0, Iterator::count);
+        let (mounts, groups) = traces();
+        assert_eq!((left, groups), (0, Vec::new()), "{error}");
+        assert!(!mounts.contains(lab.place.path().to_str().unwrap()));
+        first.get_or_insert(error);
     }
-
-    /// Makes it and starts it; the error, and that nothing is left.
-    fn fails(&self, spec: &Spec) -> Error {
-        let mut first = None;
-        for begin in [Begin::Now, Begin::Later] {
-            let error = match self.create(spec, begin) {
-                Err(error) => error,
-                Ok((mut container, running)) => {
-                    assert_eq!(begin, Begin::Later, "it started");
-                    let error = container.start().expect_err("it started");
-                    drop(running);
-                    container.delete(true).unwrap();
-                    error
-                }
-            };
-            let left = fs::read_dir(self.root.path()).map_or(0, Iterator::count);
-            let (mounts, groups) = traces();
-            assert_eq!((left, groups), (0, Vec::new()), "{error}");
-            assert!(!mounts.contains(self.place.path().to_str().unwrap()));
-            first.get_or_insert(error);
-        }
-        first.unwrap()
-    }
+    first.unwrap()
 }
 
 fn prestart(script: &str, timeout: Option<i64>) -> Hooks {
     let hook = Hook {
-        path: "/bin/sh".into(),
-        args: ["sh", "-c", script].map(str::to_owned).to_vec(),
-        env: vec!["PATH=/usr/bin:/bin".to_owned()],
         timeout,
+        ..shell(script)
     };
     Hooks {
         prestart: vec![hook],
@@ -124,31 +107,23 @@ fn processes(word: &str) -> Vec<i32> {
     .collect()
 }
 
-fn eventually(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn seconds(unique: u32) -> String {
     format!("{unique}.{}", std::process::id())
 }
 
 fn forking_hook() {
-    let known = Known::new();
+    let lab = Lab::new();
     let long = seconds(7001);
-    let mut spec = known.place.spec("true");
+    let mut spec = lab.place.spec("true");
     spec.hooks = Some(prestart(&format!("sleep {long} & exit 0"), None));
     let begun = Instant::now();
-    let (container, mut running) = known.create(&spec, Begin::Now).unwrap();
+    let (container, mut running) = create(&lab, &spec, Begin::Now).unwrap();
     assert!(running.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_secs(10));
     container.delete(true).unwrap();
     // A daemon that a hook started is the author's.
     let mut left = Vec::new();
-    eventually(|| {
+    eventually("the hook's child is there", || {
         left = processes(&long);
         left.len() == 1
     });
@@ -156,16 +131,16 @@ fn forking_hook() {
 }
 
 fn hanging_hook() {
-    let known = Known::new();
+    let lab = Lab::new();
     let long = seconds(7002);
-    let mut spec = known.place.spec("true");
+    let mut spec = lab.place.spec("true");
     let script = format!("trap '' TERM; sleep {long} & sleep {long}; sleep {long}");
     spec.hooks = Some(prestart(&script, Some(1)));
     let begun = Instant::now();
-    let error = known.fails(&spec).to_string();
+    let error = fails(&lab, &spec).to_string();
     assert!(error.contains("no end after 1 s"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(10));
-    eventually(|| processes(&long).is_empty());
+    eventually("its children are gone", || processes(&long).is_empty());
 }
 
 /// A filter with one rule: `action` for `calls`.
@@ -183,7 +158,7 @@ fn filter(calls: &[&str], action: Action) -> Seccomp {
 }
 
 fn forbidden() {
-    let known = Known::new();
+    let lab = Lab::new();
     let actions = [
         Action::Errno,
         Action::Kill,
@@ -192,10 +167,10 @@ fn forbidden() {
     ];
     for no_new_privileges in [true, false] {
         for action in actions {
-            let mut spec = known.place.spec("true");
+            let mut spec = lab.place.spec("true");
             process(&mut spec).no_new_privileges = no_new_privileges;
             linux(&mut spec).seccomp = Some(filter(&["execve"], action));
-            let error = known.fails(&spec);
+            let error = fails(&lab, &spec);
             assert!(error.to_string().contains("execve"), "{error}");
             assert!(error.hint().is_some(), "{error}");
         }
@@ -205,23 +180,23 @@ fn forbidden() {
         (&["execveat", "execve"][..], Action::KillProcess),
         (&["fcntl", "ioctl"], Action::Errno),
     ] {
-        let mut spec = known.place.spec("true");
+        let mut spec = lab.place.spec("true");
         process(&mut spec).no_new_privileges = false;
         linux(&mut spec).seccomp = Some(filter(calls, action));
-        let error = known.fails(&spec);
+        let error = fails(&lab, &spec);
         assert!(!error.to_string().is_empty());
     }
     // Nobody could be told that it waits.
-    let mut spec = known.place.spec("true");
+    let mut spec = lab.place.spec("true");
     process(&mut spec).no_new_privileges = false;
     linux(&mut spec).seccomp = Some(filter(&["write"], Action::Errno));
-    known.create(&spec, Begin::Later).expect_err("it waits");
+    create(&lab, &spec, Begin::Later).expect_err("it waits");
 }
 
 /// Whoever the process is, and whether it may gain privileges or not: the filter
 /// is for the program, and comes when the runtime has done its part.
 fn filtered_last() {
-    let known = Known::new();
+    let lab = Lab::new();
     let before = [
         "setgroups",
         "setresgid",
@@ -244,17 +219,17 @@ fn filtered_last() {
     ];
     for (no_new_privileges, uid) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
         let uid = if root().is_ok() { uid } else { 0 };
-        let mut spec = known.place.spec("");
+        let mut spec = lab.place.spec("");
         process(&mut spec).no_new_privileges = no_new_privileges;
         process(&mut spec).user.uid = uid;
         // Statically linked: it needs none of them to begin.
         process(&mut spec).args = ["sh", "-c", "exit 7"].map(str::to_owned).to_vec();
         linux(&mut spec).seccomp = Some(filter(&before, Action::Errno));
-        let bundle = Bundle::new(known.place.path(), spec.clone()).unwrap();
+        let bundle = Bundle::new(lab.place.path(), spec.clone()).unwrap();
         let ran = Container::run(&bundle, &name(), silent(), &options());
         let status = ran.unwrap().wait().unwrap();
         assert_eq!(status.code, Some(7), "{no_new_privileges} {uid}");
-        let (mut container, mut running) = known.create(&spec, Begin::Later).unwrap();
+        let (mut container, mut running) = create(&lab, &spec, Begin::Later).unwrap();
         container.start().unwrap();
         assert_eq!(
             running.wait().unwrap().code,
@@ -266,11 +241,11 @@ fn filtered_last() {
 }
 
 fn arguments() {
-    let known = Known::new();
-    let text = known.place.root().join("bin/text");
+    let lab = Lab::new();
+    let text = lab.place.root().join("bin/text");
     fs::write(&text, "no program").unwrap();
     fs::set_permissions(&text, fs::Permissions::from_mode(0o644)).unwrap();
-    let looping = known.place.root().join("bin/looping");
+    let looping = lab.place.root().join("bin/looping");
     std::os::unix::fs::symlink("looping", looping).unwrap();
     let long = "x".repeat(200_000);
     let huge = "/x".repeat(3000);
@@ -289,9 +264,9 @@ fn arguments() {
         &[&huge],
         &["../../../../bin/nowhere"],
     ] {
-        let mut spec = known.place.spec("");
+        let mut spec = lab.place.spec("");
         process(&mut spec).args = args.iter().map(|&word| word.to_owned()).collect();
-        let error = known.fails(&spec);
+        let error = fails(&lab, &spec);
         let shown: String = format!("{args:?}").chars().take(60).collect();
         assert!(
             matches!(error, Error::Exec { .. } | Error::Invalid { .. }),
@@ -354,15 +329,15 @@ fn changing() {
 }
 
 fn changed() {
-    let known = Known::new();
-    let mut spec = known.place.spec("[ $(hostname) = first ] && sleep 100");
+    let lab = Lab::new();
+    let mut spec = lab.place.spec("[ $(hostname) = first ] && sleep 100");
     spec.hostname = Some("first".to_owned());
-    let (mut container, running) = known.create(&spec, Begin::Later).unwrap();
+    let (mut container, running) = create(&lab, &spec, Begin::Later).unwrap();
     // The bundle is another's by now: its config, and its root.
-    fs::write(known.place.path().join("config.json"), "{}").unwrap();
-    let moved = known.place.path().join("moved");
-    fs::rename(known.place.root(), &moved).unwrap();
-    fs::create_dir(known.place.root()).unwrap();
+    fs::write(lab.place.path().join("config.json"), "{}").unwrap();
+    let moved = lab.place.path().join("moved");
+    fs::rename(lab.place.root(), &moved).unwrap();
+    fs::create_dir(lab.place.root()).unwrap();
     container.start().unwrap();
     let mut joining = process(&mut spec).clone();
     joining.args = ["sh", "-c", "[ $(hostname) = first ]"]
@@ -378,17 +353,17 @@ fn changed() {
 
 fn fifo() {
     use isolab_oci::spec::{Namespace, NamespaceType};
-    let known = Known::new();
-    let path = known.place.path().join("fifo");
+    let lab = Lab::new();
+    let path = lab.place.path().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     assert!(made.unwrap().success());
-    let mut spec = known.place.spec("true");
+    let mut spec = lab.place.spec("true");
     let namespaces = &mut linux(&mut spec).namespaces;
     namespaces.retain(|namespace| namespace.kind != NamespaceType::Ipc);
     namespaces.push(Namespace {
         kind: NamespaceType::Ipc,
         path: Some(path),
     });
-    let error = known.fails(&spec).to_string();
+    let error = fails(&lab, &spec).to_string();
     assert!(error.contains("is no namespace"), "{error}");
 }

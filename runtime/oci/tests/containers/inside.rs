@@ -3,8 +3,8 @@
 use isolab_oci::spec::{Action, Pids, Resources, Rlimit, Rule, Seccomp};
 use isolab_oci::sys::process::effective_ids;
 
-use crate::Claim;
 use crate::support::{Place, containers, linux, options, process, root};
+use crate::{Claim, example};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     ("it_is_process_1_and_sees_no_other", containers, pid),
@@ -306,11 +306,8 @@ fn oom_score() {
 fn id_map() {
     let (uid, _) = effective_ids();
     let place = Place::new();
-    let mut spec = isolab_oci::Spec::example_rootless(uid, effective_ids().1);
-    process(&mut spec).terminal = false;
-    process(&mut spec).args = ["sh", "-c", "id -u; cat /proc/self/uid_map"]
-        .map(str::to_owned)
-        .to_vec();
+    let command = ["sh", "-c", "id -u; cat /proc/self/uid_map"];
+    let spec = example::rootless(uid, effective_ids().1, &command);
     let (text, _) = place.run(&spec);
     let fields: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(fields, ["0", "0", &uid.to_string(), "1"]);
@@ -346,10 +343,8 @@ fn id_ranges() {
     let (uid, gid) = effective_ids();
     let start = granted().unwrap();
     let place = Place::new();
-    let mut spec = isolab_oci::Spec::example_rootless(uid, gid);
     let script = "id -u; id -G; cat /proc/self/uid_map";
-    process(&mut spec).terminal = false;
-    process(&mut spec).args = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let mut spec = example::rootless(uid, gid, &["sh", "-c", script]);
     process(&mut spec).user.uid = 7;
     process(&mut spec).user.additional_gids = vec![3];
     let map = |own| {

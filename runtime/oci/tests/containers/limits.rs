@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use isolab_oci::cgroup::{Groups, MemoryEvent};
 use isolab_oci::spec::{IdMapping, Resources};
-use isolab_oci::{Cgroup, Options, Spec};
+use isolab_oci::{Cgroup, Options};
 
-use super::support::{Place, linux, name, options, process, root};
-use super::{Claim, Need};
+use crate::mounts::id_mapped::chown_tree;
+use crate::support::{Place, linux, name, options, process, root};
+use crate::{Claim, Need, example};
 
 /// The tests of this file.
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -136,7 +137,8 @@ fn no_more_processes() {
 /// of the group.
 fn mapped() {
     let place = Place::new();
-    let mut spec = Spec::example_rootless(0, 0);
+    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
+    let mut spec = example::rootless(0, 0, &["sh", "-c", script]);
     let map = vec![IdMapping {
         container_id: 0,
         host_id: 300_000,
@@ -145,11 +147,7 @@ fn mapped() {
     linux(&mut spec).uid_mappings = map.clone();
     linux(&mut spec).gid_mappings = map;
     linux(&mut spec).resources = Some(resources(r#"{"pids":{"limit":4}}"#));
-    let process = process(&mut spec);
-    process.terminal = false;
-    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
-    process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
-    super::mounts::chown_tree(&place);
+    chown_tree(&place);
     let (text, _) = place.run(&spec);
     assert!(text.contains("can't fork"), "{text}");
 }

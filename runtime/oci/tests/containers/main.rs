@@ -12,13 +12,21 @@ mod busybox;
 mod cgroups;
 mod command;
 mod created;
+#[path = "../support/eventually.rs"]
+mod eventually;
+#[path = "../support/example.rs"]
+mod example;
+mod hooks;
 mod hostile;
 mod inside;
+mod joining;
+mod lab;
 mod lifecycle;
 mod limits;
 mod listener;
 mod managers;
 mod mounts;
+mod paused;
 mod peers;
 mod privileges;
 mod process;
@@ -37,7 +45,12 @@ fn main() {
     let claims = [
         process::CLAIMS,
         inside::CLAIMS,
-        mounts::CLAIMS,
+        mounts::options::CLAIMS,
+        mounts::destinations::CLAIMS,
+        mounts::tmpfs::CLAIMS,
+        mounts::groups::CLAIMS,
+        mounts::spread::CLAIMS,
+        mounts::id_mapped::CLAIMS,
         attacks::CLAIMS,
         attacks_paths::CLAIMS,
         attacks_process::CLAIMS,
@@ -46,6 +59,9 @@ fn main() {
         limits::CLAIMS,
         command::CLAIMS,
         created::CLAIMS,
+        paused::CLAIMS,
+        hooks::CLAIMS,
+        joining::CLAIMS,
         peers::CLAIMS,
         security::CLAIMS,
         hostile::CLAIMS,

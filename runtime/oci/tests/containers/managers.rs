@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use isolab_oci::Spec;
 use isolab_oci::spec::{Hook, Hooks, NamespaceType};
 
-use super::support::{Place, containers, linux, name, process, root};
-use super::{Claim, Need};
+use crate::support::{Place, containers, linux, name, root};
+use crate::{Claim, Need, example};
 
 /// The tests of this file.
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -81,11 +81,7 @@ fn as_user(place: &Place, words: &[&str]) -> Command {
 
 /// A container of that user's.
 fn users(words: &[&str]) -> Spec {
-    let mut spec = Spec::example_rootless(USER, USER);
-    let process = process(&mut spec);
-    process.terminal = false;
-    process.args = words.iter().map(|&word| word.to_owned()).collect();
-    spec
+    example::rootless(USER, USER, words)
 }
 
 fn killed() {

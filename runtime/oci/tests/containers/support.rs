@@ -12,7 +12,7 @@ use isolab_oci::spec::{Linux, Process};
 use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Bundle, Cgroup, Container, ExitStatus, Options, Running, Spec, Stdio};
 
-use crate::busybox;
+use crate::{busybox, example};
 
 /// Nothing is needed.
 pub(crate) fn nothing() -> Result<(), String> {
@@ -75,16 +75,7 @@ impl Place {
 
     /// The example spec for whoever runs the tests, with `script` as its program.
     pub(crate) fn spec(&self, script: &str) -> Spec {
-        let (uid, gid) = effective_ids();
-        let mut spec = if uid == 0 {
-            Spec::example()
-        } else {
-            Spec::example_rootless(uid, gid)
-        };
-        let process = process(&mut spec);
-        process.terminal = false;
-        process.args = ["sh", "-c", script].map(str::to_owned).to_vec();
-        spec
+        example::spec(&["sh", "-c", script])
     }
 
     pub(crate) fn write(&self, spec: &Spec) {
