@@ -1,5 +1,6 @@
 //! The end of a container: nothing of it is left.
 
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use super::Container;
@@ -12,6 +13,8 @@ use crate::sys;
 
 /// How long the kernel may take to end a killed process.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long `delete` waits for a process that runs, milliseconds.
+const MOMENT: i32 = 100;
 
 impl Container {
     // ANCHOR: delete
@@ -32,7 +35,8 @@ impl Container {
         match self.status() {
             Status::Stopped => {}
             _ if force => self.end()?,
-            status => return Err(self.wrong_state("delete", status)),
+            status if !self.ends_soon() => return Err(self.wrong_state("delete", status)),
+            _ => {}
         }
         // Others of its processes may be left where it has no pid namespace.
         let groups = self.groups();
@@ -68,6 +72,21 @@ impl Container {
         Self { record }.delete(true)
     }
 
+    /// Whether a process that runs ends in a moment: who started a short one is
+    /// told of that before it has ended.
+    fn ends_soon(&self) -> bool {
+        if self.status() != Status::Running {
+            return false;
+        }
+        match self.held_init() {
+            Some((_, pidfd)) => {
+                let ended = sys::descriptor::poll_readable(&mut [pidfd.as_raw_fd()], MOMENT);
+                ended.is_ok_and(|ready| ready != 0)
+            }
+            None => self.pid().is_none(),
+        }
+    }
+
     /// Kills everything, and sees it end.
     fn end(&self) -> Result<()> {
         let Some(pid) = self.pid() else {
@@ -88,7 +107,7 @@ impl Container {
                     source: std::io::ErrorKind::TimedOut.into(),
                 });
             }
-            let fd = std::os::fd::AsRawFd::as_raw_fd(&pidfd);
+            let fd = pidfd.as_raw_fd();
             let _ = sys::descriptor::poll_readable(&mut [fd], 100);
         }
         Ok(())

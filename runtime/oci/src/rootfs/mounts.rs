@@ -185,9 +185,11 @@ pub(super) fn mount_on(
 
 /// Whether mounts may spread from or to the host.
 pub(crate) fn spreads(context: &Context<'_>) -> bool {
-    context
-        .words()
-        .any(|word| matches!(word, "shared" | "rshared" | "slave" | "rslave"))
+    context.words().any(|word| {
+        let spread = matches!(word, "shared" | "rshared" | "slave" | "rslave");
+        // Said of one mount alone: those below it stay as the host has them.
+        spread || matches!(word, "private" | "unbindable")
+    })
 }
 
 /// Whether the host's own `/dev` is bound: it is left as it is.

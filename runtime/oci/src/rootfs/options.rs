@@ -54,7 +54,7 @@ const ACCESS_TIMES: [(&str, u64, u64); 6] = [
     ("strictatime", libc::MS_STRICTATIME, attr::STRICTATIME),
     ("atime", 0, attr::RELATIME),
     ("nostrictatime", 0, attr::RELATIME),
-    ("norelatime", 0, attr::STRICTATIME),
+    ("norelatime", 0, attr::RELATIME),
 ];
 
 /// Words that only `mount(2)` knows: word, whether it sets, flag.

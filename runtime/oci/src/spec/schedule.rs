@@ -172,3 +172,21 @@ pub struct CpuAffinity {
     #[serde(default, rename = "final", skip_serializing_if = "Option::is_none")]
     pub last: Option<String>,
 }
+
+impl CpuAffinity {
+    /// Those of the two that are given, as masks in hexadecimal, for messages.
+    #[must_use]
+    pub fn masks(&self) -> Vec<String> {
+        let given = [&self.initial, &self.last].into_iter().flatten();
+        let parsed = given.filter_map(|list| super::parse_cpus(list).ok());
+        let hex = parsed.map(|mask| {
+            let digits: String = mask
+                .iter()
+                .rev()
+                .map(|part| format!("{part:016x}"))
+                .collect();
+            format!("0x{}", digits.trim_start_matches('0'))
+        });
+        hex.collect()
+    }
+}

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 
 use crate::runtime::{Place, Runtime, eventually, text};
-use crate::{ALL, Claim, NOT_CRUN};
+use crate::{ALL, Claim, NOT_CRUN, NOT_RUNC};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -35,6 +35,16 @@ pub(crate) const CLAIMS: &[Claim] = &[
     ("a_stopped_container_takes_none", NOT_CRUN, stopped),
     ("exec_reads_the_standard_input", ALL, input),
     ("preserved_descriptors_are_open_inside", ALL, preserved),
+    (
+        "of_descriptors_to_preserve_those_are_that_are_open",
+        NOT_RUNC,
+        preserved_or_not,
+    ),
+    (
+        "a_file_of_a_process_says_whether_it_has_a_terminal",
+        ALL,
+        terminal_by_file,
+    ),
 ];
 
 fn status(runtime: &Runtime) {
@@ -182,4 +192,38 @@ fn preserved(runtime: &Runtime) {
     assert!(file.as_raw_fd() > 2);
     let output = command.arg0("sh").output().unwrap();
     assert_eq!(text(&output.stdout), "inherited", "{output:?}");
+}
+
+fn preserved_or_not(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    let script = "for n in 3 4 5 6 7 8 9; do [ -e /proc/self/fd/$n ] && echo $n; done; echo end";
+    place.config(&["sh", "-c", script], |_| {});
+    let closing = "exec 3<&- 4<&- 6<&- 7<&- 8<&- 9<&- 5</dev/null; exec \"$0\" \"$@\"";
+    let inner = place.command();
+    let output = std::process::Command::new("sh")
+        .args(["-c", closing])
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .args(["run", "--preserve-fds", "50", &place.id])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "5\nend\n", "{output:?}");
+}
+
+fn terminal_by_file(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.start();
+    eventually("it runs", || place.status() == "running");
+    let file = place.path().join("process.json");
+    let process = serde_json::json!({
+        "args": ["sh", "-c", "[ -t 0 ] && echo terminal || echo none"], "cwd": "/",
+        "user": { "uid": 0, "gid": 0 }, "env": ["PATH=/bin"]
+    });
+    fs::write(&file, process.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(
+        place.ok(&["exec", "--tty", "--process", file, "ID"]),
+        "none\n"
+    );
 }

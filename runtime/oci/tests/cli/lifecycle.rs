@@ -28,6 +28,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         NOT_CRUN,
         delete_running,
     ),
+    (
+        "a_container_that_is_about_to_end_is_deleted",
+        OURS,
+        delete_at_once,
+    ),
     ("delete_force_ends_a_running_container", ALL, delete_force),
     (
         "a_created_container_can_be_deleted_by_force",
@@ -181,6 +186,16 @@ fn start_twice(runtime: &Runtime) {
     place.start();
     place.fails(1, &["start", "ID"]);
     assert_eq!(place.status(), "running");
+}
+
+/// Whoever starts a short program is told of the start before its end.
+fn delete_at_once(runtime: &Runtime) {
+    let place = Place::new(runtime);
+    place.config(&["sleep", "0.02"], |_| {});
+    for _ in 0..5 {
+        place.start();
+        place.ok(&["delete", "ID"]);
+    }
 }
 
 fn delete_running(runtime: &Runtime) {

@@ -25,6 +25,8 @@ type Claim = (&'static str, &'static [&'static str], fn(&Runtime));
 const ALL: &[&str] = &["isorun", "runc", "crun"];
 /// crun does it otherwise, or not at all.
 const NOT_CRUN: &[&str] = &["isorun", "runc"];
+/// runc does it otherwise, or not at all.
+const NOT_RUNC: &[&str] = &["isorun", "crun"];
 /// Ours alone.
 const OURS: &[&str] = &["isorun"];
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use isolab_oci::Spec;
 use isolab_oci::security::capability::NAMES;
-use isolab_oci::spec::{Capabilities, IdMapping, Namespace, NamespaceType};
+use isolab_oci::spec::{Capabilities, IdMapping, Namespace, NamespaceType, TimeOffset};
 use isolab_oci::sys::process::effective_ids;
 
 use crate::Claim;
@@ -64,6 +64,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "nobody_in_a_container_reads_the_memory_of_what_joins_it",
         strace,
         memory_of_joining,
+    ),
+    (
+        "clocks_are_offset_also_where_the_user_is_another_one_outside",
+        root,
+        offset_clocks,
     ),
     (
         "a_process_never_joins_whoever_got_the_id_of_a_container_that_ended",
@@ -444,6 +449,35 @@ fn memory_of_joining() {
     for word in ["environ", here, "pidfd", "eventfd"] {
         assert!(!seen.contains(word), "it saw {word}");
     }
+}
+
+/// Who changes its user owns its files in `/proc` no more.
+fn offset_clocks() {
+    if !std::path::Path::new("/proc/self/timens_offsets").exists() {
+        return; // a kernel without time namespaces
+    }
+    let place = Place::new();
+    let mut spec = place.spec("cat /proc/self/timens_offsets");
+    map_root(&mut spec);
+    let linux = linux(&mut spec);
+    for map in [&mut linux.uid_mappings, &mut linux.gid_mappings] {
+        (map[0].host_id, map[0].size) = (100_000, 65_536);
+    }
+    linux.namespaces.push(Namespace {
+        kind: NamespaceType::Time,
+        path: None,
+    });
+    let offset = TimeOffset {
+        secs: 1337,
+        nanosecs: 5,
+    };
+    linux.time_offsets.insert("boottime".to_owned(), offset);
+    let text = place.run(&spec).0;
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    assert!(lines.contains(&vec!["boottime", "1337", "5"]), "{text}");
 }
 
 /// The next process id can be chosen in a pid namespace of one's own.

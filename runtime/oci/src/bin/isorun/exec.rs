@@ -32,8 +32,8 @@ pub(crate) fn process(
         if let Some(warning) = not_used(given) {
             log.warn(warning);
         }
+        // Whether it has a terminal, too, is said there: conmon repeats it.
         let mut process = read(file)?;
-        process.terminal |= given.flag(Key::Tty);
         if process.capabilities.is_none() {
             process.capabilities = base.and_then(|base| base.capabilities);
         }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use isolab_oci::spec::CpuAffinity;
 use isolab_oci::sys::memory;
 use isolab_oci::sys::signal::{self, SignalSet};
 use isolab_oci::sys::socket;
@@ -83,6 +84,11 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
     };
     let signals = if stays { block() } else { SignalSet::EMPTY };
     log.debug(|| format!("to execute: {}", process.args.join(" ")));
+    let affinity = process.exec_cpu_affinity.iter();
+    for mask in affinity.flat_map(CpuAffinity::masks) {
+        // In runc's words.
+        log.debug(|| format!("affinity: {mask}"));
+    }
     let running = container.exec(&process, Stdio::inherit(), &options)?;
     said(given, &running, log);
     write_pid(given, &running)?;

@@ -61,9 +61,12 @@ impl Plan {
             options,
         )?)?;
         plan.oom_score = oom_score;
-        let namespaces = Namespaces::from_spec(spec.linux())?;
+        let mut namespaces = Namespaces::from_spec(spec.linux())?;
         plan.place_container(spec, id, options)?;
         plan.by_clone = namespaces.by_clone;
+        if namespaces.makes(NamespaceType::User) {
+            plan.enter_time_namespace(spec, &mut namespaces);
+        }
         plan.enter_user_namespace(spec, &namespaces);
         plan.begin_session(id, options)?;
         let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
@@ -94,6 +97,28 @@ impl Plan {
             Cgroup::Systemd => return self.place_unit(spec, id),
         };
         self.place(&path, Some(spec))
+    }
+
+    /// Once, and before the child takes an id that its user namespace maps: then
+    /// its files in `/proc` are the host's root's, and it cannot write the offsets.
+    fn enter_time_namespace(&mut self, spec: &Spec, namespaces: &mut Namespaces) {
+        let time = namespace::flag(NamespaceType::Time);
+        if namespaces.by_child & time == 0 {
+            return;
+        }
+        namespaces.by_child &= !time;
+        let offsets = spec.linux().time_offsets.iter();
+        let offsets: String = offsets
+            .map(|(clock, o)| format!("{clock} {} {}\n", o.secs, o.nanosecs))
+            .collect();
+        if !Time::is_entered_by_execution() {
+            self.time = Some(Time::New { offsets });
+            return;
+        }
+        self.steps.push(Step::Unshare(time));
+        if !offsets.is_empty() {
+            self.steps.push(Step::TimeOffsets(offsets));
+        }
     }
 
     /// First of all: until its ids are mapped the child is nobody.
@@ -154,30 +179,17 @@ impl Plan {
             }
             list.push(Step::JoinAll(joined));
         }
+        self.enter_time_namespace(spec, &mut namespaces);
         if joins_user {
             self.join_cgroups();
             self.steps.push(Step::BecomeRootIfMapped);
             self.changes_user = true;
-        }
-        let offsets = spec.linux().time_offsets.iter();
-        let offsets: String = offsets
-            .map(|(clock, o)| format!("{clock} {} {}\n", o.secs, o.nanosecs))
-            .collect();
-        let time = namespace::flag(NamespaceType::Time);
-        let by_us = namespaces.by_child & time != 0 && !Time::is_entered_by_execution();
-        if by_us {
-            namespaces.by_child &= !time;
         }
         if namespaces.by_child != 0 {
             self.steps.push(Step::Unshare(namespaces.by_child));
         }
         if namespaces.by_child & namespace::flag(NamespaceType::Network) != 0 {
             self.steps.push(Step::LoopbackUp);
-        }
-        if by_us {
-            self.time = Some(Time::New { offsets });
-        } else if !offsets.is_empty() {
-            self.steps.push(Step::TimeOffsets(offsets));
         }
         if let Some(name) = &spec.hostname {
             self.steps

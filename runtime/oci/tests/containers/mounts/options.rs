@@ -39,7 +39,7 @@ fn flags() {
         (&["bind", "nodiratime"], "rw,nodiratime,relatime"),
         (&["bind", "noatime", "atime"], "rw,relatime"),
         (&["bind", "strictatime", "nostrictatime"], "rw,relatime"),
-        (&["bind", "norelatime"], "rw"),
+        (&["bind", "norelatime"], "rw,relatime"),
         (&["bind", "ro", "rw", "nosuid", "suid"], "rw,relatime"),
         (&["bind", "nosymfollow"], "rw,relatime,nosymfollow"),
         (

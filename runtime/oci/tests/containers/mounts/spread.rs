@@ -25,6 +25,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         root,
         shared_volume,
     ),
+    (
+        "a_volume_that_is_private_alone_leaves_the_mounts_below_it_as_they_are",
+        root,
+        private_alone,
+    ),
 ];
 
 fn propagation() {
@@ -138,5 +143,25 @@ fn shared_volume() {
             false => String::new(),
         };
         assert_eq!(text, expected, "{words:?}");
+    }
+}
+
+fn private_alone() {
+    let script = "while read -r _ _ _ _ at _ rest; do \
+        case $at in /v*) echo $at ${rest%%[ :]*};; esac; done </proc/self/mountinfo";
+    for (word, below) in [("private", "master"), ("rprivate", "-")] {
+        let (place, spec) = with(script, vec![mount("/v", "bind", "data", &["rbind", word])]);
+        place.write(&spec);
+        let host = "cd \"$0\"; mount --bind data data; mkdir -p data/below; \
+            mount -t tmpfs t data/below; exec \"$@\"";
+        let output = Command::new("unshare")
+            .args(["-m", "--propagation", "shared", "sh", "-c", host])
+            .arg(place.path())
+            .args([env!("CARGO_BIN_EXE_isorun"), "run", &name()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text, format!("/v -\n/v/below {below}\n"), "{output:?}");
     }
 }
