@@ -1,7 +1,7 @@
 //! One more process in a container.
 
 use std::fs;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::Container;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::process::{Attend, Options, Plan, Running, Stdio, Target, launch};
 use crate::spec::{Process, Spec, validate};
 use crate::sys::clone::Child;
-use crate::sys::{descriptor, file};
+use crate::sys::file;
 
 /// How a process that must not outlive us is started.
 pub(super) fn attached() -> Options {
@@ -50,7 +50,6 @@ impl Container {
     ) -> Result<Running> {
         let gone = || self.wrong_state("execute a process in", Status::Stopped);
         let (pid, pidfd) = self.held_init().ok_or_else(gone)?;
-        let number = pidfd.as_raw_fd();
         // A group that could not be made does not exist; one that has its init
         // in it cannot be removed.
         let mut joining = self.groups().joining(pid, &options.below)?;
@@ -77,12 +76,8 @@ impl Container {
             program,
             stdio,
             options,
-        )?;
-        // Its namespaces and its root were opened by its id, which may be another
-        // process's by then: one of the host's, say.
-        if descriptor::is_readable(number).unwrap_or(true) {
-            return Err(gone());
-        }
+        )?
+        .ok_or_else(gone)?;
         let state = |_| self.state();
         let mut newcomer = Newcomer {
             groups: self.groups(),

@@ -245,7 +245,12 @@ pub fn unlock(fd: RawFd) {
 /// # Errors
 /// `ENOMEM`.
 pub fn is_readable(fd: RawFd) -> Result<bool> {
-    poll_readable(&mut [fd], 0).map(|ready| ready != 0)
+    loop {
+        match poll_readable(&mut [fd], 0) {
+            Err(Errno(libc::EINTR)) => {} // a signal that a handler took came in between
+            ready => return ready.map(|ready| ready != 0),
+        }
+    }
 }
 
 /// `ppoll(2)`: waits up to `milliseconds` (forever when negative) until one of

@@ -1,7 +1,8 @@
 //! The plan of one more process in a container that runs.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::namespace;
 use crate::security;
 use crate::spec::{NamespaceType, Process, Spec};
+use crate::sys::descriptor;
 use crate::sys::process::StringArray;
 use crate::sys::terminal::WindowSize;
 
@@ -42,17 +44,29 @@ impl Plan {
     ///
     /// An intermediate child enters the namespaces, since a pid namespace
     /// takes in only children; the process itself is born inside.
+    ///
+    /// `None` where that init has ended meanwhile.
     pub(crate) fn for_exec(
         target: Target<'_>,
         process: &Process,
         program: Option<&str>,
         stdio: Stdio<'_>,
         options: &Options,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let first = process.args.first().map_or("", String::as_str);
         let program = program.unwrap_or(first);
         let root = PathBuf::from(format!("/proc/{}/root", target.pid));
         let env = environment(process, &root, options);
+        let namespaces = Apart::of(target.pid, target.spec);
+        // A root of its own that no mount namespace leads to.
+        let own_root = (!target.spec.names_namespace(NamespaceType::Mount)).then(|| open(root));
+        // All of that was found by its number, which is another process's once
+        // it has been reaped: one of the host's, whose namespaces are ours, would
+        // have the program run on the host.
+        if has_ended(&target.pidfd) {
+            return Ok(None);
+        }
+        let (namespaces, own_root) = (namespaces?, own_root.transpose()?);
         let score = changed_oom_score(process);
         let filter = ContainersFilter::new(target.spec.linux(), process)?;
         let end = End::trampoline(
@@ -74,15 +88,8 @@ impl Plan {
             plan.before.push(Step::JoinGroups(target.tasks));
         }
         plan.before.extend(last.map(Step::Security));
-        plan.join(target.spec, target.pid, target.pidfd)?;
-        if !target.spec.names_namespace(NamespaceType::Mount) {
-            // Its root is its own all the same, and no namespace leads there.
-            let root = std::fs::File::open(&root).map_err(|source| Error::Read {
-                path: root.clone(),
-                source,
-            })?;
-            plan.steps.push(Step::ChangeRoot(root.into()));
-        }
+        plan.join(namespaces, target.pidfd);
+        plan.steps.extend(own_root.map(Step::ChangeRoot));
         plan.steps.push(Step::LeadSession(options.session));
         if !options.keep_keyring {
             let name = c_string("the id", target.id.as_bytes())?;
@@ -112,12 +119,13 @@ impl Plan {
             false => Step::Streams(numbers(stdio)),
         });
         plan.give_up_privileges(filter, process, sets, options)?;
-        Ok(plan)
+        Ok(Some(plan))
     }
     // ANCHOR_END: exec
 
     /// The plan of a hook of the runtime's in the namespaces of a container
-    /// that is being made by `pid`: its root is still the runtime's.
+    /// that is being made by `pid`: its root is still the runtime's. Its number
+    /// is its own as long as its parent, which this process is, does not reap it.
     pub(crate) fn for_hook(
         program: &Program,
         spec: &Spec,
@@ -130,7 +138,7 @@ impl Plan {
             args: StringArray::new(c_strings("hooks.args", &program.args)?),
             env: StringArray::new(c_strings("hooks.env", &program.env)?),
         })?;
-        plan.join(spec, pid, pidfd)?;
+        plan.join(Apart::of(pid, spec)?, pidfd);
         plan.begin();
         if let Some(cwd) = &program.cwd {
             // A user namespace may have taken away the right to enter it.
@@ -143,31 +151,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Enters the namespaces that the container does not share with us.
-    fn join(&mut self, spec: &Spec, pid: i32, pidfd: OwnedFd) -> Result<()> {
-        let mut flags = 0;
-        for namespace in &spec.linux().namespaces {
-            let kind = namespace.kind;
-            let name = match kind {
-                NamespaceType::Network => "net",
-                NamespaceType::Mount => "mnt",
-                other => other.name(),
-            };
-            let theirs = format!("/proc/{pid}/ns/{name}");
-            let theirs = std::fs::File::open(&theirs).map(OwnedFd::from);
-            let theirs = theirs.map_err(|source| Error::Read {
-                path: format!("/proc/{pid}/ns/{name}").into(),
-                source,
-            })?;
-            let is_ours = namespace::is_own(&theirs, &format!("/proc/self/ns/{name}"));
-            match kind {
-                _ if is_ours => {}
-                NamespaceType::Time => self.time = Some(Time::Joined(theirs)),
-                _ => flags |= namespace::flag(kind),
-            }
-        }
+    /// Enters the namespaces of the process behind `pidfd`.
+    fn join(&mut self, namespaces: Apart, pidfd: OwnedFd) {
+        let Apart { flags, time } = namespaces;
+        self.time = time.map(Time::Joined);
         if flags == 0 {
-            return Ok(());
+            return;
         }
         // From the moment at which it is inside, the container's processes
         // could look into its memory, which is the runtime's.
@@ -178,6 +167,89 @@ impl Plan {
             self.before.push(Step::DropGroups);
         }
         self.before.push(Step::JoinProcess { pidfd, flags });
-        Ok(())
+    }
+}
+
+/// The namespaces that a container does not share with us.
+#[derive(Debug, Default)]
+struct Apart {
+    /// The flags of all but the time namespace.
+    flags: u64,
+    time: Option<OwnedFd>,
+}
+
+impl Apart {
+    /// Those of process `pid`, of the kinds that `spec` names.
+    fn of(pid: i32, spec: &Spec) -> Result<Self> {
+        let mut apart = Self::default();
+        for namespace in &spec.linux().namespaces {
+            let kind = namespace.kind;
+            let name = match kind {
+                NamespaceType::Network => "net",
+                NamespaceType::Mount => "mnt",
+                other => other.name(),
+            };
+            let theirs = open(format!("/proc/{pid}/ns/{name}").into())?;
+            match kind {
+                _ if namespace::is_own(&theirs, &format!("/proc/self/ns/{name}")) => {}
+                NamespaceType::Time => apart.time = Some(theirs),
+                _ => apart.flags |= namespace::flag(kind),
+            }
+        }
+        Ok(apart)
+    }
+}
+
+fn open(path: PathBuf) -> Result<OwnedFd> {
+    match File::open(&path) {
+        Ok(file) => Ok(file.into()),
+        Err(source) => Err(Error::Read { path, source }),
+    }
+}
+
+/// Whether the process behind `pidfd` has ended, which it tells by being
+/// readable; where it cannot be asked, it has.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    descriptor::is_readable(pidfd.as_raw_fd()).unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+    use std::process::Command;
+
+    use super::*;
+    use crate::sys::process::pidfd_open;
+
+    /// The process that this test is stands for one of the host's that has got
+    /// the number of a container's init.
+    #[test]
+    fn a_process_that_got_the_number_of_a_dead_init_is_not_joined() {
+        let mut init = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pidfd = pidfd_open(init.id().cast_signed()).unwrap().into_owned();
+        let null = File::open("/dev/null").unwrap();
+        let stdio = Stdio {
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        let spec = Spec::example();
+        let mut process = spec.process.clone().unwrap();
+        process.terminal = false;
+        let plan = |pid: u32| {
+            let target = Target {
+                spec: &spec,
+                id: "x",
+                pid: pid.cast_signed(),
+                pidfd: pidfd.try_clone().unwrap(),
+                tasks: Vec::new(),
+                unified: None,
+            };
+            Plan::for_exec(target, &process, None, stdio, &Options::default()).unwrap()
+        };
+        assert!(plan(init.id()).is_some());
+        init.kill().unwrap();
+        init.wait().unwrap();
+        assert!(plan(std::process::id()).is_none());
     }
 }
