@@ -5,10 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use isolab_oci::Spec;
 use isolab_oci::security::capability::NAMES;
-use isolab_oci::spec::{Capabilities, IdMapping, Namespace, NamespaceType, TimeOffset};
+use isolab_oci::spec::{
+    Capabilities, Hook, Hooks, IdMapping, Namespace, NamespaceType, TimeOffset,
+};
 use isolab_oci::sys::process::effective_ids;
+use isolab_oci::{Spec, State};
 
 use crate::Claim;
 use crate::security::long_program;
@@ -66,6 +68,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         memory_of_joining,
     ),
     (
+        "nobody_in_a_container_reads_the_memory_of_what_shares_its_user_namespace",
+        strace_as_root,
+        memory_of_sharing,
+    ),
+    (
         "clocks_are_offset_also_where_the_user_is_another_one_outside",
         root,
         offset_clocks,
@@ -102,6 +109,14 @@ impl Sleeper {
 
     fn root(&self) -> PathBuf {
         self.place.path().join("states")
+    }
+
+    /// The file of a namespace of its first process.
+    fn namespace(&self, name: &str) -> PathBuf {
+        let mut state = self.isorun(&["state", &self.id]);
+        let state = state.stdout(Stdio::piped()).output().unwrap().stdout;
+        let state: State = serde_json::from_slice(&state).unwrap();
+        format!("/proc/{}/ns/{name}", state.pid).into()
     }
 
     fn isorun(&self, words: &[&str]) -> Command {
@@ -414,26 +429,34 @@ pub(crate) fn strace() -> Result<(), String> {
     }
 }
 
+fn strace_as_root() -> Result<(), String> {
+    root()?;
+    strace()
+}
+
+/// Looks at all processes that it can see, for ever, with all that a container
+/// can have over them.
+fn watching(spec: &mut Spec) {
+    spec.root.as_mut().unwrap().readonly = false;
+    let all = || NAMES.map(str::to_owned).to_vec();
+    process(spec).capabilities = Some(Capabilities {
+        bounding: all(),
+        permitted: all(),
+        effective: all(),
+        ..Capabilities::default()
+    });
+    if effective_ids().0 == 0 {
+        map_root(spec);
+    }
+}
+
 /// CVE-2016-9962: what joins has the runtime's memory, its environment and its
 /// descriptors until it executes.
 fn memory_of_joining() {
     let watch = "while :; do for p in /proc/[0-9]*; do
         grep -sl ISOLAB_SECRET $p/environ
         for f in $p/root $p/cwd $p/fd/*; do readlink $f; done; done; done 2>/dev/null >>/tmp/seen";
-    let sleeper = Sleeper::running(watch, |spec| {
-        spec.root.as_mut().unwrap().readonly = false;
-        // All that a container can have over what joins it.
-        let all = || NAMES.map(str::to_owned).to_vec();
-        process(spec).capabilities = Some(Capabilities {
-            bounding: all(),
-            permitted: all(),
-            effective: all(),
-            ..Capabilities::default()
-        });
-        if effective_ids().0 == 0 {
-            map_root(spec);
-        }
-    });
+    let sleeper = Sleeper::running(watch, watching);
     // Where the command is typed, and so what its descriptors and paths show.
     let here = sleeper.place.path().to_str().unwrap();
     // It is slow in one of its last steps.
@@ -448,6 +471,53 @@ fn memory_of_joining() {
     assert!(seen.lines().count() > 100, "it saw little");
     for word in ["environ", here, "pidfd", "eventfd"] {
         assert!(!seen.contains(word), "it saw {word}");
+    }
+}
+
+/// Notes whose environment it can read.
+const WATCH: &str =
+    "while :; do grep -sl ISOLAB_SECRET /proc/[0-9]*/environ; echo; done >/tmp/seen";
+
+/// The first process of another container, and a hook in its namespaces, have the
+/// runtime's memory, too; and who has power in their user namespace need not be in
+/// their pid namespace to see them.
+fn memory_of_sharing() {
+    for shares_pids in [true, false] {
+        let sleeper = Sleeper::running(WATCH, |spec| {
+            watching(spec);
+            let namespaces = &mut linux(spec).namespaces;
+            namespaces.retain(|n| shares_pids || n.kind != NamespaceType::Pid);
+        });
+        let place = Place::new();
+        let mut spec = place.spec("true");
+        map_root(&mut spec);
+        let linux = linux(&mut spec);
+        (linux.uid_mappings, linux.gid_mappings) = (Vec::new(), Vec::new());
+        for namespace in &mut linux.namespaces {
+            namespace.path = match namespace.kind {
+                NamespaceType::User => Some(sleeper.namespace("user")),
+                NamespaceType::Pid if shares_pids => Some(sleeper.namespace("pid")),
+                _ => None,
+            };
+        }
+        spec.hooks = Some(Hooks {
+            create_container: vec![Hook {
+                path: "/bin/true".into(),
+                env: vec!["PATH=/bin".to_owned()],
+                ..Hook::default()
+            }],
+            ..Hooks::default()
+        });
+        // Both are slow after they have entered it.
+        let slow = "-f -o /dev/null -e trace=setsid -e inject=setsid:delay_enter=300000";
+        let mut starter = vec!["env", "ISOLAB_SECRET=1", "strace"];
+        starter.extend(slow.split(' '));
+        for _ in 0..3 {
+            assert_eq!(run_under(&starter, &spec, &place), "");
+        }
+        let seen = fs::read_to_string(sleeper.place.root().join("tmp/seen")).unwrap();
+        assert!(seen.lines().count() > 10, "it saw little");
+        assert!(!seen.contains("environ"), "shares pids: {shares_pids}");
     }
 }
 

@@ -18,6 +18,7 @@ use crate::process::net_device::NetDevice;
 use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Spread, Sysctl};
 use crate::spec::{IdMapping, Linux, NamespaceType, Process, Spec};
 use crate::sys::descriptor;
+use crate::sys::process::effective_ids;
 use crate::sys::terminal::WindowSize;
 
 /// A root that is built, and what is left to do with it.
@@ -32,6 +33,15 @@ struct Root {
 fn has_own_mounts(linux: &Linux) -> bool {
     let mut kinds = linux.namespaces.iter().map(|n| n.kind);
     kinds.any(|kind| kind == NamespaceType::Mount)
+}
+
+/// Whether it has to be seen until its root is built: an ordinary user's runtime
+/// cannot join a process that hides, for a hook, and such a process cannot write
+/// to its own files in `/proc`.
+fn hides_late(spec: &Spec) -> bool {
+    let mut hooks = spec.hooks.iter();
+    let has_hook = hooks.any(|hooks| !hooks.create_container.is_empty());
+    (has_hook || !spec.linux().time_offsets.is_empty()) && effective_ids().0 != 0
 }
 
 impl Plan {
@@ -159,10 +169,11 @@ impl Plan {
         let by_parent = namespaces.need_two_clones();
         self.time = namespaces.joined.time.take().map(Time::Joined);
         let joined = std::mem::take(&mut namespaces.joined);
-        // Whoever is in a pid namespace that exists may be looked at by
-        // whoever else is in it.
-        let is_seen = joined.has(NamespaceType::Pid);
         let joins_user = joined.user.is_some();
+        // Whoever is in a pid namespace that exists may be looked at by whoever
+        // else is in it; whoever is in a user namespace that exists, by whoever
+        // has power in it and sees them, be it from a pid namespace further out.
+        let is_seen = joined.has(NamespaceType::Pid) || joins_user && !hides_late(spec);
         if joins_user || !joined.others.is_empty() {
             let list = if by_parent {
                 &mut self.before
@@ -302,6 +313,10 @@ impl Plan {
     /// What protects the root, and the way into it.
     fn enter_root(&mut self, spec: &Spec, root: Root, options: &Options) -> Result<()> {
         let linux = spec.linux();
+        if hides_late(spec) {
+            self.steps.push(Step::Hide);
+            self.changes_user = true;
+        }
         if let Some(process) = spec.process.as_ref().filter(|p| p.terminal) {
             self.steps.push(Step::Console(Console {
                 socket: console_socket(options)?,

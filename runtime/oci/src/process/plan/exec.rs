@@ -88,7 +88,7 @@ impl Plan {
             plan.before.push(Step::JoinGroups(target.tasks));
         }
         plan.before.extend(last.map(Step::Security));
-        plan.join(namespaces, target.pidfd);
+        plan.join(namespaces, target.pidfd, false);
         plan.steps.extend(own_root.map(Step::ChangeRoot));
         plan.steps.push(Step::LeadSession(options.session));
         if !options.keep_keyring {
@@ -138,7 +138,7 @@ impl Plan {
             args: StringArray::new(c_strings("hooks.args", &program.args)?),
             env: StringArray::new(c_strings("hooks.env", &program.env)?),
         })?;
-        plan.join(Apart::of(pid, spec)?, pidfd);
+        plan.join(Apart::of(pid, spec)?, pidfd, true);
         plan.begin();
         if let Some(cwd) = &program.cwd {
             // A user namespace may have taken away the right to enter it.
@@ -151,22 +151,29 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Enters the namespaces of the process behind `pidfd`.
-    fn join(&mut self, namespaces: Apart, pidfd: OwnedFd) {
+    /// Enters the namespaces of the process behind `pidfd`, and lets nobody in
+    /// them look into the memory, which is the runtime's.
+    ///
+    /// `is_ours` where that process has this memory, too: nobody joins one that
+    /// hides but who has CAP_SYS_PTRACE on the host.
+    fn join(&mut self, namespaces: Apart, pidfd: OwnedFd, is_ours: bool) {
         let Apart { flags, time } = namespaces;
         self.time = time.map(Time::Joined);
         if flags == 0 {
             return;
         }
-        // From the moment at which it is inside, the container's processes
-        // could look into its memory, which is the runtime's.
-        self.before.push(Step::Hide);
         self.changes_user = true;
+        if !is_ours {
+            self.before.push(Step::Hide);
+        }
         if flags & namespace::flag(NamespaceType::User) != 0 {
             // Inside it may be forbidden.
             self.before.push(Step::DropGroups);
         }
         self.before.push(Step::JoinProcess { pidfd, flags });
+        if is_ours {
+            self.before.push(Step::Hide);
+        }
     }
 }
 
