@@ -73,6 +73,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         memory_of_sharing,
     ),
     (
+        "nobody_in_the_hosts_pid_namespace_reads_the_memory_of_a_container_that_starts",
+        strace_as_root,
+        memory_of_equals,
+    ),
+    (
         "clocks_are_offset_also_where_the_user_is_another_one_outside",
         root,
         offset_clocks,
@@ -519,6 +524,31 @@ fn memory_of_sharing() {
         assert!(seen.lines().count() > 10, "it saw little");
         assert!(!seen.contains("environ"), "shares pids: {shares_pids}");
     }
+}
+
+/// Root with the same capabilities is as good as the user himself, where the
+/// kernel has not been asked to hide the memory.
+fn memory_of_equals() {
+    let sleeper = Sleeper::running(WATCH, |spec| {
+        spec.root.as_mut().unwrap().readonly = false;
+        linux(spec)
+            .namespaces
+            .retain(|n| n.kind != NamespaceType::Pid);
+    });
+    let place = Place::new();
+    // From here on it has no more than the one that watches.
+    let slow = "-f -o /dev/null -e trace=capset -e inject=capset:delay_exit=300000";
+    let mut starter = vec!["env", "ISOLAB_SECRET=1", "strace"];
+    starter.extend(slow.split(' '));
+    for _ in 0..3 {
+        assert_eq!(run_under(&starter, &place.spec("true"), &place), "");
+    }
+    let seen = fs::read_to_string(sleeper.place.root().join("tmp/seen")).unwrap();
+    assert!(seen.lines().count() > 10, "it saw little");
+    assert!(
+        !seen.contains("environ"),
+        "it saw the starter's environment"
+    );
 }
 
 /// Who changes its user owns its files in `/proc` no more.

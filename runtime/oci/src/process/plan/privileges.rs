@@ -93,7 +93,15 @@ impl Plan {
     ) -> Result<()> {
         self.listens = filter.listens;
         let user = &process.user;
-        self.steps.push(Step::KeepCapabilities);
+        // Others who are root with as many capabilities could look into its
+        // memory, which is the runtime's, as soon as it has no more than they:
+        // from the host's pid namespace they see it. A change of user hides it,
+        // root has to ask. But an ordinary user's runtime could take no listener
+        // from who hides.
+        self.steps.push(match user.uid {
+            0 if !filter.listens => Step::Hide,
+            _ => Step::KeepCapabilities,
+        });
         self.steps.push(Step::User {
             uid: user.uid,
             gid: user.gid,
