@@ -14,11 +14,6 @@ use crate::spec::{Process, Spec, validate};
 use crate::sys::clone::Child;
 use crate::sys::file;
 
-/// How a process that must not outlive us is started.
-pub(super) fn attached() -> Options {
-    Options::attached()
-}
-
 impl Container {
     /// Starts `process` in the container's namespaces and control groups, with
     /// the container's system call filter.

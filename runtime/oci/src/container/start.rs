@@ -2,11 +2,11 @@
 
 use std::os::fd::AsRawFd as _;
 
+use super::Container;
 use super::hooks;
 use super::state::Status;
-use super::{Container, exec};
 use crate::error::{Error, Result};
-use crate::process::program_error;
+use crate::process::{Options, program_error};
 use crate::spec::{Process, Spec, validate};
 use crate::sys::{self, Errno, descriptor};
 
@@ -58,7 +58,7 @@ impl Container {
             };
             // What is executed need not be what its first argument says.
             let path = program.path.to_string_lossy();
-            self.exec_in(spec, &process, Some(&path), stdio, &exec::attached())
+            self.exec_in(spec, &process, Some(&path), stdio, &Options::attached())
         });
         ran.inspect_err(|_| {
             let _ = self.kill(libc::SIGKILL, false);

@@ -418,12 +418,15 @@ fn become_user(uid: u32, gid: u32, groups: Option<&[u32]>) -> sys::Result<()> {
     credential::set_uid(uid)
 }
 
+/// The first number that is no standard stream's.
+const ABOVE_STDIO: u32 = 3;
+
 /// Puts the three streams at 0, 1 and 2. They are copied out of the way first:
 /// one of them may sit where another has to go.
 fn connect(fds: [RawFd; 3]) -> sys::Result<()> {
     let mut above = [None, None, None];
     for (slot, fd) in above.iter_mut().zip(fds) {
-        *slot = Some(descriptor::dup_above_stdio(fd)?);
+        *slot = Some(descriptor::dup_from(fd, ABOVE_STDIO)?);
     }
     for (stream, place) in above.iter().flatten().zip(0..) {
         descriptor::dup_onto(stream.as_raw_fd(), place)?;

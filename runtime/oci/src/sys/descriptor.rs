@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use super::poll::{Polled, poll};
 use super::raw::{int, syscall};
 use super::{Errno, Result};
 
@@ -146,15 +147,6 @@ pub fn dup_onto(old: RawFd, new: RawFd) -> Result<()> {
     unsafe { syscall!(SYS_dup3, old, new, 0i32) }.map(drop)
 }
 
-/// `fcntl(fd, F_DUPFD_CLOEXEC, 3)`, `fcntl(2)`: a copy above the standard streams.
-///
-/// # Errors
-/// `EBADF`, `EMFILE`.
-pub fn dup_above_stdio(fd: RawFd) -> Result<Descriptor> {
-    // SAFETY: numbers only.
-    unsafe { syscall!(SYS_fcntl, fd, libc::F_DUPFD_CLOEXEC, 3i32) }.map(Descriptor::new)
-}
-
 /// `int close_range(unsigned first, unsigned last, int flags)`, `close_range(2)`:
 /// marks every descriptor from `first` on close-on-exec.
 ///
@@ -208,15 +200,6 @@ pub fn memory(name: &CStr) -> Result<OwnedFd> {
         .map(Descriptor::into_owned)
 }
 
-/// `int eventfd(0, EFD_CLOEXEC)`, `eventfd(2)`: a counter to wait on.
-///
-/// # Errors
-/// `EMFILE`.
-pub fn event() -> Result<Descriptor> {
-    // SAFETY: numbers only.
-    unsafe { syscall!(SYS_eventfd2, 0u32, libc::EFD_CLOEXEC) }.map(Descriptor::new)
-}
-
 /// `int flock(int fd, LOCK_EX)`, `flock(2)`: waits where `block`; `false` where
 /// somebody else holds it. Gone with the last copy of the open file.
 ///
@@ -240,7 +223,7 @@ pub fn unlock(fd: RawFd) {
     let _ = unsafe { syscall!(SYS_flock, fd, libc::LOCK_UN) };
 }
 
-/// `int poll(struct pollfd *, 1, 0)` by `ppoll(2)`: whether `fd` is readable now.
+/// [`poll`] without waiting: whether `fd` is readable now.
 ///
 /// # Errors
 /// `ENOMEM`.
@@ -253,31 +236,16 @@ pub fn is_readable(fd: RawFd) -> Result<bool> {
     }
 }
 
-/// `ppoll(2)`: waits up to `milliseconds` (forever when negative) until one of
+/// [`poll`]: waits up to `milliseconds` (forever when negative) until one of
 /// `fds` is readable; a bit is set in the answer for each that is.
 ///
 /// # Errors
 /// `EINTR`, `ENOMEM`.
 pub fn poll_readable<const N: usize>(fds: &mut [RawFd; N], milliseconds: i32) -> Result<u32> {
-    let mut polled = fds.map(|fd| libc::pollfd {
-        fd,
-        events: libc::POLLIN,
-        revents: 0,
-    });
-    let limit = libc::timespec {
-        tv_sec: i64::from(milliseconds / 1000),
-        tv_nsec: i64::from(milliseconds % 1000) * 1_000_000,
-    };
-    let limit = if milliseconds < 0 {
-        std::ptr::null()
-    } else {
-        &raw const limit
-    };
-    // SAFETY: `polled` has N entries and outlives the call; `limit` is null or
-    // points to a live timespec; no signal mask is given.
-    unsafe { syscall!(SYS_ppoll, polled.as_mut_ptr(), N, limit, 0usize, 8usize) }?;
+    let mut polled = fds.map(|fd| Polled::new(fd, true, false));
+    poll(&mut polled, u32::try_from(milliseconds).ok())?;
     Ok(polled
         .iter()
         .rev()
-        .fold(0, |bits, p| bits << 1 | u32::from(p.revents != 0)))
+        .fold(0, |bits, p| bits << 1 | u32::from(p.happened())))
 }

@@ -26,6 +26,21 @@ impl Polled {
         })
     }
 
+    /// Waits until the kernel has something to tell of `fd` beside its data
+    /// (`POLLPRI`).
+    pub(super) fn for_change(fd: RawFd) -> Self {
+        Self(libc::pollfd {
+            fd,
+            events: libc::POLLPRI,
+            revents: 0,
+        })
+    }
+
+    /// Whether anything of it came, an error among them.
+    pub(super) fn happened(&self) -> bool {
+        self.0.revents != 0
+    }
+
     /// Whether a read would not block: there is something, or the end.
     #[must_use]
     pub fn readable(&self) -> bool {

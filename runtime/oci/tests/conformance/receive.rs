@@ -106,7 +106,7 @@ fn receive(stream: &UnixStream) -> Option<Received> {
 
 /// An owned copy of a descriptor that came as a bare number.
 fn own(raw: i32) -> OwnedFd {
-    let copy = isolab_oci::sys::descriptor::dup_above_stdio(raw).unwrap();
+    let copy = isolab_oci::sys::descriptor::dup_from(raw, 3).unwrap();
     let _ = nix::unistd::close(raw);
     copy.into_owned()
 }

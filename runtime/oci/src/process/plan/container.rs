@@ -3,13 +3,12 @@
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use super::super::console::Console;
 use super::super::program::{c_string, environment};
 use super::super::step::Step;
 use super::super::time::Time;
 use super::super::{Cgroup, Options, Stdio};
 use super::privileges::ContainersFilter;
-use super::{End, Latch, Plan, changed_oom_score, console_socket, numbers};
+use super::{End, Latch, Plan, changed_oom_score};
 use crate::cgroup::{self, Placement};
 use crate::error::{Error, Result};
 use crate::id_map::IdMap;
@@ -17,9 +16,8 @@ use crate::namespace::{self, Namespaces};
 use crate::process::net_device::NetDevice;
 use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Spread, Sysctl};
 use crate::spec::{IdMapping, Linux, NamespaceType, Process, Spec};
-use crate::sys::descriptor;
+use crate::sys::notify;
 use crate::sys::process::effective_ids;
-use crate::sys::terminal::WindowSize;
 
 /// A root that is built, and what is left to do with it.
 struct Root {
@@ -86,10 +84,7 @@ impl Plan {
         plan.meet_for_hooks(spec)?;
         plan.enter_root(spec, root, options)?;
         let sets = plan.restrict(process, spec.linux(), user, &filter)?;
-        plan.steps.push(match process.terminal {
-            true => Step::TerminalStreams,
-            false => Step::Streams(numbers(stdio)),
-        });
+        plan.streams(process, stdio);
         plan.give_up_privileges(filter, process, sets, options)?;
         Ok(plan)
     }
@@ -154,15 +149,6 @@ impl Plan {
                 }
             }
         }
-    }
-
-    fn begin_session(&mut self, id: &str, options: &Options) -> Result<()> {
-        self.steps.push(Step::LeadSession(options.session));
-        if !options.keep_keyring {
-            self.steps
-                .push(Step::Keyring(c_string("the id", id.as_bytes())?));
-        }
-        Ok(())
     }
 
     fn enter_namespaces(&mut self, spec: &Spec, mut namespaces: Namespaces) -> Result<()> {
@@ -300,7 +286,7 @@ impl Plan {
         if !has_hooks && self.net_devices.is_empty() {
             return Ok(());
         }
-        let event = descriptor::event().map_err(|errno| Error::Setup {
+        let event = notify::eventfd().map_err(|errno| Error::Setup {
             step: "make an eventfd".to_owned(),
             source: errno.into(),
             remedy: None,
@@ -318,16 +304,7 @@ impl Plan {
             self.changes_user = true;
         }
         if let Some(process) = spec.process.as_ref().filter(|p| p.terminal) {
-            self.steps.push(Step::Console(Console {
-                socket: console_socket(options)?,
-                size: process.console_size.map(|size| WindowSize {
-                    rows: size.height,
-                    columns: size.width,
-                    pixels: [0; 2],
-                }),
-                owner: process.user.uid,
-                bind: true,
-            }));
+            self.terminal(process, options, true)?;
         }
         for (name, value) in &linux.sysctl {
             self.root(rootfs::Step::Sysctl(Sysctl::prepare(name, value, linux)?));

@@ -6,20 +6,18 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::super::console::Console;
 use super::super::program::{c_string, c_strings, environment};
 use super::super::step::Step;
 use super::super::time::Time;
 use super::super::{Options, Program, Session, Stdio};
 use super::privileges::ContainersFilter;
-use super::{End, Plan, changed_oom_score, console_socket, numbers};
+use super::{End, Plan, changed_oom_score, numbers};
 use crate::error::{Error, Result};
 use crate::namespace;
 use crate::security;
 use crate::spec::{NamespaceType, Process, Spec};
 use crate::sys::descriptor;
 use crate::sys::process::StringArray;
-use crate::sys::terminal::WindowSize;
 
 /// A running container, as far as another process has to know it to get in.
 #[derive(Debug)]
@@ -90,11 +88,7 @@ impl Plan {
         plan.before.extend(last.map(Step::Security));
         plan.join(namespaces, target.pidfd, false);
         plan.steps.extend(own_root.map(Step::ChangeRoot));
-        plan.steps.push(Step::LeadSession(options.session));
-        if !options.keep_keyring {
-            let name = c_string("the id", target.id.as_bytes())?;
-            plan.steps.push(Step::Keyring(name));
-        }
+        plan.begin_session(target.id, options)?;
         let user = target.spec.names_namespace(NamespaceType::User);
         if user {
             plan.steps.push(Step::BecomeRootIfMapped);
@@ -102,22 +96,10 @@ impl Plan {
         plan.begin();
         if process.terminal {
             plan.steps.push(Step::OpenRoot);
-            plan.steps.push(Step::Console(Console {
-                socket: console_socket(options)?,
-                size: process.console_size.map(|size| WindowSize {
-                    rows: size.height,
-                    columns: size.width,
-                    pixels: [0; 2],
-                }),
-                owner: process.user.uid,
-                bind: false,
-            }));
+            plan.terminal(process, options, false)?;
         }
         let sets = plan.restrict(process, target.spec.linux(), user, &filter)?;
-        plan.steps.push(match process.terminal {
-            true => Step::TerminalStreams,
-            false => Step::Streams(numbers(stdio)),
-        });
+        plan.streams(process, stdio);
         plan.give_up_privileges(filter, process, sets, options)?;
         Ok(Some(plan))
     }

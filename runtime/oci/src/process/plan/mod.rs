@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::console::Console;
 use super::net_device::NetDevice;
 use super::program::{c_string, c_strings, search_path};
 use super::step::Step;
@@ -22,6 +23,7 @@ use crate::rootfs::HostRoot;
 use crate::security::seccomp::Filter;
 use crate::spec::{Process, Spec};
 use crate::sys::process::{StringArray, pidfd_of_self};
+use crate::sys::terminal::WindowSize;
 use crate::sys::{self, Descriptor, descriptor, trampoline};
 
 pub(crate) use exec::Target;
@@ -212,6 +214,38 @@ impl Plan {
             self.before.insert(0, step());
         }
         self.steps.insert(0, step());
+    }
+
+    fn begin_session(&mut self, id: &str, options: &Options) -> Result<()> {
+        self.steps.push(Step::LeadSession(options.session));
+        if !options.keep_keyring {
+            let name = c_string("the id", id.as_bytes())?;
+            self.steps.push(Step::Keyring(name));
+        }
+        Ok(())
+    }
+
+    /// Opens its terminal; with `bind` it is the container's console, too.
+    fn terminal(&mut self, process: &Process, options: &Options, bind: bool) -> Result<()> {
+        self.steps.push(Step::Console(Console {
+            socket: console_socket(options)?,
+            size: process.console_size.map(|size| WindowSize {
+                rows: size.height,
+                columns: size.width,
+                pixels: [0; 2],
+            }),
+            owner: process.user.uid,
+            bind,
+        }));
+        Ok(())
+    }
+
+    /// Its terminal is its three streams, or what it is given.
+    fn streams(&mut self, process: &Process, stdio: Stdio<'_>) {
+        self.steps.push(match process.terminal {
+            true => Step::TerminalStreams,
+            false => Step::Streams(numbers(stdio)),
+        });
     }
 
     fn end(&mut self, options: &Options) {
