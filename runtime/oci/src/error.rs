@@ -1,5 +1,7 @@
 //! What can go wrong, grouped by what the caller can do about it.
 
+use std::ffi::CString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -153,6 +155,15 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The value of `field` as the kernel takes it.
+pub(crate) fn c_string(field: impl fmt::Display, value: impl Into<Vec<u8>>) -> Result<CString> {
+    CString::new(value).map_err(|_| Error::Invalid {
+        field: field.to_string(),
+        reason: "it contains a zero byte".to_owned(),
+        remedy: "remove it".to_owned(),
+    })
 }
 
 /// Whether it is the runtime's own, and nobody writes it by hand.

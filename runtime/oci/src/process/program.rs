@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use super::Options;
-use crate::error::{Error, Result};
+use crate::error::{Result, c_string};
 use crate::spec::Process;
 use crate::sys::descriptor::{Resolve, openat, openat2};
 use crate::sys::file::stat_at;
@@ -96,14 +96,6 @@ pub(super) fn search_path(program: &str, env: &[String]) -> Result<Vec<CString>>
 
 pub(super) fn c_strings(field: &str, list: &[String]) -> Result<Vec<CString>> {
     list.iter().map(|s| c_string(field, s.as_bytes())).collect()
-}
-
-pub(super) fn c_string(field: &str, bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::Invalid {
-        field: field.to_owned(),
-        reason: "it contains a zero byte".to_owned(),
-        remedy: "remove it".to_owned(),
-    })
 }
 
 /// What an image and its author say of the program, for the fuzzer.

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::id_mapped;
 use super::options::Options;
 use super::target::Kind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::spec;
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Descriptor, Errno};
@@ -63,8 +63,7 @@ impl Bind {
             let reason = format!("{}: {}", source.display(), said(&error));
             invalid(reason, "name a file or directory that exists on the host")
         })?;
-        let path = CString::new(source.as_os_str().as_bytes())
-            .map_err(|_| invalid("it contains a zero byte".to_owned(), "remove it"))?;
+        let path = c_string(&field, source.as_os_str().as_bytes())?;
         options.warn_of_data(index, context);
         let mut bind = Self {
             source: path,

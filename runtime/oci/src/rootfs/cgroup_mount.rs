@@ -8,14 +8,13 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use super::mounts::mount_on;
 use super::options::Options;
 use super::site::{Point, Site};
 use super::target::{Kind, Target};
 use crate::cgroup::{Placement, Version};
-use crate::error::{Error, Result};
+use crate::error::{Result, c_string};
 use crate::spec;
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Errno, file};
@@ -54,6 +53,9 @@ struct View {
     bit: u64,
 }
 
+/// What decides on the names of groups.
+const FIELD: &str = "linux.cgroupsPath";
+
 impl CgroupMount {
     /// Prepares entry `index` of `mounts`, which is of type `cgroup`.
     pub(crate) fn prepare(
@@ -71,12 +73,12 @@ impl CgroupMount {
         let version_2 = mount.fstype.as_deref() == Some("cgroup2");
         let (mut unified, mut hierarchies, mut links) = (None, Vec::new(), Vec::new());
         for (index, group) in placement.groups.iter().enumerate() {
-            let name = c_text(group.hierarchy.name())?;
+            let name = c_string(FIELD, group.hierarchy.name())?;
             let view = View {
                 name: name.clone(),
-                controllers: c_text(&group.hierarchy.controllers.join(","))?,
-                own: c_path(&group.directory)?,
-                ours: c_path(&group.hierarchy.own)?,
+                controllers: c_string(FIELD, group.hierarchy.controllers.join(","))?,
+                own: c_string(FIELD, group.directory.as_os_str().as_bytes())?,
+                ours: c_string(FIELD, group.hierarchy.own.as_os_str().as_bytes())?,
                 bit: 1 << index,
             };
             if group.hierarchy.version == Version::V2 {
@@ -86,7 +88,7 @@ impl CgroupMount {
             hierarchies.push(view);
             if group.hierarchy.controllers.len() > 1 {
                 for controller in &group.hierarchy.controllers {
-                    links.push((name.clone(), c_text(controller)?));
+                    links.push((name.clone(), c_string(FIELD, controller.as_str())?));
                 }
             }
         }
@@ -105,7 +107,10 @@ impl CgroupMount {
             changes: options.changes(false),
             data: match options.data.is_empty() {
                 true => None,
-                false => Some(c_text(&options.data.join(","))?),
+                false => Some(c_string(
+                    format_args!("mounts[{index}].options"),
+                    options.data.join(","),
+                )?),
             },
             namespaced,
             unified,
@@ -205,20 +210,4 @@ fn bind(source: &CStr, dir: RawFd, to: &CStr, attr: &MountAttr) -> sys::Result<(
         mount::set_attr(tree.as_raw_fd(), attr, false)?;
     }
     mount::attach(tree.as_raw_fd(), dir, to)
-}
-
-fn c_path(path: &Path) -> Result<CString> {
-    c_bytes(path.as_os_str().as_bytes())
-}
-
-fn c_text(text: &str) -> Result<CString> {
-    c_bytes(text.as_bytes())
-}
-
-fn c_bytes(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::Invalid {
-        field: "linux.cgroupsPath".to_owned(),
-        reason: "it contains a zero byte".to_owned(),
-        remedy: "remove it".to_owned(),
-    })
 }

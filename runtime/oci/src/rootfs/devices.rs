@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::site::{Point, Site};
 use super::target::{Kind, Target};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::spec;
 use crate::sys::descriptor::{Resolve, openat2};
 use crate::sys::{self, Errno, file, mount};
@@ -91,7 +91,6 @@ impl Node {
                 return Err(invalid("type", "`a` is no type of a node", "use c, b or p"));
             }
         };
-        let host = CString::new(device.path.as_os_str().as_bytes());
         let target = Target::new(&field("path"), &device.path, false)?;
         if target.name.is_empty() {
             return Err(invalid("path", "`/` is no node", "name a file"));
@@ -107,7 +106,10 @@ impl Node {
                 (None, None) => None,
                 (uid, gid) => Some((uid.unwrap_or(0), gid.unwrap_or(0))),
             },
-            host: host.map_err(|_| invalid("path", "it contains a zero byte", "remove it"))?,
+            host: c_string(
+                format_args!("linux.devices[{index}].path"),
+                device.path.as_os_str().as_bytes(),
+            )?,
             bind: user_namespace && kind != libc::S_IFIFO,
         })
     }

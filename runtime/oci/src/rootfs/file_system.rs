@@ -10,7 +10,7 @@ use super::copy_up;
 use super::mounts::mount_on;
 use super::options::Options;
 use super::site::Point;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::spec::{self, IdMapping};
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Descriptor, Errno, file};
@@ -54,10 +54,8 @@ impl FileSystem {
             let reason = format!("`{fstype}` cannot be mapped: only a bind mount can");
             return Err(invalid("uidMappings", reason, "remove the maps"));
         }
-        let text = |name: &str, bytes: &[u8]| {
-            CString::new(bytes)
-                .map_err(|_| invalid(name, "it contains a zero byte".to_owned(), "remove it"))
-        };
+        let text =
+            |name: &str, bytes: &[u8]| c_string(format_args!("mounts[{index}].{name}"), bytes);
         if let Some(word) = unmapped(&options.data, context) {
             let reason = format!("`{word}`: the container's user namespace does not map this id");
             return Err(invalid(

@@ -32,7 +32,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::sys::descriptor::openat;
 use crate::sys::mount::{self, MountAttr};
 use crate::sys::{self, Errno};
@@ -120,11 +120,7 @@ pub(crate) fn spread(word: Option<&str>, context: &Context<'_>) -> Result<Spread
 
 /// The rootfs's directory as the kernel wants it.
 pub(crate) fn root_path(path: &Path) -> Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::Invalid {
-        field: "root.path".to_owned(),
-        reason: "it contains a zero byte".to_owned(),
-        remedy: "remove it".to_owned(),
-    })
+    c_string("root.path", path.as_os_str().as_bytes())
 }
 
 impl Step {

@@ -1,6 +1,6 @@
 //! One mount of `mounts`, prepared by the parent and made by the child.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fmt;
 use std::os::fd::AsRawFd;
 
@@ -13,7 +13,7 @@ use super::options::Options;
 use super::over_proc;
 use super::site::{Point, Site};
 use super::target::{Kind, Target};
-use crate::error::{Error, Result};
+use crate::error::{Result, c_string};
 use crate::spec;
 use crate::sys;
 use crate::sys::mount::{self, MountAttr, Parameter};
@@ -153,13 +153,7 @@ fn parameters(
         options.warn_of_data(index, context);
         return Ok(Vec::new());
     }
-    let text = |text: &str| {
-        CString::new(text).map_err(|_| Error::Invalid {
-            field: format!("mounts[{index}].options"),
-            reason: "it contains a zero byte".to_owned(),
-            remedy: "remove it".to_owned(),
-        })
-    };
+    let text = |text: &str| c_string(format_args!("mounts[{index}].options"), text);
     // A word may itself be a list, as with `mount(2)`.
     let words = options.data.iter().flat_map(|word| word.split(','));
     words

@@ -11,7 +11,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 use super::context::Context;
-use super::sysctl::PROCFS;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::spec;
@@ -74,13 +73,13 @@ fn is_procfs(entry: &spec::Mount, bind: bool, context: &Context<'_>) -> bool {
     };
     let source = context.bundle.join(source);
     let path = std::ffi::CString::new(source.as_os_str().as_bytes()).unwrap_or_default();
-    file::file_system_magic_of(&path) == Ok(PROCFS)
-        && fs::metadata(&source).is_ok_and(|meta| meta.ino() == super::sysctl::PROCFS_ROOT)
+    file::file_system_magic_of(&path) == Ok(file::PROCFS)
+        && fs::metadata(&source).is_ok_and(|meta| meta.ino() == file::PROCFS_ROOT)
 }
 
 /// Refuses a mount point that lies on a procfs, whatever symlink led there.
 pub(super) fn refuse(point: RawFd) -> sys::Result<()> {
-    if file::file_system_magic(point)? == PROCFS {
+    if file::file_system_magic(point)? == file::PROCFS {
         return Err(Errno(libc::EXDEV));
     }
     Ok(())

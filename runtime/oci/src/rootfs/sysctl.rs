@@ -7,16 +7,10 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 
 use super::site::Site;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::spec::{Linux, NamespaceType};
 use crate::sys::descriptor::{Resolve, openat2, write};
 use crate::sys::{self, Descriptor, Errno, file, mount};
-
-/// `PROC_SUPER_MAGIC`, `statfs(2)`.
-pub(super) const PROCFS: i64 = 0x9fa0;
-
-/// The number of a procfs's root directory, and of nothing else in it.
-pub(super) const PROCFS_ROOT: u64 = 1;
 
 /// One parameter, ready to be written.
 #[derive(Debug)]
@@ -58,10 +52,9 @@ impl Sysctl {
             let remedy = format!("add {{\"type\": \"{}\"}} to linux.namespaces", kind.name());
             return Err(invalid(&reason, &remedy));
         }
-        let path = CString::new(format!("sys/{path}"));
         Ok(Self {
             name: name.to_owned(),
-            path: path.map_err(|_| invalid("it contains a zero byte", "remove it"))?,
+            path: c_string(format_args!("linux.sysctl[{name}]"), format!("sys/{path}"))?,
             value: value.to_owned(),
         })
     }
@@ -103,11 +96,10 @@ impl fmt::Display for Sysctl {
 /// nobody else sees.
 fn trusted(root: RawFd) -> sys::Result<Descriptor> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
-    if let Ok(own) = openat2(root, c"proc", flags, 0, Resolve::NoSymlinks) {
-        let fd = own.as_raw_fd();
-        if file::file_system_magic(fd)? == PROCFS && file::stat_at(fd, c"")?.inode == PROCFS_ROOT {
-            return Ok(own);
-        }
+    if let Ok(own) = openat2(root, c"proc", flags, 0, Resolve::NoSymlinks)
+        && file::is_procfs_root(own.as_raw_fd())?
+    {
+        return Ok(own);
     }
     mount::detached(c"proc")
 }

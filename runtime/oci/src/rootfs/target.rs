@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::sys::descriptor::Resolve;
 
 /// A path inside the root, with what is needed to make it without allocating.
@@ -75,7 +75,6 @@ impl Target {
         if whole.len() >= libc::PATH_MAX as usize {
             return Err(invalid("is longer than 4095 bytes"));
         }
-        let c = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| invalid("contains a zero byte"));
         let parent = if parent.is_empty() {
             b".".to_vec()
         } else {
@@ -84,9 +83,9 @@ impl Target {
         let slash = if path.has_root() { "" } else { "/" };
         Ok(Self {
             shown: format!("{slash}{}", path.display()),
-            name: c(name.unwrap_or_default().to_vec())?,
-            path: c(whole)?,
-            parent: c(parent)?,
+            name: c_string(field, name.unwrap_or_default())?,
+            path: c_string(field, whole)?,
+            parent: c_string(field, parent)?,
             strict,
         })
     }

@@ -14,11 +14,6 @@ use crate::error::{Error, Result};
 use crate::sys::descriptor::{Resolve, openat, openat2, write};
 use crate::sys::{self, Errno, file};
 
-/// `PROC_SUPER_MAGIC`, `statfs(2)`.
-const PROCFS: i64 = 0x9fa0;
-/// `PROC_ROOT_INO`: what has this number is procfs's root.
-const PROCFS_ROOT: u64 = 1;
-
 /// A profile, ready to be asked for.
 #[derive(Debug)]
 pub(crate) struct Profile {
@@ -75,7 +70,7 @@ impl Profile {
         let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::EINVAL))?;
         let proc = self.proc.as_raw_fd();
         let file = openat2(proc, path, libc::O_WRONLY, 0, Resolve::SameMount)?;
-        if file::file_system_magic(file.as_raw_fd())? != PROCFS {
+        if file::file_system_magic(file.as_raw_fd())? != file::PROCFS {
             return Err(Errno(libc::EXDEV));
         }
         write(file.as_raw_fd(), &self.request).map(drop)
@@ -101,12 +96,10 @@ fn open_procfs(path: &CStr) -> Result<OwnedFd> {
     };
     let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
     let proc = openat(libc::AT_FDCWD, path, flags, 0).map_err(failed)?;
-    let magic = file::file_system_magic(proc.as_raw_fd()).map_err(failed)?;
-    let stat = file::stat_at(proc.as_raw_fd(), c"").map_err(failed)?;
-    if magic != PROCFS || stat.inode != PROCFS_ROOT {
-        return Err(failed(Errno(libc::EXDEV)));
+    match file::is_procfs_root(proc.as_raw_fd()).map_err(failed)? {
+        true => Ok(proc.into_owned()),
+        false => Err(failed(Errno(libc::EXDEV))),
     }
-    Ok(proc.into_owned())
 }
 
 #[cfg(test)]

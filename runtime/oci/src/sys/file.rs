@@ -244,6 +244,21 @@ pub fn seek(fd: RawFd, offset: u64) -> Result<()> {
     unsafe { syscall!(SYS_lseek, fd, offset, libc::SEEK_SET) }.map(drop)
 }
 
+/// `PROC_SUPER_MAGIC`, `statfs(2)`: the magic number of procfs.
+pub const PROCFS: i64 = 0x9fa0;
+
+/// `PROC_ROOT_INO`: the number of a procfs's root directory, and of nothing else in it.
+pub const PROCFS_ROOT: u64 = 1;
+
+/// Whether `fd` is the root of a procfs: not a part of one, and nothing that was
+/// mounted over it.
+///
+/// # Errors
+/// Those of [`file_system_magic`] and [`stat_at`].
+pub fn is_procfs_root(fd: RawFd) -> Result<bool> {
+    Ok(file_system_magic(fd)? == PROCFS && stat_at(fd, c"")?.inode == PROCFS_ROOT)
+}
+
 /// `ssize_t sendfile(int out, int in, NULL, size_t count)`, `sendfile(2)`: the
 /// kernel copies from file to file; how much, 0 at the end.
 ///

@@ -3,14 +3,14 @@
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
-use super::super::program::{c_string, environment};
+use super::super::program::environment;
 use super::super::step::Step;
 use super::super::time::Time;
 use super::super::{Cgroup, Options, Stdio};
 use super::privileges::ContainersFilter;
 use super::{End, Latch, Plan, changed_oom_score};
 use crate::cgroup::{self, Placement};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::process::net_device::NetDevice;

@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::super::program::{c_string, c_strings, environment};
+use super::super::program::{c_strings, environment};
 use super::super::step::Step;
 use super::super::time::Time;
 use super::super::{Options, Program, Session, Stdio};
 use super::privileges::ContainersFilter;
 use super::{End, Plan, changed_oom_score, numbers};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::namespace;
 use crate::security;
 use crate::spec::{NamespaceType, Process, Spec};

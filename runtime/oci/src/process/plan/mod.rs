@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use super::console::Console;
 use super::net_device::NetDevice;
-use super::program::{c_string, c_strings, search_path};
+use super::program::{c_strings, search_path};
 use super::step::Step;
 use super::time::Time;
 use super::{Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, c_string};
 use crate::id_map::IdMap;
 use crate::rootfs::HostRoot;
 use crate::security::seccomp::Filter;

@@ -3,10 +3,9 @@
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::super::Options;
-use super::super::program::c_string;
 use super::super::step::Step;
 use super::Plan;
-use crate::error::Result;
+use crate::error::{Result, c_string};
 use crate::security::rlimit::Limit;
 use crate::security::seccomp::Filter;
 use crate::security::{self, capability};
