@@ -12,9 +12,9 @@ impl Container {
     /// Sends `signal` to its first process, or to `all` of them.
     ///
     /// # Errors
-    /// [`Error::State`] where it has stopped, but for `all`, whose others may live
-    /// on; [`Error::Supervise`] for a signal
-    /// that does not exist.
+    /// [`Error::State`] where it has stopped; with `all` that is none, since others
+    /// may have outlived its first process. [`Error::Supervise`] for a signal that
+    /// does not exist.
     pub fn kill(&self, signal: i32, all: bool) -> Result<()> {
         let stopped = || self.wrong_state("signal", Status::Stopped);
         if all {

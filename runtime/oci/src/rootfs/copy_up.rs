@@ -119,7 +119,7 @@ fn one(from: RawFd, to: RawFd, name: &CStr, stat: Stat) -> sys::Result<()> {
             let source = openat(libc::AT_FDCWD, path.path(), libc::O_RDONLY, 0)?;
             let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
             let made = openat(to, name, flags, 0o600)?;
-            while file::send(made.as_raw_fd(), source.as_raw_fd(), 1 << 20)? > 0 {}
+            while file::sendfile(made.as_raw_fd(), source.as_raw_fd(), 1 << 20)? > 0 {}
             finish(made.as_raw_fd(), c"", stat)
         }
         libc::S_IFLNK => {

@@ -16,14 +16,14 @@ const TMPFS: i64 = 0x0102_1994;
 
 /// How the container's mounts begin and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Spread {
+pub(crate) struct Propagation {
     /// For the whole mount table, before anything is mounted.
     pub(crate) first: u64,
     /// For the container's root, after the exchange.
     pub(crate) last: Option<u64>,
 }
 
-impl Spread {
+impl Propagation {
     /// From `linux.rootfsPropagation`. `said` tells whether an entry of
     /// `mounts` says how it spreads, `spreads` whether one is to spread.
     pub(super) fn new(root: Option<u64>, said: bool, spreads: bool) -> Self {
@@ -51,10 +51,10 @@ impl Spread {
 
 /// Makes the rootfs a mount point: only a mount can become a root, and only a
 /// mount can be read-only while the directory below it stays as it is.
-pub(super) fn open_root(path: &CStr, spread: Spread) -> sys::Result<Descriptor> {
+pub(super) fn open_root(path: &CStr, propagation: Propagation) -> sys::Result<Descriptor> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     let directory = openat(libc::AT_FDCWD, path, flags, 0)?;
-    if spread.is_shared() {
+    if propagation.is_shared() {
         separate(directory.as_raw_fd())?;
     }
     let tree = mount::clone_tree(directory.as_raw_fd(), c"", true)?;
@@ -167,8 +167,12 @@ pub(crate) fn change_root(root: RawFd) -> sys::Result<()> {
 /// `chroot(2)` would only move the starting point of path walks, and root can
 /// walk out of it again. `pivot_root` exchanges the mount itself; once the old
 /// root is detached there is nothing to walk out to.
-pub(super) fn pivot_into(root: RawFd, spread: Spread, hidden: &[CString]) -> sys::Result<()> {
-    let old = match spread.is_shared() {
+pub(super) fn pivot_into(
+    root: RawFd,
+    propagation: Propagation,
+    hidden: &[CString],
+) -> sys::Result<()> {
+    let old = match propagation.is_shared() {
         true => Some(openat(libc::AT_FDCWD, c"/", libc::O_PATH, 0)?),
         false => None,
     };
@@ -241,9 +245,9 @@ mod tests {
     use super::*;
 
     fn check(root: Option<u64>, said: bool, spreads: bool, first: u64, last: Option<u64>) {
-        let spread = Spread::new(root, said, spreads);
-        assert_eq!(spread.first, first | libc::MS_REC);
-        assert_eq!(spread.last, last);
+        let propagation = Propagation::new(root, said, spreads);
+        assert_eq!(propagation.first, first | libc::MS_REC);
+        assert_eq!(propagation.last, last);
     }
 
     #[test]

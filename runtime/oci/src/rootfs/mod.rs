@@ -41,7 +41,7 @@ pub(crate) use cgroup_mount::CgroupMount;
 pub(crate) use console::bind_console;
 pub(crate) use context::Context;
 pub(crate) use devices::Node;
-pub(crate) use exchange::{HostRoot, Spread, change_root};
+pub(crate) use exchange::{HostRoot, Propagation, change_root};
 pub(crate) use mounts::{Mount, binds_dev};
 pub use options::known_words as known_mount_options;
 pub(crate) use site::Site;
@@ -52,9 +52,9 @@ use target::Target;
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Detach the mount table's events from the host's.
-    Propagation(Spread),
+    Propagation(Propagation),
     /// Make the rootfs a mount of its own, and open it.
-    OpenRoot(CString, Spread),
+    OpenRoot(CString, Propagation),
     /// Mount one entry of `mounts`.
     Mount(Mount),
     /// Mount the control groups.
@@ -77,7 +77,7 @@ pub(crate) enum Step {
     ReadOnlyRoot,
     /// Make it the root, and let go of the old one.
     Pivot {
-        spread: Spread,
+        propagation: Propagation,
         hidden: Vec<CString>,
     },
     /// Open the root that is mounted already.
@@ -102,7 +102,7 @@ impl Inside {
 }
 
 /// How mounts spread, from `linux.rootfsPropagation` and the mounts' own words.
-pub(crate) fn spread(word: Option<&str>, context: &Context<'_>) -> Result<Spread> {
+pub(crate) fn propagation(word: Option<&str>, context: &Context<'_>) -> Result<Propagation> {
     let root = word.filter(|word| !word.is_empty()).map(|word| {
         options::propagation(word).ok_or_else(|| Error::Invalid {
             field: "linux.rootfsPropagation".to_owned(),
@@ -111,7 +111,7 @@ pub(crate) fn spread(word: Option<&str>, context: &Context<'_>) -> Result<Spread
         })
     });
     let said = context.words().any(|w| options::propagation(w).is_some());
-    Ok(Spread::new(
+    Ok(Propagation::new(
         root.transpose()?,
         said,
         mounts::spreads(context),
@@ -125,7 +125,7 @@ pub(crate) fn root_path(path: &Path) -> Result<CString> {
 
 impl Step {
     /// The exchange of roots; without `pivot_root(2)` where that is asked for.
-    pub(crate) fn exchange(root: &Path, spread: Spread, no_pivot: bool) -> Result<Self> {
+    pub(crate) fn exchange(root: &Path, propagation: Propagation, no_pivot: bool) -> Result<Self> {
         let hidden = || {
             let table = std::fs::read("/proc/self/mountinfo");
             let table = table.map_err(|source| Error::Read {
@@ -141,16 +141,21 @@ impl Step {
             true => hidden()?,
             false => Vec::new(),
         };
-        Ok(Self::Pivot { spread, hidden })
+        Ok(Self::Pivot {
+            propagation,
+            hidden,
+        })
     }
 
     /// Makes the step. `ready` is the set of control groups that were made.
     /// Runs in the child.
     pub(crate) fn perform(&self, site: &mut Site, ready: u64) -> sys::Result<()> {
         match self {
-            Self::Propagation(spread) => mount::mount(None, c"/", None, spread.first, None),
-            Self::OpenRoot(path, spread) => {
-                site.begin(exchange::open_root(path, *spread)?, path);
+            Self::Propagation(propagation) => {
+                mount::mount(None, c"/", None, propagation.first, None)
+            }
+            Self::OpenRoot(path, propagation) => {
+                site.begin(exchange::open_root(path, *propagation)?, path);
                 Ok(())
             }
             Self::OpenMounted(path) => {
@@ -172,9 +177,10 @@ impl Step {
                 mount::set_attr(mount.as_raw_fd(), &MountAttr::READ_ONLY, false)
             }
             Self::ReadOnlyRoot => mount::set_attr(site.root()?, &MountAttr::READ_ONLY, false),
-            Self::Pivot { spread, hidden } => {
-                exchange::pivot_into(site.end()?.as_raw_fd(), *spread, hidden)
-            }
+            Self::Pivot {
+                propagation,
+                hidden,
+            } => exchange::pivot_into(site.end()?.as_raw_fd(), *propagation, hidden),
             Self::MoveRoot { hidden } => exchange::move_into(site.end()?.as_raw_fd(), hidden),
             Self::RootPropagation(flags) => mount::mount(None, c"/", None, *flags, None),
         }

@@ -264,7 +264,7 @@ pub fn is_procfs_root(fd: RawFd) -> Result<bool> {
 ///
 /// # Errors
 /// `ENOSPC`, `EIO`.
-pub fn send(out: RawFd, from: RawFd, count: usize) -> Result<usize> {
+pub fn sendfile(out: RawFd, from: RawFd, count: usize) -> Result<usize> {
     // SAFETY: numbers, and no offset: the kernel uses that of `from`.
     unsafe { syscall!(SYS_sendfile, out, from, 0usize, count) }
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, c_string};
 use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::process::net_device::NetDevice;
-use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Spread, Sysctl};
+use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Propagation, Sysctl};
 use crate::spec::{IdMapping, Linux, NamespaceType, Process, Spec};
 use crate::sys::notify;
 use crate::sys::process::effective_ids;
@@ -22,7 +22,7 @@ use crate::sys::process::effective_ids;
 /// A root that is built, and what is left to do with it.
 struct Root {
     path: PathBuf,
-    spread: Spread,
+    propagation: Propagation,
     /// Mounts that are written to while others are made on them.
     read_only: Vec<rootfs::Inside>,
 }
@@ -203,13 +203,16 @@ impl Plan {
     fn build_root(&mut self, bundle: &Path, spec: &Spec, user: bool, cgroup: bool) -> Result<Root> {
         let linux = spec.linux();
         let context = rootfs::Context::new(bundle, spec);
-        let spread = rootfs::spread(linux.rootfs_propagation.as_deref(), &context)?;
+        let propagation = rootfs::propagation(linux.rootfs_propagation.as_deref(), &context)?;
         let root = spec.root.as_ref().map_or(Path::new(""), |root| &root.path);
         let path = bundle.join(root);
         self.steps.push(Step::ClearUmask);
         if has_own_mounts(linux) {
-            self.root(rootfs::Step::Propagation(spread));
-            self.root(rootfs::Step::OpenRoot(rootfs::root_path(&path)?, spread));
+            self.root(rootfs::Step::Propagation(propagation));
+            self.root(rootfs::Step::OpenRoot(
+                rootfs::root_path(&path)?,
+                propagation,
+            ));
         } else {
             let root = HostRoot::at(rootfs::root_path(&path)?);
             self.host_root = Some(root.map_err(|errno| Error::Read {
@@ -266,7 +269,7 @@ impl Plan {
         self.warnings.extend(context.into_warnings());
         Ok(Root {
             path,
-            spread,
+            propagation,
             read_only,
         })
     }
@@ -328,13 +331,13 @@ impl Plan {
             self.root(rootfs::Step::ChangeRoot);
             return Ok(());
         }
-        let spread = root.spread;
+        let propagation = root.propagation;
         self.root(rootfs::Step::exchange(
             &root.path,
-            spread,
+            propagation,
             options.no_pivot,
         )?);
-        let last = spread.last.map(rootfs::Step::RootPropagation);
+        let last = propagation.last.map(rootfs::Step::RootPropagation);
         self.steps.extend(last.map(Step::Rootfs));
         Ok(())
     }
