@@ -13,11 +13,13 @@
 
 mod child;
 mod console;
+mod failure;
 mod launch;
 mod net_device;
 mod plan;
 mod program;
 mod running;
+mod shared;
 mod step;
 mod time;
 mod trace;
@@ -30,7 +32,8 @@ use std::sync::Arc;
 use crate::cgroup::Below;
 use crate::error::Result;
 
-pub(crate) use launch::{Attend, Nobody, exec_error as program_error, launch};
+pub(crate) use failure::exec_error as program_error;
+pub(crate) use launch::{Attend, Nobody, launch};
 pub(crate) use plan::{Latch, Plan, Target};
 #[cfg(fuzzing)]
 pub(crate) use program::fuzz;
