@@ -15,6 +15,7 @@ use crate::Claim;
 use crate::eventually::eventually;
 use crate::hooks::shell;
 use crate::lab::Lab;
+use crate::privileges::{run_under, strace};
 use crate::support::{Place, containers, linux, name, options, process, root, silent, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -22,6 +23,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "a_hook_that_forks_is_not_waited_for",
         containers,
         forking_hook,
+    ),
+    (
+        "a_start_that_cannot_wait_for_its_hooks_is_none",
+        strace,
+        unwaited_hook,
     ),
     (
         "a_hook_that_hangs_takes_its_children_along",
@@ -128,6 +134,22 @@ fn forking_hook() {
         left.len() == 1
     });
     kill(left[0], libc::SIGKILL).unwrap();
+}
+
+/// The kernel's answer to the first wait is an error.
+fn unwaited_hook() {
+    let place = Place::new();
+    let file = place.path().join("hooked");
+    let mut spec = place.spec("echo program");
+    spec.hooks = Some(prestart(&format!("echo >{}", file.display()), None));
+    let fails = "strace -o /dev/null -e trace=ppoll -e inject=ppoll:error=ENOMEM:when=1";
+    let starter: Vec<&str> = fails.split(' ').collect();
+    let said = run_under(&starter, &spec, &place);
+    assert!(said.contains("cannot wait for"), "{said}");
+    assert!(!said.contains("program"), "{said}");
+    // Without the error it is run.
+    assert_eq!(run_under(&["env"], &spec, &place), "program\n");
+    assert!(file.exists());
 }
 
 fn hanging_hook() {

@@ -162,7 +162,7 @@ impl Drop for Sleeper {
 }
 
 /// `isorun run` of `spec` under `starter`; what it said.
-fn run_under(starter: &[&str], spec: &Spec, place: &Place) -> String {
+pub(crate) fn run_under(starter: &[&str], spec: &Spec, place: &Place) -> String {
     place.write(spec);
     let output = Command::new(starter[0])
         .args(&starter[1..])
