@@ -4,7 +4,8 @@ use std::fs;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 
-use crate::runtime::{Place, Runtime, eventually, text};
+use crate::eventually::eventually;
+use crate::runtime::{Place, Runtime, text};
 use crate::{ALL, Claim, NOT_CRUN, NOT_RUNC};
 
 pub(crate) const CLAIMS: &[Claim] = &[

@@ -6,7 +6,8 @@ use std::process::Stdio;
 
 use isolab_oci::cgroup::Version;
 
-use crate::runtime::{Place, Runtime, eventually, text};
+use crate::eventually::eventually;
+use crate::runtime::{Place, Runtime, text};
 use crate::{ALL, Claim, NOT_CRUN, OURS};
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -95,7 +96,6 @@ fn listening_sockets(runtime: &Runtime) {
     let place = Place::new(runtime);
     let script = "echo $LISTEN_FDS $LISTEN_PID; for n in 3 4; do readlink /proc/self/fd/$n; done";
     place.config(&["sh", "-c", script], |_| {});
-    std::os::unix::fs::symlink("busybox", place.path().join("rootfs/bin/readlink")).unwrap();
     // The process that execs is the one that $LISTEN_PID names.
     let script = "exec 3</dev/null 4</dev/zero; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
     let inner = place.command();

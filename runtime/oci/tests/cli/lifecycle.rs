@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::runtime::{Place, Runtime, eventually, text};
+use crate::eventually::eventually;
+use crate::runtime::{Place, Runtime, text};
 use crate::{ALL, Claim, NOT_CRUN, OURS};
 
 pub(crate) const CLAIMS: &[Claim] = &[

@@ -4,7 +4,15 @@
 //! A test that cannot run here is reported as ignored, with the reason in its
 //! name; none passes silently.
 
+#[path = "../support/busybox.rs"]
+mod busybox;
+#[path = "../support/crun.rs"]
+mod crun;
 mod errors;
+#[path = "../support/eventually.rs"]
+mod eventually;
+#[path = "../support/example.rs"]
+mod example;
 mod exec;
 mod flags;
 mod lifecycle;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::runtime::{Place, Runtime, eventually};
+use crate::eventually::eventually;
+use crate::runtime::{Place, Runtime};
 use crate::{ALL, Claim, NOT_CRUN, OURS};
 
 pub(crate) const CLAIMS: &[Claim] = &[

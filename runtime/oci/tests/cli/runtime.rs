@@ -2,33 +2,35 @@
 //! their test.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
-use isolab_oci::Spec;
 use isolab_oci::sys::process::effective_ids;
 use serde_json::Value;
+
+use crate::eventually::eventually;
+use crate::{busybox, crun, example};
 
 /// One of the runtimes, found to run a container on this host.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime {
     pub(crate) name: &'static str,
-    /// The command before the runtime's own, and the runtime.
-    prefix: Vec<String>,
+    /// The hierarchy of control groups that crun is to be started without.
+    unified: Option<PathBuf>,
 }
 
 impl Runtime {
     /// Finds `name` by running a container, or says why it cannot.
     pub(crate) fn find(name: &'static str) -> Result<Self, String> {
-        let runtime = Self {
-            name,
-            prefix: prefix(name),
-        };
-        busybox().ok_or("there is no static busybox (Debian: busybox-static)")?;
+        let hierarchies = isolab_oci::cgroup::discover().unwrap_or_default();
+        let mut unified = hierarchies
+            .iter()
+            .filter(|h| h.controllers.is_empty() && h.mount_point.ends_with("unified"));
+        let unified = unified.next().map(|h| h.mount_point.clone());
+        let runtime = Self { name, unified };
+        busybox::find().ok_or(busybox::MISSING)?;
         if name != "isorun" && effective_ids().0 != 0 {
             return Err("the peers are asked as root only".to_owned());
         }
@@ -60,9 +62,16 @@ impl Runtime {
     }
 
     fn command(&self, place: &Place<'_>) -> Command {
-        let mut command = Command::new(&self.prefix[0]);
+        let mut command = match (self.name, &self.unified) {
+            ("isorun", _) => Command::new(env!("CARGO_BIN_EXE_isorun")),
+            ("crun", Some(hierarchy)) => {
+                let mut command = crun::without(hierarchy);
+                command.arg("crun");
+                command
+            }
+            (name, _) => Command::new(name),
+        };
         command
-            .args(&self.prefix[1..])
             .arg("--root")
             .arg(place.path().join("state"))
             .current_dir(place.path())
@@ -70,43 +79,6 @@ impl Runtime {
             .stdin(std::io::pipe().unwrap().0);
         command
     }
-}
-
-/// crun refuses a host where version 2 has controllers beside version 1, so it
-/// gets a mount namespace without that hierarchy.
-fn prefix(name: &str) -> Vec<String> {
-    let unified = isolab_oci::cgroup::discover().unwrap_or_default();
-    let unified = unified
-        .iter()
-        .find(|h| h.controllers.is_empty() && h.mount_point.ends_with("unified"));
-    let words: Vec<String> = match (name, unified) {
-        ("crun", Some(hierarchy)) => [
-            "unshare",
-            "-m",
-            "sh",
-            "-c",
-            "umount \"$0\" && exec \"$@\"",
-            &hierarchy.mount_point.to_string_lossy(),
-            "crun",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        ("isorun", _) => vec![env!("CARGO_BIN_EXE_isorun").to_owned()],
-        _ => vec![name.to_owned()],
-    };
-    words
-}
-
-/// A busybox that needs no library of the host.
-fn busybox() -> Option<&'static Path> {
-    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let find = || {
-        let places = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static"];
-        places.iter().map(PathBuf::from).find(|path| {
-            fs::read(path).is_ok_and(|elf| !elf.windows(12).any(|w| w == b"/ld-linux-x8"))
-        })
-    };
-    FOUND.get_or_init(find).as_deref()
 }
 
 /// A bundle, a directory for state, and a container's name; deleted at the end.
@@ -127,18 +99,7 @@ impl<'r> Place<'r> {
         // Processes of other users look up their program in it.
         let readable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(directory.path(), readable).unwrap();
-        let bin = directory.path().join("rootfs/bin");
-        fs::create_dir_all(&bin).unwrap();
-        for below in ["proc", "dev", "sys", "etc", "tmp"] {
-            fs::create_dir_all(directory.path().join("rootfs").join(below)).unwrap();
-        }
-        let busybox = busybox().unwrap_or(Path::new("/bin/busybox"));
-        fs::copy(busybox, bin.join("busybox")).unwrap();
-        for applet in [
-            "sh", "true", "sleep", "cat", "id", "ls", "pwd", "env", "stty", "tty", "kill",
-        ] {
-            symlink("busybox", bin.join(applet)).unwrap();
-        }
+        busybox::install(&directory.path().join("rootfs"));
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let place = Self {
             runtime,
@@ -159,15 +120,7 @@ impl<'r> Place<'r> {
 
     /// Writes a config.json with these arguments, changed by `change`.
     pub(crate) fn config(&self, args: &[&str], change: impl FnOnce(&mut Value)) {
-        let (uid, gid) = effective_ids();
-        let spec = if uid == 0 {
-            Spec::example()
-        } else {
-            Spec::example_rootless(uid, gid)
-        };
-        let mut spec = serde_json::to_value(spec).unwrap();
-        spec["process"]["terminal"] = false.into();
-        spec["process"]["args"] = args.into();
+        let mut spec = serde_json::to_value(example::spec(args)).unwrap();
         change(&mut spec);
         let text = serde_json::to_vec_pretty(&spec).unwrap();
         fs::write(self.path().join("config.json"), text).unwrap();
@@ -261,13 +214,4 @@ fn first_line(bytes: &[u8]) -> String {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Waits up to ten seconds for `condition`.
-pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < end, "ten seconds, and not yet: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -9,7 +9,8 @@ use isolab_oci::sys::descriptor::poll_readable;
 use isolab_oci::sys::socket;
 use isolab_oci::sys::terminal::{self, WindowSize};
 
-use crate::runtime::{Place, Runtime, eventually};
+use crate::eventually::eventually;
+use crate::runtime::{Place, Runtime};
 use crate::{ALL, Claim, NOT_CRUN, OURS};
 
 pub(crate) const CLAIMS: &[Claim] = &[

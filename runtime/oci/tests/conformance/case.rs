@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::eventually::eventually;
 use crate::host;
 use crate::subject::Subject;
 use crate::{busybox, config};
@@ -268,16 +269,6 @@ fn wait(child: &mut Child, what: &Command) -> std::process::ExitStatus {
             panic!("it hangs: {what:?}");
         }
         std::thread::sleep(Duration::from_micros(500));
-    }
-}
-
-/// Waits until `done`, but not for ever.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::case::eventually;
+use crate::eventually::eventually;
 use crate::host;
 
 /// A sleeping process in namespaces of its own; ended when dropped.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::case::{Case, eventually, fresh_id};
+use crate::case::{Case, fresh_id};
+use crate::eventually::eventually;
 use crate::subject::Subject;
 use crate::{Claim, anyone, busybox, host};
 

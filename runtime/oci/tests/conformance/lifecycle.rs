@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::case::{Case, eventually, fresh_id};
+use crate::case::{Case, fresh_id};
+use crate::eventually::eventually;
 use crate::subject::Subject;
 use crate::{Claim, anyone, config, host};
 

@@ -15,9 +15,13 @@ mod busybox;
 mod case;
 mod config;
 mod configuration;
+#[path = "../support/crun.rs"]
+mod crun;
 mod deviations;
 mod devices;
 mod document;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod features;
 mod groups;
 mod holder;

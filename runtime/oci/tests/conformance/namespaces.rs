@@ -304,7 +304,7 @@ fn joined_user(subject: Subject) {
     let case = Case::new(subject);
     let options = ["--user", "--map-root-user", "--net"];
     let holder = Holder::new(&options, "user");
-    crate::case::eventually("its maps", || {
+    crate::eventually::eventually("its maps", || {
         let map = fs::read_to_string(format!("/proc/{}/uid_map", holder.pid));
         map.is_ok_and(|map| !map.is_empty())
     });

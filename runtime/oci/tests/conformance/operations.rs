@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::case::{Case, eventually, fresh_id};
+use crate::case::{Case, fresh_id};
+use crate::eventually::eventually;
 use crate::holder::Holder;
 use crate::subject::Subject;
 use crate::{Claim, anyone, config, host, lifecycle, root};

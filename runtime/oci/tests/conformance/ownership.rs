@@ -110,7 +110,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if self.0.exists() {
             self.freeze(false);
-            crate::case::eventually("its processes are gone", || {
+            crate::eventually::eventually("its processes are gone", || {
                 fs::remove_dir(&self.0).is_ok() || !self.0.exists()
             });
         }

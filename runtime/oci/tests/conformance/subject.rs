@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use crate::host;
+use crate::{crun, host};
 
 /// Whose command line is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,16 +150,8 @@ impl Subject {
         command
     }
 
-    /// crun refuses a host where version 2 is mounted beside version 1, so it
-    /// gets a mount namespace without that hierarchy. It is a slave: what is
-    /// unmounted there stays mounted here, what is mounted here comes there. What
-    /// crun makes in that place instead goes with the namespace.
     fn crun_without(self, hierarchy: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        let script = "umount \"$0\" && mount -t tmpfs none \"$0\" && exec \"$@\"";
-        command
-            .args(["-m", "--propagation", "slave", "sh", "-c", script])
-            .arg(hierarchy);
+        let mut command = crun::without(hierarchy);
         if self.rootless {
             let (uid, gid) = ordinary_ids();
             let ids = [format!("--reuid={uid}"), format!("--regid={gid}")];

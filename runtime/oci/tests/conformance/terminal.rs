@@ -5,7 +5,8 @@ use std::io::{Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::case::{Case, Container, eventually, fresh_id};
+use crate::case::{Case, Container, fresh_id};
+use crate::eventually::eventually;
 use crate::receive::{Receiver, socket_path};
 use crate::subject::Subject;
 use crate::{Claim, anyone};

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Spec, cgroup};
 
-use crate::busybox;
+use crate::{busybox, example};
 
 /// A place of one test's own.
 pub(crate) struct Lab {
@@ -39,16 +38,7 @@ impl Lab {
             prefix: format!("soak-{name}-{}", std::process::id()),
         };
         busybox::install(&lab.bundle().join("rootfs"));
-        let (uid, gid) = effective_ids();
-        let mut spec = if uid == 0 {
-            Spec::example()
-        } else {
-            Spec::example_rootless(uid, gid)
-        };
-        if let Some(process) = &mut spec.process {
-            process.terminal = false;
-            process.args = arguments.iter().map(|&a| a.to_owned()).collect();
-        }
+        let mut spec = example::spec(arguments);
         change(&mut spec);
         let text = serde_json::to_vec(&spec).map_err(|error| error.to_string())?;
         fs::write(lab.bundle().join("config.json"), text).map_err(|error| error.to_string())?;

@@ -6,6 +6,8 @@
 
 #[path = "../support/busybox.rs"]
 mod busybox;
+#[path = "../support/example.rs"]
+mod example;
 mod killed;
 mod lab;
 mod many;
