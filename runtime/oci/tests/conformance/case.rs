@@ -110,6 +110,13 @@ impl Case {
         config
     }
 
+    /// The same with one more mount.
+    pub(crate) fn with_mount(&self, script: &str, mount: Value) -> Value {
+        let mut config = self.config(script);
+        config::mount(&mut config, mount);
+        config
+    }
+
     pub(crate) fn write(&self, config: &Value) {
         let text = serde_json::to_vec_pretty(config).unwrap();
         fs::write(self.beside("config.json"), text).unwrap();

@@ -83,6 +83,14 @@ const NO_FLAGS: &str = "it ignores `flags`";
 const GIVES_TO_ROOT: &str =
     "with version 2 it gives the group to the container's root, whatever is mounted";
 const OCCUPIED: &str = "it puts the container into it, and says nothing";
+const EARLY_POSTSTART: &str = "its poststart hooks run at create (opencontainers/runc#5186)";
+const HANDS_ON_DEFAULTS: &str =
+    "it hands `defaults` to the file system, which may refuse it, as tmpfs does";
+const NO_MOUNT_MAPPINGS: &str =
+    "mappings of mounts came with 1.1 of the specification; they are unknown to it, and ignored";
+const NO_TIME_NAMESPACES: &str = "it knows no time namespaces";
+const KEEPS_THE_FILE: &str = "it leaves the file where it is, and says nothing";
+const MUST_READ: &str = "it takes a hook that does not read its input for one that failed";
 
 const TABLE: &[Deviation] = &[
     runc("a_created_container_cannot_be_deleted", DELETES_CREATED),
@@ -103,12 +111,9 @@ const TABLE: &[Deviation] = &[
     ),
     runc(
         "hooks_are_called_at_their_time_and_in_order",
-        "its poststart hooks run at create (opencontainers/runc#5186)",
+        EARLY_POSTSTART,
     ),
-    runc(
-        "poststart_hooks_follow_the_program",
-        "its poststart hooks run at create (opencontainers/runc#5186)",
-    ),
+    runc("poststart_hooks_follow_the_program", EARLY_POSTSTART),
     runc(
         "hooks_read_the_state_from_their_standard_input",
         "its poststart hooks run at create, and read `created`",
@@ -123,36 +128,24 @@ const TABLE: &[Deviation] = &[
         "it calls no hook after one that failed (opencontainers/runc#1765)",
     ),
     runc("an_annotation_without_a_key_is_refused", EMPTY_KEY),
-    runc(
-        "the_option_defaults_changes_nothing",
-        "it hands `defaults` to the file system, which may refuse it, as tmpfs does",
-    ),
-    runc(
-        "an_idmapped_mount_shows_other_owners",
-        "mappings of mounts came with 1.1 of the specification; they are unknown to it, and ignored",
-    ),
+    runc("the_option_defaults_changes_nothing", HANDS_ON_DEFAULTS),
+    runc("an_idmapped_mount_shows_other_owners", NO_MOUNT_MAPPINGS),
     runc(
         "an_idmapped_mount_without_mappings_is_refused",
         "`idmap` came with 1.2 of the specification; for a bind mount it is ignored",
     ),
     runc(
         "mappings_of_users_and_groups_come_together",
-        "mappings of mounts came with 1.1 of the specification; they are unknown to it, and ignored",
+        NO_MOUNT_MAPPINGS,
     ),
-    runc("a_time_namespace_is_new", "it knows no time namespaces"),
-    runc("clocks_have_their_offsets", "it knows no time namespaces"),
-    runc(
-        "a_clock_that_has_no_offset_is_refused",
-        "it knows no time namespaces",
-    ),
+    runc("a_time_namespace_is_new", NO_TIME_NAMESPACES),
+    runc("clocks_have_their_offsets", NO_TIME_NAMESPACES),
+    runc("a_clock_that_has_no_offset_is_refused", NO_TIME_NAMESPACES),
     runc(
         "a_user_namespace_with_a_path_is_joined",
         "it demands mappings for a user namespace that has them already",
     ),
-    runc(
-        "a_device_that_is_another_file_is_refused",
-        "it leaves the file where it is, and says nothing",
-    ),
+    runc("a_device_that_is_another_file_is_refused", KEEPS_THE_FILE),
     runc(
         "a_device_needs_its_type_and_path",
         "it takes a device without a path",
@@ -189,7 +182,7 @@ const TABLE: &[Deviation] = &[
     runc("a_network_device_that_is_not_there_is_refused", NO_DEVICES),
     runc(
         "every_mount_option_of_the_features_document_is_recognised",
-        "it hands `defaults` to the file system, which may refuse it, as tmpfs does",
+        HANDS_ON_DEFAULTS,
     ),
     runc(
         "every_word_of_seccomp_in_the_features_document_is_recognised",
@@ -220,10 +213,7 @@ const TABLE: &[Deviation] = &[
     runc("flags_of_a_personality_are_refused", NO_PERSONALITY),
     runc("a_hook_of_start_or_delete_is_aborted_too", FORKED_START),
     runc("poststop_hooks_follow_a_start_that_failed", FORKED_START),
-    runc(
-        "a_time_namespace_with_a_path_is_joined",
-        "it knows no time namespaces",
-    ),
+    runc("a_time_namespace_with_a_path_is_joined", NO_TIME_NAMESPACES),
     runc(
         "a_group_that_holds_a_process_is_refused_or_told_of",
         OCCUPIED,
@@ -288,12 +278,9 @@ const TABLE: &[Deviation] = &[
     ),
     race(crun(
         "a_hook_without_arguments_is_called_by_its_path",
-        "it takes a hook that does not read its input for one that failed",
+        MUST_READ,
     )),
-    crun(
-        "a_hook_need_not_read_its_input",
-        "it takes a hook that does not read its input for one that failed",
-    ),
+    crun("a_hook_need_not_read_its_input", MUST_READ),
     crun(
         "a_hook_whose_timeout_is_not_positive_is_refused",
         "it takes 0 for no timeout",
@@ -340,10 +327,7 @@ const TABLE: &[Deviation] = &[
         "a_namespace_that_is_listed_twice_is_refused",
         "it takes the entries for one",
     ),
-    crun(
-        "a_device_that_is_another_file_is_refused",
-        "it leaves the file where it is, and says nothing",
-    ),
+    crun("a_device_that_is_another_file_is_refused", KEEPS_THE_FILE),
     only(
         Who::Root,
         crun(

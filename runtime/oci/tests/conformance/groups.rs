@@ -1,38 +1,16 @@
-//! config-linux.md: control groups, their place and their limits.
-
-use std::fs;
+//! config-linux.md: control groups, their limits.
 
 use serde_json::{Value, json};
 
 use crate::case::{Case, Container, fresh_id};
+use crate::controllers::{
+    block_device, burst, controllers, cpu, cpuset, device, devices, huge_pages, idle, memory,
+    memory_v1, net_class, pids, read, real_time, second, weight,
+};
 use crate::subject::Subject;
-use crate::{Claim, Need, config, host, root};
+use crate::{Claim, config, host, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
-    Claim {
-        name: "an_absolute_group_begins_at_the_mount_point",
-        section: "config-linux.md, Cgroups path",
-        level: "MUST",
-        gist: "an absolute `cgroupsPath` is below the mount point of each hierarchy, and is made where it is missing",
-        need: root,
-        test: absolute,
-    },
-    Claim {
-        name: "a_group_is_at_the_same_place_each_time",
-        section: "config-linux.md, Cgroups path",
-        level: "MUST",
-        gist: "the same `cgroupsPath`, absolute or relative, is the same place",
-        need: root,
-        test: same_place,
-    },
-    Claim {
-        name: "a_group_does_not_leave_its_hierarchy",
-        section: "config-linux.md, Cgroups path",
-        level: "MUST",
-        gist: "a path with `..` is an error, or is a place below the mount point",
-        need: root,
-        test: inside,
-    },
     Claim {
         name: "limits_of_memory_are_written",
         section: "config-linux.md, Memory",
@@ -171,229 +149,12 @@ pub(crate) const CLAIMS: &[Claim] = &[
     },
 ];
 
-/// Root, and a controller: of version 1, or enabled in version 2.
-fn with(subject: Subject, controller: &str) -> Need {
-    root(subject)?;
-    if host::controller(controller).is_some() {
-        return Ok(());
-    }
-    let enabled = host::unified().map(|mount| fs::read_to_string(mount.join("cgroup.controllers")));
-    match enabled {
-        Some(Ok(list)) if list.split_whitespace().any(|name| name == controller) => Ok(()),
-        _ => Err(format!("there is no controller `{controller}` here")),
-    }
-}
-
-/// Root, and a file that the groups of a controller of version 1 have, or those
-/// of version 2.
-fn file(subject: Subject, controller: &str, first: &str, second: &str) -> Need {
-    with(subject, controller)?;
-    let has = match (host::controller(controller), host::unified()) {
-        (Some(mount), _) => mount.join(first).exists(),
-        // The root of version 2 has no limits; a group below it may.
-        (None, Some(_)) => !second.is_empty(),
-        (None, None) => false,
-    };
-    has.then_some(())
-        .ok_or_else(|| format!("the kernel has no {first} here"))
-}
-
-fn memory(subject: Subject) -> Need {
-    with(subject, "memory")
-}
-
-fn memory_v1(subject: Subject) -> Need {
-    root(subject)?;
-    host::controller("memory")
-        .map(drop)
-        .ok_or_else(|| "version 2 has no such files".to_owned())
-}
-
-fn cpu(subject: Subject) -> Need {
-    with(subject, "cpu")
-}
-
-fn burst(subject: Subject) -> Need {
-    // The root of version 1 has no quota: a group has.
-    let group = host::controller("cpu").map(|mount| mount.join("conformance-burst-probe"));
-    let has = group.map(|group| {
-        let _ = fs::create_dir(&group);
-        let has = group.join("cpu.cfs_burst_us").exists();
-        let _ = fs::remove_dir(&group);
-        has
-    });
-    cpu(subject)?;
-    has.unwrap_or(true)
-        .then_some(())
-        .ok_or_else(|| "the kernel has no cpu.cfs_burst_us".to_owned())
-}
-
-fn idle(subject: Subject) -> Need {
-    file(subject, "cpu", "cpu.idle", "cpu.idle").or_else(|_| {
-        cpu(subject)?;
-        Err("the kernel has no cpu.idle at the root, and asks nothing below".to_owned())
-    })
-}
-
-fn real_time(subject: Subject) -> Need {
-    file(subject, "cpu", "cpu.rt_runtime_us", "")
-}
-
-fn cpuset(subject: Subject) -> Need {
-    with(subject, "cpuset")
-}
-
-fn pids(subject: Subject) -> Need {
-    with(subject, "pids")
-}
-
-fn block_device(subject: Subject) -> Need {
-    with(subject, "blkio").or_else(|_| with(subject, "io"))?;
-    device()
-        .map(drop)
-        .ok_or_else(|| "there is no block device".to_owned())
-}
-
-fn weight(subject: Subject) -> Need {
-    file(subject, "blkio", "blkio.bfq.weight", "io.bfq.weight")
-        .or_else(|_| file(subject, "blkio", "blkio.weight", "io.weight"))
-}
-
-fn huge_pages(subject: Subject) -> Need {
-    with(subject, "hugetlb")
-}
-
-fn net_class(subject: Subject) -> Need {
-    with(subject, "net_cls")
-}
-
-/// Root; version 1 has a controller, version 2 a program.
-fn devices(subject: Subject) -> Need {
-    root(subject)?;
-    if host::unified().is_some() {
-        return Ok(());
-    }
-    with(subject, "devices")
-}
-
-fn second(subject: Subject) -> Need {
-    root(subject)?;
-    host::unified()
-        .map(drop)
-        .ok_or_else(|| "version 1 has the controllers here".to_owned())
-}
-
 /// A container of `resources`, created and not started.
 fn limited<'a>(case: &'a Case, resources: &Value) -> Container<'a> {
     let mut config = case.config("sleep 100");
     config["linux"]["resources"] = resources.clone();
     config["linux"]["cgroupsPath"] = json!(format!("/{}", fresh_id()));
     case.create(&config)
-}
-
-/// A file of the container's group: version 1's, or version 2's.
-fn read(container: &Container<'_>, controller: &str, first: &str, second: &str) -> String {
-    let path = match (host::controller(controller), host::unified()) {
-        (Some(mount), _) => {
-            let group = host::group_of(container.pid, controller).unwrap();
-            mount.join(group.trim_start_matches('/')).join(first)
-        }
-        (None, Some(mount)) => {
-            let group = host::group_of(container.pid, "").unwrap();
-            mount.join(group.trim_start_matches('/')).join(second)
-        }
-        (None, None) => panic!("no {controller}"),
-    };
-    let text = fs::read_to_string(&path);
-    text.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        .trim()
-        .to_owned()
-}
-
-/// The controllers that are mounted, or version 2's empty name.
-fn controllers() -> Vec<&'static str> {
-    if host::unified().is_some() {
-        return vec![""];
-    }
-    let all = [
-        "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids",
-    ];
-    all.into_iter()
-        .filter(|name| host::controller(name).is_some())
-        .collect()
-}
-
-fn absolute(subject: Subject) {
-    let case = Case::new(subject);
-    let path = format!("/{}/below/it", fresh_id());
-    let mut config = case.config("sleep 100");
-    config["linux"]["cgroupsPath"] = json!(path);
-    let container = case.create(&config);
-    for controller in controllers() {
-        assert_eq!(
-            host::group_of(container.pid, controller).unwrap(),
-            path,
-            "{controller}"
-        );
-    }
-    drop(container);
-    clean(&path);
-}
-
-/// Removes the parents, which every runtime here leaves.
-fn clean(path: &str) {
-    let first = path.trim_start_matches('/').split('/').next().unwrap();
-    for group in host::groups(first) {
-        let _ = fs::remove_dir(group.join("below/it"));
-        let _ = fs::remove_dir(group.join("below"));
-        let _ = fs::remove_dir(group);
-    }
-}
-
-fn same_place(subject: Subject) {
-    let case = Case::new(subject);
-    for path in [
-        format!("/{}/below", fresh_id()),
-        format!("{}/below", fresh_id()),
-    ] {
-        let mut config = case.config("sleep 100");
-        config["linux"]["cgroupsPath"] = json!(path);
-        let places = || {
-            let container = case.create(&config);
-            let place = |name: &str| host::group_of(container.pid, name).unwrap();
-            controllers().into_iter().map(place).collect::<Vec<_>>()
-        };
-        let first = places();
-        let name = path.trim_start_matches('/');
-        assert!(first.iter().all(|place| place.ends_with(name)), "{first:?}");
-        assert_eq!(first, places(), "{path}");
-        for place in first {
-            let parent = place.trim_start_matches('/').trim_end_matches("/below");
-            host::groups(parent)
-                .iter()
-                .for_each(|group| drop(fs::remove_dir(group)));
-        }
-    }
-}
-
-fn inside(subject: Subject) {
-    let case = Case::new(subject);
-    let id = fresh_id();
-    let mut config = case.config("sleep 100");
-    config["linux"]["cgroupsPath"] = json!(format!("/../../../../{id}"));
-    if let Ok(container) = case.try_create(&config) {
-        for controller in controllers() {
-            let place = host::group_of(container.pid, controller).unwrap();
-            assert!(
-                !place.contains("..") && place.ends_with(&id),
-                "{controller}: {place}"
-            );
-        }
-    }
-    let outside = ["/", "/sys", "/sys/fs"].map(|place| std::path::Path::new(place).join(&id));
-    // What a runtime made there goes before the test says so.
-    let made = outside.map(|path| fs::remove_dir_all(path).is_ok());
-    assert_eq!(made, [false; 3], "it made a directory outside");
 }
 
 const MIB: i64 = 1 << 20;
@@ -510,17 +271,6 @@ fn pids_limit(subject: Subject) {
         text.contains("can't fork") && !text.contains("all"),
         "{text}"
     );
-}
-
-/// The numbers of a block device of the host that is a whole disk.
-pub(crate) fn device() -> Option<(u32, u32)> {
-    let mut disks: Vec<_> = fs::read_dir("/sys/block").ok()?.flatten().collect();
-    disks.sort_by_key(fs::DirEntry::file_name);
-    disks.iter().find_map(|disk| {
-        let numbers = fs::read_to_string(disk.path().join("dev")).ok()?;
-        let (major, minor) = numbers.trim().split_once(':')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
-    })
 }
 
 fn throttle(subject: Subject) {

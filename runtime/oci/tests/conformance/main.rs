@@ -15,6 +15,7 @@ mod busybox;
 mod case;
 mod config;
 mod configuration;
+mod controllers;
 #[path = "../support/crun.rs"]
 mod crun;
 mod deviations;
@@ -23,12 +24,17 @@ mod document;
 #[path = "../support/eventually.rs"]
 mod eventually;
 mod features;
+mod group_paths;
 mod groups;
 mod holder;
+mod hook_failures;
+mod hook_namespaces;
 mod hooks;
 mod host;
+mod id_mapped;
 mod joining;
 mod lifecycle;
+mod mount_options;
 mod mount_table;
 mod mounts;
 mod namespaces;
@@ -87,13 +93,18 @@ const CLAIMS: &[&[Claim]] = &[
     configuration::CLAIMS,
     text::CLAIMS,
     mounts::CLAIMS,
+    mount_options::CLAIMS,
+    id_mapped::CLAIMS,
     process::CLAIMS,
     terminal::CLAIMS,
     hooks::CLAIMS,
+    hook_namespaces::CLAIMS,
+    hook_failures::CLAIMS,
     annotations::CLAIMS,
     namespaces::CLAIMS,
     joining::CLAIMS,
     devices::CLAIMS,
+    group_paths::CLAIMS,
     groups::CLAIMS,
     ownership::CLAIMS,
     seccomp::CLAIMS,

@@ -80,116 +80,77 @@ fn duplicates(subject: Subject) {
     }
 }
 
-/// Each `object` of `config` is accepted as it is, and not without one of its `names`.
-fn demanded(case: &Case, place: fn(&mut Value) -> &mut Value, object: &Value, names: &[&str]) {
-    let with = |object: &Value| {
-        let mut config = case.config("true");
-        *place(&mut config) = object.clone();
-        config
-    };
-    case.create(&with(object));
+/// `config` is accepted as it is, and not without one of these `names` of the
+/// object at `place`, a JSON pointer.
+fn demanded(case: &Case, config: &Value, place: &str, names: &[&str]) {
+    case.create(config);
     for name in names {
-        let mut without = object.clone();
-        config::without(&mut without, name);
-        case.refused(format!("{without} without {name}"), &with(&without));
+        let mut config = config.clone();
+        let object = config.pointer_mut(place).unwrap();
+        config::without(object, name);
+        case.refused(format!("{place} without {name}"), &config);
     }
 }
 
 fn required(subject: Subject) {
     let case = Case::new(subject);
-    let core = json!({ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 });
+    let mut config = case.config("true");
+    config["process"]["rlimits"] = json!([{ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }]);
     demanded(
         &case,
-        |c| {
-            c["process"]["rlimits"] = json!([null]);
-            &mut c["process"]["rlimits"][0]
-        },
-        &core,
+        &config,
+        "/process/rlimits/0",
         &["type", "soft", "hard"],
     );
-    demanded(
-        &case,
-        |c| &mut c["linux"]["personality"],
-        &json!({ "domain": "LINUX" }),
-        &["domain"],
-    );
-    demanded(
-        &case,
-        |c| &mut c["linux"]["seccomp"],
-        &json!({ "defaultAction": "SCMP_ACT_ALLOW" }),
-        &["defaultAction"],
-    );
-    let rule = json!({
-        "names": ["acct"], "action": "SCMP_ACT_ERRNO",
-        "args": [{ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" }]
+    let mut config = case.config("true");
+    config["linux"]["personality"] = json!({ "domain": "LINUX" });
+    demanded(&case, &config, "/linux/personality", &["domain"]);
+    let mut config = case.config("true");
+    config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{
+            "names": ["acct"], "action": "SCMP_ACT_ERRNO",
+            "args": [{ "index": 0, "value": 1, "op": "SCMP_CMP_EQ" }]
+        }]
     });
-    demanded(
-        &case,
-        |c| {
-            c["linux"]["seccomp"] =
-                json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [null] });
-            &mut c["linux"]["seccomp"]["syscalls"][0]
-        },
-        &rule,
-        &["names", "action"],
-    );
-    demanded(
-        &case,
-        |c| {
-            c["linux"]["seccomp"] = json!({
-                "defaultAction": "SCMP_ACT_ALLOW",
-                "syscalls": [{ "names": ["acct"], "action": "SCMP_ACT_ERRNO", "args": [null] }]
-            });
-            &mut c["linux"]["seccomp"]["syscalls"][0]["args"][0]
-        },
-        &rule["args"][0],
-        &["index", "value", "op"],
-    );
+    for (place, names) in [
+        ("/linux/seccomp", &["defaultAction"][..]),
+        ("/linux/seccomp/syscalls/0", &["names", "action"]),
+        (
+            "/linux/seccomp/syscalls/0/args/0",
+            &["index", "value", "op"],
+        ),
+    ] {
+        demanded(&case, &config, place, names);
+    }
 }
 
 fn required_numbers(subject: Subject) {
     let case = Case::new(subject);
-    let map = json!({ "containerID": 0, "hostID": 100_000, "size": 1000 });
-    demanded(
-        &case,
-        |c| {
-            config::namespace(c, json!({ "type": "user" }));
-            let map = json!({ "containerID": 0, "hostID": 100_000, "size": 1000 });
-            c["linux"]["gidMappings"] = json!([map]);
-            c["linux"]["uidMappings"] = json!([null]);
-            &mut c["linux"]["uidMappings"][0]
-        },
-        &map,
-        &["containerID", "hostID", "size"],
-    );
-    demanded(
-        &case,
-        |c| {
-            c["linux"]["devices"] = json!([null]);
-            &mut c["linux"]["devices"][0]
-        },
-        &json!({ "path": "/dev/there", "type": "c", "major": 1, "minor": 3 }),
-        &["major", "minor"],
-    );
-    demanded(
-        &case,
-        |c| {
-            c["linux"]["resources"] = json!({ "devices": [null] });
-            &mut c["linux"]["resources"]["devices"][0]
-        },
-        &json!({ "allow": true, "type": "c", "major": 1, "minor": 3, "access": "r" }),
-        &["allow"],
-    );
-    let Some((major, minor)) = crate::groups::device() else {
+    let mut config = case.config("true");
+    config::namespace(&mut config, json!({ "type": "user" }));
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 1000 }]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    let names = ["containerID", "hostID", "size"];
+    demanded(&case, &config, "/linux/uidMappings/0", &names);
+
+    let mut config = case.config("true");
+    config["linux"]["devices"] =
+        json!([{ "path": "/dev/there", "type": "c", "major": 1, "minor": 3 }]);
+    demanded(&case, &config, "/linux/devices/0", &["major", "minor"]);
+
+    let rule = json!({ "allow": true, "type": "c", "major": 1, "minor": 3, "access": "r" });
+    let mut config = case.config("true");
+    config["linux"]["resources"] = json!({ "devices": [rule] });
+    demanded(&case, &config, "/linux/resources/devices/0", &["allow"]);
+
+    let Some((major, minor)) = crate::controllers::device() else {
         return;
     };
-    demanded(
-        &case,
-        |c| {
-            c["linux"]["resources"] = json!({ "blockIO": { "throttleReadBpsDevice": [null] } });
-            &mut c["linux"]["resources"]["blockIO"]["throttleReadBpsDevice"][0]
-        },
-        &json!({ "major": major, "minor": minor, "rate": 1_000_000 }),
-        &["major", "minor", "rate"],
-    );
+    let rate = json!({ "major": major, "minor": minor, "rate": 1_000_000 });
+    let mut config = case.config("true");
+    config["linux"]["resources"] = json!({ "blockIO": { "throttleReadBpsDevice": [rate] } });
+    let place = "/linux/resources/blockIO/throttleReadBpsDevice/0";
+    demanded(&case, &config, place, &["major", "minor", "rate"]);
 }
