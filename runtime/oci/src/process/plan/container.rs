@@ -33,13 +33,16 @@ fn has_own_mounts(linux: &Linux) -> bool {
     kinds.any(|kind| kind == NamespaceType::Mount)
 }
 
-/// Whether it has to be seen until its root is built: an ordinary user's runtime
-/// cannot join a process that hides, for a hook, and such a process cannot write
-/// to its own files in `/proc`.
+/// Whether, in a user namespace that exists, it has to be seen until its root is
+/// built: an ordinary user's runtime cannot join a process that hides, for a hook,
+/// and such a process cannot write to its own files in `/proc`.
 fn hides_late(spec: &Spec) -> bool {
+    let mut namespaces = spec.linux().namespaces.iter();
+    let joins_user = namespaces.any(|n| n.kind == NamespaceType::User && n.path.is_some());
     let mut hooks = spec.hooks.iter();
     let has_hook = hooks.any(|hooks| !hooks.create_container.is_empty());
-    (has_hook || !spec.linux().time_offsets.is_empty()) && effective_ids().0 != 0
+    let has_offsets = !spec.linux().time_offsets.is_empty();
+    joins_user && (has_hook || has_offsets) && effective_ids().0 != 0
 }
 
 impl Plan {
@@ -85,7 +88,7 @@ impl Plan {
         plan.enter_root(spec, root, options)?;
         let sets = plan.restrict(process, spec.linux(), user, &filter)?;
         plan.streams(process, stdio);
-        plan.give_up_privileges(filter, process, sets, options)?;
+        plan.give_up_privileges(filter, process, sets, user, options)?;
         Ok(plan)
     }
     // ANCHOR_END: plan

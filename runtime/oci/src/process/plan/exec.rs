@@ -100,7 +100,7 @@ impl Plan {
         }
         let sets = plan.restrict(process, target.spec.linux(), user, &filter)?;
         plan.streams(process, stdio);
-        plan.give_up_privileges(filter, process, sets, options)?;
+        plan.give_up_privileges(filter, process, sets, user, options)?;
         Ok(Some(plan))
     }
     // ANCHOR_END: exec

@@ -88,6 +88,7 @@ impl Plan {
         filter: ContainersFilter,
         process: &Process,
         sets: capability::Sets,
+        user_namespace: bool,
         options: &Options,
     ) -> Result<()> {
         self.listens = filter.listens;
@@ -95,10 +96,11 @@ impl Plan {
         // Others who are root with as many capabilities could look into its
         // memory, which is the runtime's, as soon as it has no more than they:
         // from the host's pid namespace they see it. A change of user hides it,
-        // root has to ask. But an ordinary user's runtime could take no listener
-        // from who hides.
+        // the host's root has to ask; where an agent is given a listener it does
+        // not, since a runtime without CAP_SYS_PTRACE takes none from who hides.
+        // In a user namespace of its own nobody else has a capability.
         self.steps.push(match user.uid {
-            0 if !filter.listens => Step::Hide,
+            0 if !user_namespace && !filter.listens => Step::Hide,
             _ => Step::KeepCapabilities,
         });
         self.steps.push(Step::User {
