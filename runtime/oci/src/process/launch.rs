@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::child;
@@ -377,7 +378,7 @@ fn hand_over_listener(child: &Child, shared: &Shared<'_>, attend: &mut dyn Atten
 /// a change of user makes all who share the memory undumpable (their files in
 /// /proc become root's). And the time namespace, which only we can enter for it.
 struct Restore {
-    dumpable: bool,
+    _seen: Option<Seen>,
     /// It goes back when it is dropped.
     time: Option<time::Own>,
 }
@@ -385,7 +386,10 @@ struct Restore {
 impl Restore {
     fn before(plan: &Plan) -> Result<Self> {
         let mut restore = Self {
-            dumpable: plan.changes_user && sys::process::is_dumpable(),
+            // A hook is started while its container is, and is done before it.
+            _seen: plan
+                .changes_user
+                .then(|| Seen::begin(matches!(plan.end, End::Program { .. }))),
             time: None,
         };
         if let Some(time) = &plan.time {
@@ -395,10 +399,63 @@ impl Restore {
     }
 }
 
-impl Drop for Restore {
+/// How many starts may hide this process, and whether others saw it before the
+/// first of them (`PR_SET_DUMPABLE(2const)`).
+static HIDING: Mutex<(usize, bool)> = Mutex::new((0, false));
+
+/// A start that may hide this process. Dropped, it is seen again, unless that of
+/// another thread still needs it hidden.
+struct Seen {
+    was_seen: bool,
+    is_nested: bool,
+}
+
+impl Seen {
+    fn begin(is_nested: bool) -> Self {
+        let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_seen = sys::process::is_dumpable();
+        if hiding.0 == 0 {
+            hiding.1 = was_seen;
+        }
+        hiding.0 += 1;
+        Self {
+            was_seen,
+            is_nested,
+        }
+    }
+}
+
+impl Drop for Seen {
     fn drop(&mut self) {
-        if self.dumpable {
+        let mut hiding = HIDING.lock().unwrap_or_else(PoisonError::into_inner);
+        hiding.0 -= 1;
+        let is_last = hiding.0 == 0 && hiding.1;
+        if is_last || self.is_nested && self.was_seen {
             sys::process::set_dumpable(true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+    use crate::sys::process::{is_dumpable, set_dumpable};
+
+    #[test]
+    fn a_process_is_seen_again_after_the_last_of_the_starts_that_hid_it() {
+        let first = Seen::begin(false);
+        set_dumpable(false);
+        let second = Seen::begin(false);
+        drop(first);
+        assert!(!is_dumpable(), "the second needs it hidden");
+        set_dumpable(false);
+        drop(second);
+        assert!(is_dumpable());
+        let container = Seen::begin(false);
+        let hook = Seen::begin(true);
+        set_dumpable(false);
+        drop(hook);
+        assert!(is_dumpable(), "the next hook could not join it");
+        drop(container);
     }
 }
