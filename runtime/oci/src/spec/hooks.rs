@@ -70,8 +70,9 @@ pub struct Hook {
         deserialize_with = "null_is_empty"
     )]
     pub args: Vec<String>,
-    /// `KEY=value`; where empty, the runtime's own, and the process's for a hook of
-    /// the container's.
+    /// `KEY=value`; nothing else is inherited. Where there is none, the hook has the
+    /// runtime's, and at `startContainer`, inside, that of the container's process.
+    /// (The specification leaves that open.)
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
