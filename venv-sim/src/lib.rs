@@ -31,8 +31,11 @@ mod facts;
 mod interpreter;
 mod places;
 mod pyenv;
+mod refusal;
 mod request;
+mod requirement;
 mod staging;
+pub mod wheel;
 
 pub use cache::Cache;
 pub use create::{Options, create};
@@ -41,3 +44,5 @@ pub use environment::Environment;
 pub use error::{Error, Result};
 pub use interpreter::Interpreter;
 pub use places::{Origin, Search};
+pub use refusal::Refusal;
+pub use requirement::{Marker, MarkerEnvironment, Name, Requirement, Source};

@@ -1,0 +1,204 @@
+//! `RECORD`: a line for each file, with its digest and its size.
+//!
+//! In a wheel it is the promise that installing checks. In an environment it is the list of what
+//! uninstalling removes, where a path may lead upwards, to `bin` say.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use crate::refusal::{Refusal, shown};
+
+/// The lines of a RECORD, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// One for each file.
+    pub entries: Vec<Entry>,
+}
+
+/// One line: a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its path from the directory that holds the `.dist-info`, with `/`.
+    pub path: String,
+    /// What its content has to be; none for RECORD itself, and for bytecode.
+    pub digest: Option<Digest>,
+    /// Its size in bytes, where the line says.
+    pub size: Option<u64>,
+}
+
+/// A digest by one of the algorithms that may vouch for a file: SHA-256 and longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Digest {
+    /// SHA-256.
+    Sha256([u8; 32]),
+    /// SHA-384.
+    Sha384([u8; 48]),
+    /// SHA-512.
+    Sha512([u8; 64]),
+}
+
+impl Record {
+    /// Reads the lines.
+    ///
+    /// # Errors
+    /// A line that has no path, is no CSV, has an unreadable digest or size, or a digest by an
+    /// algorithm too weak to vouch for anything (the specification forbids MD5 and SHA-1).
+    pub fn parse(text: &[u8]) -> Result<Self, Refusal> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text);
+        let mut entries = Vec::new();
+        for (line, row) in (1..).zip(reader.records()) {
+            let refused =
+                |why: &dyn fmt::Display| Refusal::new(format!("line {line} of its RECORD: {why}"));
+            let row = row.map_err(|_| refused(&"it is not text of comma-separated values"))?;
+            let field = |index| row.get(index).filter(|field| !field.is_empty());
+            let Some(path) = field(0) else {
+                return Err(refused(&"it names no file"));
+            };
+            let digest = field(1).map(Digest::from_str).transpose();
+            let size = field(2).map(str::parse).transpose();
+            entries.push(Entry {
+                path: path.to_owned(),
+                digest: digest.map_err(|why| refused(&why))?,
+                size: size.map_err(|_| refused(&"its size is no number"))?,
+            });
+        }
+        Ok(Self { entries })
+    }
+
+    /// The text to write.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut writer = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_writer(Vec::new());
+        for entry in &self.entries {
+            let digest = entry
+                .digest
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let size = entry.size.map(|size| size.to_string()).unwrap_or_default();
+            // Into memory, three fields each: neither can fail.
+            let _ = writer.write_record([&entry.path, &digest, &size]);
+        }
+        writer.into_inner().unwrap_or_default()
+    }
+}
+
+impl Digest {
+    /// Whether it is that of `content`.
+    #[must_use]
+    pub fn is_of(&self, content: &[u8]) -> bool {
+        match self {
+            Self::Sha256(digest) => Sha256::digest(content)[..] == digest[..],
+            Self::Sha384(digest) => Sha384::digest(content)[..] == digest[..],
+            Self::Sha512(digest) => Sha512::digest(content)[..] == digest[..],
+        }
+    }
+
+    /// The SHA-256 of `content`, which is what is written.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self::Sha256(Sha256::digest(content).into())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Refusal;
+
+    /// Reads `sha256=` and the digest in URL-safe base 64 without padding.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let refused = |why: &str| Refusal::new(format!("the digest {} {why}", shown(text)));
+        let (algorithm, encoded) = text
+            .split_once('=')
+            .ok_or_else(|| refused("names no algorithm"))?;
+        let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('='));
+        let bytes = bytes.map_err(|_| refused("is not base 64"))?;
+        let length = || refused("has another length than its algorithm's");
+        match algorithm {
+            "sha256" => Ok(Self::Sha256(bytes.try_into().map_err(|_| length())?)),
+            "sha384" => Ok(Self::Sha384(bytes.try_into().map_err(|_| length())?)),
+            "sha512" => Ok(Self::Sha512(bytes.try_into().map_err(|_| length())?)),
+            _ => Err(refused("is by none of sha256, sha384 and sha512")),
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, bytes) = match self {
+            Self::Sha256(digest) => ("sha256", &digest[..]),
+            Self::Sha384(digest) => ("sha384", &digest[..]),
+            Self::Sha512(digest) => ("sha512", &digest[..]),
+        };
+        write!(f, "{name}={}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_read_with_quotes_and_without_digests() {
+        // The digest of no bytes at all, as FIPS 180-4's test vectors have it.
+        let text = b"a.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\r\n\
+            \"b, \"\"c\"\".py\",,\n\
+            d-1.0.dist-info/RECORD,,\n";
+        let record = Record::parse(text).expect("a RECORD");
+        let [a, b, own] = &record.entries[..] else {
+            panic!("{record:?}");
+        };
+        assert!(a.digest.as_ref().expect("a digest").is_of(b""));
+        assert!(!a.digest.as_ref().expect("a digest").is_of(b"x"));
+        assert_eq!((a.size, b.size), (Some(0), None));
+        assert_eq!(b.path, "b, \"c\".py");
+        assert_eq!((own.digest.clone(), own.size), (None, None));
+    }
+
+    #[test]
+    fn a_line_that_cannot_vouch_is_refused_by_its_number() {
+        for (text, why) in [
+            (&b"a,,\nb,md5=xxxx,1\n"[..], "line 2"),
+            (b"a,sha1=2jmj7l5rSw0yVb_vlWAYkK_YBwk,0\n", "none of sha256"),
+            (b"a,sha256=47DEQpj8,0\n", "length"),
+            (b"a,sha256=!!,0\n", "base 64"),
+            (b"a,sha256,0\n", "algorithm"),
+            (b"a,,many\n", "size"),
+            (b",,\n", "no file"),
+            (b"\xff,,\n", "text"),
+        ] {
+            let refusal = Record::parse(text).expect_err("refused").to_string();
+            assert!(refusal.contains(why), "{refusal}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            files in prop::collection::vec(("\\PC{1,20}|[a\", \n]{1,8}", any::<Vec<u8>>(), any::<Option<u64>>()), 0..6),
+        ) {
+            let entries = files.into_iter().map(|(path, content, size)| Entry {
+                path,
+                digest: size.map(|_| Digest::of(&content)),
+                size,
+            });
+            let record = Record { entries: entries.collect() };
+            prop_assert_eq!(Record::parse(&record.to_text()), Ok(record));
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<Vec<u8>>()) {
+            let _ = Record::parse(&text);
+        }
+    }
+}
