@@ -87,16 +87,19 @@ static ISORUN: LazyLock<PathBuf> = LazyLock::new(|| {
     if probe.status().is_ok_and(|status| status.success()) {
         return built;
     }
-    let copy = std::env::temp_dir().join(format!("isorun-{}", std::process::id()));
+    let copy = copy();
     std::fs::copy(built, &copy).unwrap();
     copy
 });
 
-/// Removes what [`ISORUN`] may have made.
+/// Where the copy is, if there is one.
+fn copy() -> PathBuf {
+    std::env::temp_dir().join(format!("isorun-{}", std::process::id()))
+}
+
+/// Removes what [`ISORUN`] may have made: not the build, wherever that is.
 pub(crate) fn clean() {
-    if ISORUN.starts_with(std::env::temp_dir()) {
-        let _ = std::fs::remove_file(&*ISORUN);
-    }
+    let _ = std::fs::remove_file(copy());
 }
 
 /// An input that is at its end: not `/dev/null`, of which crun makes a
