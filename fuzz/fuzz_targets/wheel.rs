@@ -1,13 +1,19 @@
-//! What a wheel says of itself: its name, its paths, and the files of its `.dist-info`.
+//! What a wheel says of itself: its name, its paths, the files of its `.dist-info`, and the archive.
 #![no_main]
 
+use std::io::Cursor;
 use std::path::Component;
 
-use venv_sim::wheel::{EntryPoints, Metadata, Record, WheelName, member_path};
+use venv_sim::wheel::{EntryPoints, Metadata, Record, Wheel, WheelName, member_path};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(record) = Record::parse(bytes) {
         assert_eq!(Record::parse(&record.to_text()).as_ref(), Ok(&record));
+    }
+    if let Ok(mut wheel) = Wheel::read("a-1.0-py3-none-any.whl", Cursor::new(bytes)) {
+        for member in wheel.members().to_vec() {
+            let _ = wheel.content(&member);
+        }
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::refusal::Refusal;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -86,6 +88,15 @@ pub enum Error {
         cause: String,
     },
 
+    /// The file is no wheel, or not what it says.
+    #[error("cannot take {} as a wheel: {cause}", path.display())]
+    BadWheel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: Refusal,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -130,6 +141,9 @@ impl Error {
             } => "choose a prompt of one line",
             Self::Unwritable { .. } => "use an interpreter whose path is plain text of one line",
             Self::NotAnEnvironment { .. } => "create it first, or name the directory above `bin/`",
+            Self::BadWheel { .. } => {
+                "get it again from where it was published; if it is the same, its author has to mend it"
+            }
             Self::Io { .. } => return None,
         })
     }

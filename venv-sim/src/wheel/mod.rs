@@ -7,12 +7,14 @@
 //! Source: the *Binary distribution format*, *Recording installed projects*, *Core metadata* and
 //! *Entry points* of the Python Packaging User Guide (PEP 427, 376, 566, 643).
 
+mod archive;
 mod entry_points;
 mod metadata;
 mod name;
 mod path;
 mod record;
 
+pub use archive::{Member, Wheel};
 pub use entry_points::{EntryPoint, EntryPoints};
 pub use metadata::Metadata;
 pub use name::{Build, Tag, WheelName};

@@ -1,0 +1,581 @@
+//! A wheel's file, opened, and held to everything that it says of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+use zip::read::ZipFile;
+
+use super::{Digest, EntryPoints, Metadata, Record, WheelName, member_path};
+use crate::error::{Error, Result};
+use crate::refusal::{Refusal, shown};
+
+/// A wheel whose parts agree with each other: its name, its METADATA, and its RECORD with what is
+/// in the archive. The contents themselves are checked when they are read.
+#[derive(Debug)]
+pub struct Wheel<R: Read + Seek = BufReader<File>> {
+    /// What its file's name says.
+    pub name: WheelName,
+    /// What its METADATA says.
+    pub metadata: Metadata,
+    /// Its commands.
+    pub entry_points: EntryPoints,
+    /// Whether its packages go where pure Python goes, and not to `platlib`.
+    pub is_pure: bool,
+    /// `PROJECT-VERSION.dist-info`, as the archive has it.
+    pub dist_info: String,
+    archive: ZipArchive<R>,
+    members: Vec<Member>,
+}
+
+/// A file of the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path from the top of the archive.
+    pub path: PathBuf,
+    /// Whether it is to be executable.
+    pub is_executable: bool,
+    /// What its content has to be; none for RECORD itself.
+    pub digest: Option<Digest>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its place in the archive.
+    index: usize,
+}
+
+/// What RECORD cannot vouch for: itself, and its signatures.
+const UNRECORDED: [&str; 3] = ["RECORD", "RECORD.jws", "RECORD.p7s"];
+
+/// The longest of the files of a `.dist-info` that are read whole, in bytes.
+const LONGEST: u64 = 64 << 20;
+
+/// How much a wheel may unpack to, whatever its own size, and how many times that.
+const FREE: u64 = 1 << 30;
+const MOST_TIMES: u64 = 200;
+
+impl Wheel {
+    /// Opens the wheel at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read; [`Error::BadWheel`] where it is none, or where its
+    /// parts do not agree.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("");
+        Self::read(name, BufReader::new(file)).map_err(|cause| Error::BadWheel {
+            path: path.to_owned(),
+            cause,
+        })
+    }
+}
+
+impl<R: Read + Seek> Wheel<R> {
+    /// Reads a wheel whose file is called `name`.
+    ///
+    /// # Errors
+    /// Where it is none, or where its parts do not agree.
+    pub fn read(name: &str, reader: R) -> Result<Self, Refusal> {
+        let name: WheelName = name.parse()?;
+        let mut archive = ZipArchive::new(reader).map_err(|why| no_zip(&why))?;
+        // One stretch of bytes for many files: small to send, and endless to unpack.
+        if archive
+            .has_overlapping_entries()
+            .map_err(|why| no_zip(&why))?
+        {
+            return Err(Refusal::new(
+                "files in it share bytes, which only a bomb has",
+            ));
+        }
+        let mut members = members(&mut archive)?;
+        let dist_info = dist_info(&members, &name)?;
+        let mut text = |file: &str| text(&mut archive, &members, &dist_info, file);
+        let needed = |file: &str, found: Option<String>| {
+            found.ok_or_else(|| Refusal::new(format!("it has no {file} in its .dist-info")))
+        };
+        let is_pure = is_pure(&needed("WHEEL", text("WHEEL")?)?)?;
+        let metadata = Metadata::parse(&needed("METADATA", text("METADATA")?)?)?;
+        if (&metadata.name, &metadata.version) != (&name.project, &name.version) {
+            return Err(Refusal::new(format!(
+                "its name says {} {}, and its METADATA {} {}",
+                name.project, name.version, metadata.name, metadata.version
+            )));
+        }
+        let entry_points = text("entry_points.txt")?.unwrap_or_default();
+        let entry_points = EntryPoints::parse(&entry_points)?;
+        entry_points.scripts()?;
+        let record = Record::parse(needed("RECORD", text("RECORD")?)?.as_bytes())?;
+        vouch(&mut members, &record, &dist_info)?;
+        Ok(Self {
+            name,
+            metadata,
+            entry_points,
+            is_pure,
+            dist_info,
+            archive,
+            members,
+        })
+    }
+
+    /// Its files, in the order of their paths.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The content of `member`, checked against its digest and size.
+    ///
+    /// # Errors
+    /// Where it cannot be unpacked, or is not what RECORD says.
+    pub fn content(&mut self, member: &Member) -> Result<Vec<u8>, Refusal> {
+        let content = content(&mut self.archive, member)?;
+        match &member.digest {
+            Some(digest) if !digest.is_of(&content) => {
+                let shown = shown(&member.path.to_string_lossy());
+                Err(Refusal::new(format!(
+                    "the content of {shown} is not what its RECORD says"
+                )))
+            }
+            _ => Ok(content),
+        }
+    }
+}
+
+fn no_zip(why: &zip::result::ZipError) -> Refusal {
+    Refusal::new(format!("it cannot be read as a zip archive: {why}"))
+}
+
+/// The files, each at a path of its own that leads nowhere else.
+fn members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Member>, Refusal> {
+    let mut members = BTreeMap::new();
+    let (mut packed, mut unpacked) = (0u64, 0u64);
+    for index in 0..archive.len() {
+        let file = archive.by_index_raw(index).map_err(|why| no_zip(&why))?;
+        let name = file.name().map_err(|why| no_zip(&why))?.into_owned();
+        let path = member_path(&name)?;
+        if file.is_dir() {
+            continue;
+        }
+        let refused = |why: &str| Err(Refusal::new(format!("the file {} {why}", shown(&name))));
+        if file.is_symlink() {
+            return refused("is a symbolic link, which a wheel cannot hold");
+        }
+        if file.encrypted() {
+            return refused("is encrypted");
+        }
+        packed = packed.saturating_add(file.compressed_size());
+        unpacked = unpacked.saturating_add(file.size());
+        let member = Member {
+            is_executable: file.unix_mode().is_some_and(|mode| mode & 0o111 != 0),
+            digest: None,
+            size: file.size(),
+            index,
+            path: path.clone(),
+        };
+        if members.insert(path, member).is_some() {
+            return refused("is there twice");
+        }
+    }
+    if unpacked > FREE && unpacked / MOST_TIMES > packed {
+        let mib = unpacked >> 20;
+        return Err(Refusal::new(format!(
+            "it would unpack to {mib} MiB, {MOST_TIMES} times its size"
+        )));
+    }
+    check_names(members.keys())?;
+    Ok(members.into_values().collect())
+}
+
+/// No file is another's directory, and no two are one where case does not count.
+fn check_names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), Refusal> {
+    let mut folded = BTreeMap::new();
+    for path in paths {
+        let lower = PathBuf::from(path.to_string_lossy().to_lowercase());
+        if let Some(other) = folded.insert(lower, path) {
+            let (one, two) = (
+                shown(&other.to_string_lossy()),
+                shown(&path.to_string_lossy()),
+            );
+            return Err(Refusal::new(format!("{one} and {two} differ in case only")));
+        }
+    }
+    let in_the_way = |path: &PathBuf| {
+        path.ancestors()
+            .skip(1)
+            .any(|above| folded.contains_key(above))
+    };
+    match folded.keys().find(|path| in_the_way(path)) {
+        Some(path) => {
+            let shown = shown(&path.to_string_lossy());
+            Err(Refusal::new(format!(
+                "what is above {shown} is a file, too"
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The one `.dist-info` at its top, which has to be its own.
+fn dist_info(members: &[Member], name: &WheelName) -> Result<String, Refusal> {
+    let tops = members.iter().filter_map(|member| {
+        let top = member.path.iter().next()?.to_str()?;
+        (top.ends_with(".dist-info") && member.path.iter().count() > 1).then_some(top)
+    });
+    let tops: BTreeSet<&str> = tops.collect();
+    let mut tops = tops.into_iter();
+    let (Some(own), None) = (tops.next(), tops.next()) else {
+        return Err(Refusal::new(
+            "it has not one .dist-info directory, as a wheel has",
+        ));
+    };
+    let said = own.trim_end_matches(".dist-info").split_once('-');
+    let is_own = said.is_some_and(|(project, version)| {
+        project.parse() == Ok(name.project.clone())
+            && version.replace('_', "-").parse() == Ok(name.version.clone())
+    });
+    match is_own {
+        true => Ok(own.to_owned()),
+        false => Err(Refusal::new(format!(
+            "its {} is another project's or version's",
+            shown(own)
+        ))),
+    }
+}
+
+/// One of the texts of the `.dist-info`; `None` where there is none.
+fn text<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    members: &[Member],
+    dist_info: &str,
+    file: &str,
+) -> Result<Option<String>, Refusal> {
+    let path = Path::new(dist_info).join(file);
+    let Some(member) = members.iter().find(|member| member.path == path) else {
+        return Ok(None);
+    };
+    if member.size > LONGEST {
+        return Err(Refusal::new(format!(
+            "its {file} is {} MiB long",
+            member.size >> 20
+        )));
+    }
+    let text = String::from_utf8(content(archive, member)?);
+    text.map(Some)
+        .map_err(|_| Refusal::new(format!("its {file} is not UTF-8")))
+}
+
+fn content<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    member: &Member,
+) -> Result<Vec<u8>, Refusal> {
+    let refused = |why: &dyn std::fmt::Display| {
+        let shown = shown(&member.path.to_string_lossy());
+        Refusal::new(format!("the file {shown} cannot be unpacked: {why}"))
+    };
+    let file: ZipFile<'_, R> = archive
+        .by_index(member.index)
+        .map_err(|why| refused(&why))?;
+    let mut content = Vec::with_capacity(usize::try_from(member.size.min(LONGEST)).unwrap_or(0));
+    // Not more than it says, however much there is.
+    let read = file
+        .take(member.size.saturating_add(1))
+        .read_to_end(&mut content);
+    read.map_err(|why| refused(&why))?;
+    match content.len() as u64 == member.size {
+        true => Ok(content),
+        false => Err(refused(&"it has another size than the archive says")),
+    }
+}
+
+/// Whether WHEEL says that it is pure; a format that nobody knows yet is refused.
+fn is_pure(wheel: &str) -> Result<bool, Refusal> {
+    let field = |name: &str| {
+        let mut pairs = wheel.lines().filter_map(|line| line.split_once(':'));
+        let found = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    };
+    let version = field("Wheel-Version").unwrap_or("");
+    if version.split('.').next() != Some("1") {
+        let shown = shown(version);
+        return Err(Refusal::new(format!(
+            "it is of version {shown} of the format, which is unknown"
+        )));
+    }
+    match field("Root-Is-Purelib") {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        _ => Err(Refusal::new(
+            "its WHEEL does not say Root-Is-Purelib: true or false",
+        )),
+    }
+}
+
+/// Gives each file the digest that RECORD has for it: one line for each, and no more.
+fn vouch(members: &mut [Member], record: &Record, dist_info: &str) -> Result<(), Refusal> {
+    let mut lines = BTreeMap::new();
+    for entry in &record.entries {
+        let path = member_path(&entry.path)?;
+        if lines.insert(path, entry).is_some() {
+            let shown = shown(&entry.path);
+            return Err(Refusal::new(format!(
+                "its RECORD has two lines for {shown}"
+            )));
+        }
+    }
+    for member in &mut *members {
+        let is_unrecorded = UNRECORDED
+            .iter()
+            .any(|file| member.path == Path::new(dist_info).join(file));
+        let line = lines.remove(&member.path);
+        let shown = || shown(&member.path.to_string_lossy());
+        match line {
+            _ if is_unrecorded => {}
+            None => {
+                return Err(Refusal::new(format!(
+                    "its RECORD has no line for {}",
+                    shown()
+                )));
+            }
+            Some(line) if line.digest.is_none() => {
+                return Err(Refusal::new(format!(
+                    "its RECORD has no digest of {}",
+                    shown()
+                )));
+            }
+            Some(line) if line.size.is_some_and(|size| size != member.size) => {
+                return Err(Refusal::new(format!(
+                    "its RECORD has another size of {}",
+                    shown()
+                )));
+            }
+            Some(line) => member.digest.clone_from(&line.digest),
+        }
+    }
+    // Directories have lines in the RECORD of some old tools.
+    match lines
+        .keys()
+        .find(|path| !members.iter().any(|m| m.path.starts_with(path)))
+    {
+        Some(path) => {
+            let shown = shown(&path.to_string_lossy());
+            Err(Refusal::new(format!(
+                "its RECORD has a line for {shown}, which is not in it"
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+    use crate::wheel::Entry;
+
+    const NAME: &str = "a_b-1.0-py3-none-any.whl";
+    const WHEEL: &str =
+        "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    const METADATA: &str = "Metadata-Version: 2.1\nName: a.b\nVersion: 1.0\n";
+
+    /// What is put into an archive: paths and contents.
+    type Files = Vec<(String, Vec<u8>)>;
+
+    fn good() -> Files {
+        [
+            ("a/__init__.py", "print('a')\n"),
+            ("a/tool.sh", "#!/bin/sh\n"),
+            ("a_b-1.0.dist-info/WHEEL", WHEEL),
+            ("a_b-1.0.dist-info/METADATA", METADATA),
+            (
+                "a_b-1.0.dist-info/entry_points.txt",
+                "[console_scripts]\nab = a:main\n",
+            ),
+        ]
+        .map(|(path, content)| (path.to_owned(), content.as_bytes().to_vec()))
+        .to_vec()
+    }
+
+    /// With the RECORD that vouches for them.
+    fn recorded(mut files: Files) -> Files {
+        let own = "a_b-1.0.dist-info/RECORD".to_owned();
+        let mut record = Record::default();
+        for (path, content) in &files {
+            record.entries.push(Entry {
+                path: path.clone(),
+                digest: Some(Digest::of(content)),
+                size: Some(content.len() as u64),
+            });
+        }
+        record.entries.push(Entry {
+            path: own.clone(),
+            digest: None,
+            size: None,
+        });
+        files.push((own, record.to_text()));
+        files
+    }
+
+    fn zipped(files: &Files) -> Cursor<Vec<u8>> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (path, content) in files {
+            let mode = if path.ends_with(".sh") { 0o755 } else { 0o644 };
+            let options = SimpleFileOptions::default().unix_permissions(mode);
+            writer.start_file(path.as_str(), options).expect("a file");
+            writer.write_all(content).expect("written");
+        }
+        writer.finish().expect("an archive")
+    }
+
+    fn refused(files: &Files) -> String {
+        match Wheel::read(NAME, zipped(files)) {
+            Ok(_) => panic!("it was taken"),
+            Err(why) => why.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_wheel_is_read_and_its_contents_are_checked() {
+        let mut wheel = Wheel::read(NAME, zipped(&recorded(good()))).expect("a wheel");
+        assert_eq!(wheel.metadata.name.as_str(), "a-b");
+        assert!(wheel.is_pure);
+        assert_eq!(wheel.dist_info, "a_b-1.0.dist-info");
+        assert_eq!(wheel.entry_points.scripts().expect("scripts").len(), 1);
+        let members = wheel.members().to_vec();
+        assert_eq!(members.len(), 6);
+        let executable: Vec<_> = members.iter().filter(|m| m.is_executable).collect();
+        assert_eq!(executable[0].path, Path::new("a/tool.sh"));
+        for (path, content) in good() {
+            let member = members.iter().find(|m| m.path == Path::new(&path));
+            assert_eq!(wheel.content(member.expect("a member")), Ok(content));
+        }
+    }
+
+    #[test]
+    fn a_content_that_was_exchanged_is_noticed() {
+        let mut files = recorded(good());
+        files[0].1 = b"print('b')\n".to_vec(); // of the same size
+        let mut wheel = Wheel::read(NAME, zipped(&files)).expect("nothing is read yet");
+        let member = wheel
+            .members()
+            .iter()
+            .find(|m| m.path.ends_with("__init__.py"));
+        let member = member.expect("a member").clone();
+        let why = wheel.content(&member).expect_err("noticed").to_string();
+        assert!(why.contains("not what its RECORD says"), "{why}");
+    }
+
+    #[test]
+    fn a_wheel_whose_parts_do_not_agree_is_refused() {
+        let changed = |change: &dyn Fn(&mut Files)| {
+            let mut files = good();
+            change(&mut files);
+            refused(&recorded(files))
+        };
+        let push = |path: &str| changed(&|files| files.push((path.to_owned(), Vec::new())));
+        let set = |at: usize, text: &str| changed(&|files| files[at].1 = text.as_bytes().to_vec());
+        for (why, part) in [
+            (push("../outside.py"), "leads out"),
+            (push("/etc/outside"), "absolute"),
+            (push("A/__INIT__.py"), "case only"),
+            (push("a/tool.sh/below"), "is a file, too"),
+            (push("other-2.0.dist-info/METADATA"), "not one .dist-info"),
+            (
+                set(2, "Wheel-Version: 2.0\nRoot-Is-Purelib: true\n"),
+                "unknown",
+            ),
+            (set(2, "Wheel-Version: 1.0\n"), "Root-Is-Purelib"),
+            (set(3, &METADATA.replace("a.b", "c")), "its METADATA c 1.0"),
+            (
+                set(3, &METADATA.replace("1.0", "1.1")),
+                "its METADATA a-b 1.1",
+            ),
+            (
+                set(4, "[console_scripts]\npython = a:main\n"),
+                "the environment's own",
+            ),
+            (
+                set(4, "[console_scripts]\n../x = a:main\n"),
+                "no name of a file",
+            ),
+            (changed(&|files| drop(files.remove(2))), "no WHEEL"),
+        ] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_lies_is_refused() {
+        let with = |change: &dyn Fn(&mut Record)| {
+            let mut files = recorded(good());
+            let (path, text) = files.pop().expect("RECORD");
+            let mut record = Record::parse(&text).expect("a RECORD");
+            change(&mut record);
+            files.push((path, record.to_text()));
+            refused(&files)
+        };
+        for (why, part) in [
+            (
+                with(&|r| drop(r.entries.remove(0))),
+                "no line for `a/__init__.py`",
+            ),
+            (with(&|r| r.entries[0].digest = None), "no digest"),
+            (with(&|r| r.entries[0].size = Some(1)), "another size"),
+            (with(&|r| r.entries.push(r.entries[0].clone())), "two lines"),
+            (
+                with(&|r| r.entries[1].path = "../x".to_owned()),
+                "leads out",
+            ),
+            (
+                with(&|r| {
+                    let mut more = r.entries[0].clone();
+                    more.path = "a/none.py".to_owned();
+                    r.entries.push(more);
+                }),
+                "which is not in it",
+            ),
+        ] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
+
+    #[test]
+    fn links_and_what_is_no_archive_are_refused() {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default();
+        writer
+            .add_symlink("a/link", "/etc/passwd", options)
+            .expect("a link");
+        let archive = writer.finish().expect("an archive");
+        let why = Wheel::read(NAME, archive).expect_err("refused").to_string();
+        assert!(why.contains("symbolic link"), "{why}");
+        for bytes in [&b""[..], b"PK\x03\x04", b"<html>", &[0; 1000]] {
+            let why = Wheel::read(NAME, Cursor::new(bytes)).expect_err("refused");
+            assert!(why.to_string().contains("zip archive"), "{why}");
+        }
+    }
+
+    #[test]
+    fn each_byte_cut_off_or_changed_is_refused_or_read_without_panic() {
+        let whole = zipped(&recorded(good())).into_inner();
+        for end in (0..whole.len()).step_by(7) {
+            let _ = Wheel::read(NAME, Cursor::new(&whole[..end]));
+        }
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            if let Ok(mut wheel) = Wheel::read(NAME, Cursor::new(bytes)) {
+                for member in wheel.members().to_vec() {
+                    let _ = wheel.content(&member);
+                }
+            }
+        }
+    }
+}
