@@ -72,8 +72,8 @@ pub fn probe(guest: &Guest, bound: Duration) -> Result<AccelChoice> {
     probe_unless(guest, bound, &|| false)
 }
 
-/// As [`probe`], but asks several times a second whether to stop; what it knows by then is an
-/// answer for now only.
+/// As [`probe`], but asks several times a second whether to stop; what it knows by then is
+/// not [definite](AccelChoice::definite).
 ///
 /// # Errors
 /// As there.

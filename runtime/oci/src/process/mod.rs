@@ -66,6 +66,19 @@ pub struct Stdio<'a> {
 }
 
 impl Stdio<'static> {
+    /// Nothing to read, and nowhere to write.
+    #[cfg(test)]
+    pub(crate) fn null() -> Self {
+        use std::os::fd::AsFd as _;
+        static NULL: std::sync::LazyLock<std::fs::File> =
+            std::sync::LazyLock::new(|| std::fs::File::open("/dev/null").unwrap());
+        Self {
+            stdin: NULL.as_fd(),
+            stdout: NULL.as_fd(),
+            stderr: NULL.as_fd(),
+        }
+    }
+
     /// This process's own streams.
     #[must_use]
     pub fn inherit() -> Self {

@@ -352,19 +352,12 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::os::fd::AsFd as _;
 
     use super::*;
 
     #[test]
     fn a_half_made_container_is_tied_to_its_maker_first_of_all() {
-        let null = File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-        };
+        let stdio = Stdio::null();
         let spec = Spec::example();
         let mut process = spec.process.clone().unwrap();
         process.terminal = false;

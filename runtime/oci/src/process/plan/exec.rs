@@ -204,7 +204,6 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd as _;
     use std::process::Command;
 
     use super::*;
@@ -216,12 +215,7 @@ mod tests {
     fn a_process_that_got_the_number_of_a_dead_init_is_not_joined() {
         let mut init = Command::new("sleep").arg("1000").spawn().unwrap();
         let pidfd = pidfd_open(init.id().cast_signed()).unwrap().into_owned();
-        let null = File::open("/dev/null").unwrap();
-        let stdio = Stdio {
-            stdin: null.as_fd(),
-            stdout: null.as_fd(),
-            stderr: null.as_fd(),
-        };
+        let stdio = Stdio::null();
         let spec = Spec::example();
         let mut process = spec.process.clone().unwrap();
         process.terminal = false;
