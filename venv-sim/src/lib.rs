@@ -22,6 +22,7 @@
 mod activation;
 mod ask;
 mod cache;
+mod catalogue;
 mod config;
 mod create;
 mod discover;
@@ -38,6 +39,7 @@ mod staging;
 pub mod wheel;
 
 pub use cache::Cache;
+pub use catalogue::{Catalogue, Kind, Location, MetadataOffer, Offer};
 pub use create::{Options, create};
 pub use discover::{Candidate, discover, interpreters};
 pub use environment::Environment;
