@@ -88,6 +88,22 @@ pub enum Error {
         cause: String,
     },
 
+    /// No environment was named, and none is there.
+    #[error("cannot find an environment: none is active, and there is no .venv in {} or above", from.display())]
+    NoEnvironment {
+        /// Where the search began.
+        from: PathBuf,
+    },
+
+    /// The shell has one activated that cannot be used.
+    #[error("cannot use the active environment {}: {cause}", dir.display())]
+    BrokenActive {
+        /// What `VIRTUAL_ENV` says.
+        dir: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+
     /// The file is no wheel, or not what it says.
     #[error("cannot take {} as a wheel: {cause}", path.display())]
     BadWheel {
@@ -141,6 +157,13 @@ impl Error {
             } => "choose a prompt of one line",
             Self::Unwritable { .. } => "use an interpreter whose path is plain text of one line",
             Self::NotAnEnvironment { .. } => "create it first, or name the directory above `bin/`",
+            Self::NoEnvironment { .. } => {
+                "`isolab venv create` makes one here; `--env DIR` names one elsewhere"
+            }
+            Self::BrokenActive { .. } => {
+                "`isolab doctor venv` tells more, and with `--fix` mends what it can; \
+                 `deactivate` leaves it"
+            }
             Self::BadWheel { .. } => {
                 "get it again from where it was published; if it is the same, its author has to mend it"
             }

@@ -32,6 +32,19 @@ impl Metadata {
     /// A name, version or requirement that is missing or cannot be read, by its line, and a
     /// version of the format whose major number nobody knows yet.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let (metadata, refused) = Self::parse_installed(text)?;
+        match refused.into_iter().next() {
+            Some(why) => Err(why),
+            None => Ok(metadata),
+        }
+    }
+
+    /// Reads what an older installer let through: a requirement that cannot be read is left out
+    /// and its refusal given beside the rest, because what is installed is there all the same.
+    ///
+    /// # Errors
+    /// As [`Metadata::parse`], but for the lines that are left out.
+    pub(crate) fn parse_installed(text: &str) -> Result<(Self, Vec<Refusal>), Refusal> {
         let headers = headers(text);
         let one = |name: &str| {
             let mut found = headers
@@ -49,27 +62,38 @@ impl Metadata {
                 "its METADATA is of version {shown}, which is unknown"
             )));
         }
-        let all = |name: &'static str| {
-            let of = headers
-                .iter()
-                .filter(move |(key, _)| key.eq_ignore_ascii_case(name));
-            of.map(|(_, value)| value.as_str())
-        };
-        Ok(Self {
+        let mut refused = Vec::new();
+        let metadata = Self {
             name: read("Name", needed("Name")?)?,
             version: read("Version", needed("Version")?)?,
-            requires: all("Requires-Dist")
-                .map(|value| read("Requires-Dist", value))
-                .collect::<Result<_, _>>()?,
-            requires_python: one("Requires-Python")
-                .map(|value| read("Requires-Python", value))
-                .transpose()?,
-            extras: all("Provides-Extra")
-                .map(|value| read("Provides-Extra", value))
-                .collect::<Result<_, _>>()?,
+            requires: readable("Requires-Dist", &headers, &mut refused),
+            requires_python: readable("Requires-Python", &headers, &mut refused)
+                .into_iter()
+                .next(),
+            extras: readable("Provides-Extra", &headers, &mut refused),
             summary: one("Summary").map(str::to_owned),
-        })
+        };
+        Ok((metadata, refused))
     }
+}
+
+/// The values of all headers called `name` that can be read; the others' refusals go to `refused`.
+fn readable<T: FromStr<Err: fmt::Display>>(
+    name: &str,
+    headers: &[(String, String)],
+    refused: &mut Vec<Refusal>,
+) -> Vec<T> {
+    let of = headers
+        .iter()
+        .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    let read = of.filter_map(|(_, value)| match read(name, value) {
+        Ok(value) => Some(value),
+        Err(why) => {
+            refused.push(why);
+            None
+        }
+    });
+    read.collect()
 }
 
 fn read<T: FromStr<Err: fmt::Display>>(key: &str, value: &str) -> Result<T, Refusal> {
@@ -83,7 +107,7 @@ fn read<T: FromStr<Err: fmt::Display>>(key: &str, value: &str) -> Result<T, Refu
 
 /// The headers up to the first empty line; a line that begins with a space goes on with the one
 /// before.
-fn headers(text: &str) -> Vec<(String, String)> {
+pub(crate) fn headers(text: &str) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
         if line.is_empty() {

@@ -17,6 +17,7 @@ mod record;
 pub use archive::{Member, Wheel};
 pub use entry_points::{EntryPoint, EntryPoints};
 pub use metadata::Metadata;
+pub(crate) use metadata::headers;
 pub use name::{Build, Tag, WheelName};
 pub use path::member_path;
 pub use record::{Digest, Entry, Record};
