@@ -17,7 +17,7 @@ use crate::facts::Facts;
 
 /// No interpreter takes this long to print a line, however cold the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The answer is half a kilobyte.
+/// The answer is a kilobyte.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// What the interpreter at `path` says about itself.
@@ -67,13 +67,15 @@ fn unsupported(path: &Path, version: String) -> Error {
     }
 }
 
-struct Answer {
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+/// What a program said until it ended.
+pub(crate) struct Answer {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
-fn run(path: &Path, arguments: &[&str]) -> Result<Answer, String> {
+/// Runs the program at `path`, with nothing to read and with these bounds.
+pub(crate) fn run(path: &Path, arguments: &[&str]) -> Result<Answer, String> {
     let child = Command::new(path)
         .args(arguments)
         .stdin(Stdio::null())

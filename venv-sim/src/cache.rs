@@ -68,10 +68,12 @@ impl Cache {
     /// The content of `name`, if it is there, ours, and not absurdly long.
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         const LONGEST: u64 = 64 * 1024;
-        let file = File::open(self.path(name)?).ok()?;
-        is_ours(&file.metadata().ok()?).then_some(())?;
-        let mut content = Vec::with_capacity(2048); // an entry in one read
-        file.take(LONGEST).read_to_end(&mut content).ok()?;
+        let mut file = File::open(self.path(name)?).ok()?;
+        let metadata = file.metadata().ok()?;
+        let size = Some(metadata.size()).filter(|size| is_ours(&metadata) && *size <= LONGEST)?;
+        // It is replaced whole and never grows: one read, and none to learn that it ends.
+        let mut content = vec![0; usize::try_from(size).ok()?];
+        file.read_exact(&mut content).ok()?;
         Some(content)
     }
 

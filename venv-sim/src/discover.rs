@@ -119,6 +119,14 @@ impl Search {
         found
     }
 
+    /// The interpreter behind the program at `path`, as if that had been asked for.
+    pub(crate) fn behind(&self, path: &Path) -> Result<Interpreter> {
+        self.resolve(&Place {
+            path: path.to_owned(),
+            origin: Origin::Asked,
+        })
+    }
+
     /// The program that a path names: itself, or the one in an environment or a prefix.
     fn program_at(&self, path: &Path) -> PathBuf {
         let path = self.directory.join(path);

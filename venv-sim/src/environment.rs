@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::interpreter::Interpreter;
+use crate::places::Search;
 
 /// A virtual environment on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +68,17 @@ impl Environment {
             prompt: config.prompt(),
             dir,
         })
+    }
+
+    /// The interpreter that it was made for, the real one also where that was asked for from
+    /// inside another environment. Nothing is run where `cache` remembers it.
+    ///
+    /// # Errors
+    /// [`Error::NotAnInterpreter`] if it is gone, or is one no more.
+    pub fn interpreter(&self, cache: &Cache) -> Result<Interpreter> {
+        Search::new(Vec::<PathBuf>::new())
+            .cache(cache.clone())
+            .behind(&self.python)
     }
 }
 

@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::requirement::MarkerEnvironment;
+
 /// One interpreter's own words: the JSON that `facts.py` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Facts {
@@ -26,10 +28,30 @@ pub(crate) struct Facts {
     #[serde(with = "bytes_as_latin1")]
     pub(crate) site_packages: PathBuf,
     pub(crate) version: (u8, u8, u8),
-    pub(crate) implementation: String,
     pub(crate) abiflags: String,
     /// Pointers of 64 bits: CPython then makes `lib64`.
     pub(crate) wide: bool,
+    /// `sys.implementation.cache_tag`
+    pub(crate) cache_tag: Option<String>,
+    /// Without what is the kernel's alone.
+    pub(crate) markers: MarkerEnvironment,
+    pub(crate) build: Build,
+}
+
+/// How it was built, and for what: which wheels it accepts follows from this.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Build {
+    /// `sysconfig.get_platform()`
+    pub(crate) platform: String,
+    /// The glibc that it ran with.
+    pub(crate) glibc: Option<(u32, u32)>,
+    /// `py_version_nodot`, where it has that
+    pub(crate) nodot: String,
+    /// `EXT_SUFFIX`
+    pub(crate) ext_suffix: String,
+    pub(crate) debug: bool,
+    pub(crate) free_threaded: bool,
+    pub(crate) pymalloc: bool,
 }
 
 impl Facts {
@@ -74,20 +96,51 @@ impl Facts {
         }
         let relative = relative.to_owned();
         self.site_packages = relative;
-        let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if self.implementation.is_empty() || !word(&self.implementation) || !word(&self.abiflags) {
-            return Err(format!("its implementation is {:?}", self.implementation));
-        }
+        self.check_words()?;
         Ok(self)
+    }
+
+    /// What becomes part of a file's name or of a tag holds nothing else.
+    fn check_words(&self) -> Result<(), String> {
+        let is_word = |text: &str, also: &str| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || also.contains(c);
+            text.len() <= 100 && text.chars().all(fits)
+        };
+        let Build {
+            platform,
+            nodot,
+            ext_suffix,
+            ..
+        } = &self.build;
+        let implementation = &self.markers.implementation_name;
+        if implementation.is_empty() {
+            return Err("it does not say its implementation".to_owned());
+        }
+        for (name, text, also) in [
+            ("implementation", implementation, ""),
+            ("abiflags", &self.abiflags, ""),
+            ("platform", platform, "._-"),
+            ("py_version_nodot", nodot, "_"),
+            ("EXT_SUFFIX", ext_suffix, "._-"),
+        ] {
+            if !is_word(text, also) {
+                return Err(format!("its {name} is {text:?}"));
+            }
+        }
+        let tag = self.cache_tag.as_deref();
+        if tag.is_some_and(|tag| tag.is_empty() || !is_word(tag, "_-")) {
+            return Err(format!("its cache_tag is {tag:?}"));
+        }
+        Ok(())
     }
 }
 
 /// A path in JSON: each byte as the character of the same number (see `facts.py`).
-mod bytes_as_latin1 {
+pub(crate) mod bytes_as_latin1 {
     use super::{OsStrExt, OsString, OsStringExt, Path, PathBuf};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
         let text: String = path
             .as_os_str()
             .as_bytes()
@@ -97,7 +150,7 @@ mod bytes_as_latin1 {
         to.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         let text = String::deserialize(from)?;
         let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
         let bytes = bytes.map_err(|_| D::Error::custom("a path with a character above U+00FF"))?;
@@ -110,7 +163,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GOOD: &str = r#"{"executable":"/usr/bin/python3.11","base_prefix":"/usr","stdlib":"/usr/lib/python3.11","site_packages":"/lib/python3.11/site-packages","version":[3,11,2],"implementation":"cpython","abiflags":"","wide":true}"#;
+    const GOOD: &str = r#"{"executable":"/usr/bin/python3.11","base_prefix":"/usr","stdlib":"/usr/lib/python3.11","site_packages":"/lib/python3.11/site-packages","version":[3,11,2],"abiflags":"","wide":true,"cache_tag":"cpython-311","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_python_implementation":"CPython","platform_system":"Linux","python_version":"3.11","python_full_version":"3.11.2","implementation_name":"cpython","implementation_version":"3.11.2"},"build":{"platform":"linux-x86_64","glibc":[2,36],"nodot":"311","ext_suffix":".cpython-311-x86_64-linux-gnu.so","debug":false,"free_threaded":false,"pymalloc":true}}"#;
 
     #[track_caller]
     fn check(change: (&str, &str), refusal: &str) {
@@ -137,11 +190,13 @@ mod tests {
         check(("/lib/python3.11/site", "/lib/a\\nb/site"), "site_packages");
         check(("/usr/bin/python3.11", "python3.11"), "executable");
         check(("/usr/bin/python3.11", "/usr/bin/\\u0000"), "executable");
-        check(("cpython", "c/../python"), "implementation");
+        check((r#""cpython""#, r#""c/../python""#), "implementation");
+        check(("cpython-311\"", "../../x\""), "cache_tag");
+        check(("linux-x86_64", "linux/x86_64"), "platform");
         check(("[3,11,2]", "[3,11,256]"), "no facts");
         check(("[3,11,2]", "[3,-1,2]"), "no facts");
         check(("/usr/bin/", "/usr/\\u0100/"), "no facts");
-        check(("}", ""), "no facts");
+        check(("}}", "}"), "no facts");
     }
 
     #[test]
@@ -166,9 +221,14 @@ mod tests {
                 stdlib: "/usr/lib".into(),
                 site_packages: site.into(),
                 version,
-                implementation: "cpython".into(),
                 abiflags: String::new(),
                 wide: true,
+                cache_tag: None,
+                markers: MarkerEnvironment {
+                    implementation_name: "cpython".into(),
+                    ..Default::default()
+                },
+                build: Build::default(),
             };
             if let Ok(facts) = facts.checked() {
                 let inside = Path::new("/env").join(&facts.site_packages);

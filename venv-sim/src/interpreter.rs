@@ -6,12 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::utsname::uname;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::ask;
 use crate::cache::{Cache, name_of};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::external;
+use crate::facts::{Build, Facts, bytes_as_latin1};
+use crate::linking::{Linking, loader_of};
+use crate::requirement::MarkerEnvironment;
+use crate::tags::{Tags, Traits};
 
 /// A Python interpreter that an environment can be made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,13 @@ pub struct Interpreter {
     pub abiflags: String,
     /// Whether pointers have 64 bits.
     pub is_64bit: bool,
+    /// What markers ask about.
+    pub markers: MarkerEnvironment,
+    /// `sys.implementation.cache_tag`: part of the names of bytecode files. None where the
+    /// interpreter keeps no bytecode.
+    pub cache_tag: Option<String>,
+    build: Build,
+    linking: Linking,
     why: String,
 }
 
@@ -42,6 +54,28 @@ impl Interpreter {
     #[must_use]
     pub fn why(&self) -> &str {
         &self.why
+    }
+
+    /// Which wheels it accepts, the best first.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        let (major, minor, _) = self.version;
+        Tags::of(&Traits {
+            implementation: &self.implementation,
+            version: (major, minor),
+            is_64bit: self.is_64bit,
+            build: &self.build,
+            linking: &self.linking,
+        })
+    }
+
+    /// Why its own packages are not for installers to change, where its distributor says so
+    /// (PEP 668); its environments are. Empty where no reason is given.
+    ///
+    /// Looked at each time: the file that says so comes and goes without the interpreter.
+    #[must_use]
+    pub fn externally_managed(&self) -> Option<String> {
+        external::reason(&self.stdlib)
     }
 
     /// The names under which environments call it, the one with the version first.
@@ -64,16 +98,25 @@ impl Interpreter {
 
     /// The interpreter that the program at `path` is or leads to.
     pub(crate) fn at(path: &Path, why: &str, cache: &Cache) -> Result<Self> {
-        let facts = facts_of(path, cache)?;
+        let Known { facts, linking } = known(path, cache)?;
+        let mut markers = facts.markers;
+        if let Ok(kernel) = uname() {
+            markers.platform_release = kernel.release().to_string_lossy().into_owned();
+            markers.platform_version = kernel.version().to_string_lossy().into_owned();
+        }
         Ok(Self {
             executable: facts.executable,
             version: facts.version,
-            implementation: facts.implementation,
+            implementation: markers.implementation_name.clone(),
             base_prefix: facts.base_prefix,
             stdlib: facts.stdlib,
             site_packages: facts.site_packages,
             abiflags: facts.abiflags,
             is_64bit: facts.wide,
+            markers,
+            cache_tag: facts.cache_tag,
+            build: facts.build,
+            linking,
             why: why.to_owned(),
         })
     }
@@ -83,7 +126,8 @@ impl Interpreter {
 /// or time, and nobody can set the change time (`ctime`) back.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
-    path: Vec<u8>,
+    #[serde(with = "bytes_as_latin1")]
+    path: PathBuf,
     device: u64,
     inode: u64,
     size: u64,
@@ -92,9 +136,13 @@ struct Identity {
 }
 
 impl Identity {
+    fn at(path: &Path) -> Option<Self> {
+        Some(Self::of(path, &fs::metadata(path).ok()?))
+    }
+
     fn of(path: &Path, metadata: &Metadata) -> Self {
         Self {
-            path: path.as_os_str().as_bytes().to_owned(),
+            path: path.to_owned(),
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
@@ -104,43 +152,71 @@ impl Identity {
     }
 }
 
+/// All that is known of an interpreter, and remembered.
 #[derive(Serialize, Deserialize)]
-struct Remembered {
-    identity: Identity,
+struct Known {
     facts: Facts,
+    linking: Linking,
 }
 
-fn facts_of(path: &Path, cache: &Cache) -> Result<Facts> {
+/// Raised with each change of what is remembered, so that older entries are as good as absent.
+const FORMAT: u32 = 2;
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    format: u32,
+    identity: Identity,
+    /// That of the loader, which is replaced with the C library: its version is among the facts.
+    loader: Option<Identity>,
+    known: Known,
+}
+
+fn known(path: &Path, cache: &Cache) -> Result<Known> {
     let metadata = fs::metadata(path).map_err(|error| Error::NotAnInterpreter {
         path: path.to_owned(),
         cause: format!("it cannot be found ({error})"),
     })?;
     let identity = Identity::of(path, &metadata);
     let name = format!("interpreters/{}.json", name_of(path.as_os_str().as_bytes()));
-    if let Some(facts) = remembered(&name, &identity, cache) {
-        return Ok(facts);
+    if let Some(known) = remembered(&name, &identity, cache) {
+        return Ok(known);
     }
     let facts = settle(ask(path)?, path)?;
+    let linking = Linking::of(&facts.executable);
+    let known = Known { facts, linking };
     // A script leads to one interpreter today and, as PATH, directory or variables have it, to
     // another tomorrow. Its answer is not its own.
-    if !is_script(path) {
-        let remembered = Remembered { identity, facts };
-        if let Ok(content) = serde_json::to_vec(&remembered) {
-            // A cache that cannot be written costs time, nothing else.
-            let _ = cache.write(&name, &content, 0o600);
-        }
-        return Ok(remembered.facts);
+    if is_script(path) {
+        return Ok(known);
     }
-    Ok(facts)
+    let loader = loader_of(&known.facts.executable);
+    let remembered = Remembered {
+        format: FORMAT,
+        identity,
+        loader: loader.as_deref().and_then(Identity::at),
+        known,
+    };
+    if let Ok(content) = serde_json::to_vec(&remembered) {
+        // A cache that cannot be written costs time, nothing else.
+        let _ = cache.write(&name, &content, 0o600);
+    }
+    Ok(remembered.known)
 }
 
 /// The answer of before, if it is about this very file. Anything else there is as good as
 /// nothing, and is overwritten.
-fn remembered(name: &str, identity: &Identity, cache: &Cache) -> Option<Facts> {
+fn remembered(name: &str, identity: &Identity, cache: &Cache) -> Option<Known> {
     let remembered: Remembered = serde_json::from_slice(&cache.read(name)?).ok()?;
-    (remembered.identity == *identity).then_some(())?;
-    let facts = remembered.facts.checked().ok()?;
-    facts.executable.exists().then_some(facts)
+    let is_same = |loader: &Identity| Identity::at(&loader.path).as_ref() == Some(loader);
+    let holds = remembered.format == FORMAT
+        && remembered.identity == *identity
+        && remembered.loader.as_ref().is_none_or(is_same);
+    let Known { facts, linking } = remembered.known;
+    let facts = Some(facts).filter(|_| holds)?.checked().ok()?;
+    let executable = &facts.executable;
+    // The file just looked at exists.
+    let exists = *executable == identity.path || executable.exists();
+    exists.then_some(Known { facts, linking })
 }
 
 fn is_script(path: &Path) -> bool {

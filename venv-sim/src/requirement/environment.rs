@@ -1,9 +1,11 @@
 //! What markers ask about an interpreter and its machine.
 
+use serde::{Deserialize, Serialize};
+
 /// The values of an interpreter's marker variables.
 ///
 /// Source: the table of *Environment markers* in *Dependency specifiers*.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MarkerEnvironment {
     /// `os.name`: `posix`.
     pub os_name: String,
@@ -14,10 +16,12 @@ pub struct MarkerEnvironment {
     /// `platform.python_implementation()`: `CPython`.
     pub platform_python_implementation: String,
     /// `platform.release()`: the kernel's.
+    #[serde(skip)] // never remembered: it changes without the interpreter
     pub platform_release: String,
     /// `platform.system()`: `Linux`.
     pub platform_system: String,
     /// `platform.version()`: the kernel's build.
+    #[serde(skip)] // as the release
     pub platform_version: String,
     /// Major and minor version: `3.11`.
     pub python_version: String,

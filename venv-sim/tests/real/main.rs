@@ -5,6 +5,7 @@
 mod activation;
 mod creation;
 mod discovery;
+mod facts;
 mod interruption;
 mod machine;
 mod python;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let mut trials = discovery::trials();
     trials.extend(python::trials());
     trials.extend(activation::trials());
+    trials.extend(facts::trials());
     trials.extend(creation::trials());
     trials.extend(interruption::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -8,7 +8,7 @@ use venv_sim::{Environment, Options, create};
 
 use crate::machine::{any_python, expect, files, options, output, python, scratch, trial};
 
-const VERSIONS: [&str; 9] = [
+pub(crate) const VERSIONS: [&str; 9] = [
     "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14",
 ];
 

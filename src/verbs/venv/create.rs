@@ -1,24 +1,17 @@
-//! `isolab venv`: real virtual environments, made by `venv-sim`.
+//! `isolab venv create`: an environment without packages, in about a millisecond.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
 use serde_json::json;
+use venv_sim::Interpreter;
 
 use crate::stdout;
 
-/// What can be done with environments.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a virtual environment (PEP 405)
-    Create(CreateArgs),
-}
-
 /// What `venv create` is asked to make.
-#[derive(Debug, Args)]
-pub struct CreateArgs {
+#[derive(Debug, clap::Args)]
+pub struct Args {
     /// Where
     #[arg(default_value = ".venv")]
     dir: PathBuf,
@@ -39,12 +32,11 @@ pub struct CreateArgs {
     json: bool,
 }
 
-/// Does it.
+/// Makes it.
 ///
 /// # Errors
 /// If no interpreter is found or the environment cannot be made.
-pub fn run(command: Command) -> Result<ExitCode> {
-    let Command::Create(args) = command;
+pub(super) fn run(args: Args) -> Result<ExitCode> {
     let interpreter = venv_sim::discover(args.python.as_deref())?;
     let options = venv_sim::Options {
         prompt: args.prompt,
@@ -53,20 +45,21 @@ pub fn run(command: Command) -> Result<ExitCode> {
         ..Default::default()
     };
     let environment = venv_sim::create(&args.dir, &interpreter, &options)?;
-    let (major, minor, patch) = interpreter.version;
-    let version = format!("{major}.{minor}.{patch}");
     stdout::print(if args.json {
         let made = json!({
             "dir": environment.dir,
             "python": environment.python,
             "interpreter": interpreter.executable,
-            "version": version,
+            "implementation": interpreter.markers.platform_python_implementation,
+            "version": version(&interpreter),
             "why": interpreter.why(),
         });
         format!("{made:#}\n")
     } else {
         format!(
-            "CPython {version} at {} ({})\nmade {}\nactivate it with: source {}\n",
+            "{} {} at {} ({})\nmade {}\nactivate it with: source {}\n",
+            interpreter.markers.platform_python_implementation,
+            version(&interpreter),
             interpreter.executable.display(),
             interpreter.why(),
             environment.dir.display(),
@@ -74,4 +67,9 @@ pub fn run(command: Command) -> Result<ExitCode> {
         )
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn version(interpreter: &Interpreter) -> String {
+    let (major, minor, patch) = interpreter.version;
+    format!("{major}.{minor}.{patch}")
 }
