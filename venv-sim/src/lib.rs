@@ -40,7 +40,9 @@ mod refusal;
 mod request;
 mod requirement;
 mod staging;
+mod sys_path;
 mod tags;
+mod usage;
 pub mod wheel;
 
 pub use cache::Cache;
@@ -55,4 +57,6 @@ pub use interpreter::Interpreter;
 pub use places::{Origin, Search};
 pub use refusal::Refusal;
 pub use requirement::{Marker, MarkerEnvironment, Name, Requirement, Source};
+pub use sys_path::{Entry as SysPathEntry, Kind as SysPathKind, PthLine, SysPath, sys_path};
 pub use tags::Tags;
+pub use usage::{Amount, PackageUsage, Usage, usage};

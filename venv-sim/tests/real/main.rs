@@ -9,6 +9,7 @@ mod facts;
 mod interruption;
 mod machine;
 mod python;
+mod seeing;
 mod shells;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     trials.extend(facts::trials());
     trials.extend(creation::trials());
     trials.extend(interruption::trials());
+    trials.extend(seeing::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(cache); // a static would leave it behind
     conclusion.exit_code()
