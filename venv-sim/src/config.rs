@@ -42,6 +42,12 @@ impl Config {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether `key` is there and true, as `site` takes it.
+    pub(crate) fn is(&self, key: &str) -> bool {
+        self.get(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// Major and minor, from `version` (CPython) or `version_info` (virtualenv, uv).
     pub(crate) fn version(&self) -> Option<(u8, u8)> {
         let mut parts = self

@@ -26,6 +26,9 @@ pub struct Environment {
     pub system_site_packages: bool,
     /// The name shown when it is active, if not the directory's.
     pub prompt: Option<String>,
+    /// Whether it may be moved, so that what is installed into it names no directory of its own
+    /// (uv's key of `pyvenv.cfg`).
+    pub relocatable: bool,
 }
 
 impl Environment {
@@ -62,12 +65,26 @@ impl Environment {
             site_packages,
             version,
             home: home.into(),
-            system_site_packages: config
-                .get("include-system-site-packages")
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            system_site_packages: config.is("include-system-site-packages"),
             prompt: config.prompt(),
+            relocatable: config.is("relocatable"),
             dir,
         })
+    }
+
+    /// Major and minor version of the Python of the environment at `dir`, also where its
+    /// interpreter is gone.
+    ///
+    /// # Errors
+    /// [`Error::NotAnEnvironment`] if there is no `pyvenv.cfg` with a version.
+    pub fn version_at(dir: &Path) -> Result<(u8, u8)> {
+        let refused = |cause: String| Error::NotAnEnvironment {
+            dir: dir.to_owned(),
+            cause,
+        };
+        let config = Config::read(dir).map_err(|error| refused(error.with_cause()))?;
+        let version = config.version();
+        version.ok_or_else(|| refused("its pyvenv.cfg has no `version`".into()))
     }
 
     /// The interpreter that it was made for, the real one also where that was asked for from
@@ -83,7 +100,7 @@ impl Environment {
 }
 
 /// CPython's place, its free-threaded build's, PyPy's, old PyPy's.
-fn site_packages(dir: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
+pub(crate) fn site_packages(dir: &Path, (major, minor): (u8, u8)) -> Option<PathBuf> {
     let version = format!("{major}.{minor}");
     let names = [
         format!("lib/python{version}"),

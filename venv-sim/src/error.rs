@@ -61,8 +61,19 @@ pub enum Error {
         clearable: bool,
     },
 
+    /// The environment cannot be changed to that interpreter with its packages.
+    #[error("cannot upgrade {} to Python {version}: {cause}", dir.display())]
+    Stays {
+        /// The environment.
+        dir: PathBuf,
+        /// The interpreter's version.
+        version: String,
+        /// What would not work afterwards.
+        cause: String,
+    },
+
     /// Another process is at work on the same destination.
-    #[error("cannot create an environment at {}: another process is creating it", dir.display())]
+    #[error("cannot make the environment at {}: another process is making it", dir.display())]
     Busy {
         /// The destination.
         dir: PathBuf,
@@ -151,6 +162,9 @@ impl Error {
                 clearable: true, ..
             } => "`clear` replaces it; packages installed in it are lost",
             Self::Occupied { .. } => "choose another directory, or move this one away first",
+            Self::Stays { .. } => {
+                "make a new environment for it, and install into that what this one has"
+            }
             Self::Busy { .. } => "wait for it to finish, then look whether it is what you want",
             Self::Unwritable {
                 what: "the prompt", ..

@@ -11,13 +11,17 @@ mod machine;
 mod python;
 mod seeing;
 mod shells;
+mod upgrade;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The child of the test that kills creations at random moments.
+    // The children of the tests that kill creations and upgrades at random moments.
     if let Some(dir) = std::env::var_os(interruption::CHILD) {
         return interruption::create_for_ever(dir.as_ref());
+    }
+    if let Some(dir) = std::env::var_os(upgrade::CHILD) {
+        return upgrade::upgrade_for_ever(dir.as_ref());
     }
     let arguments = libtest_mimic::Arguments::from_args();
     let cache = machine::make_cache();
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
     trials.extend(creation::trials());
     trials.extend(interruption::trials());
     trials.extend(seeing::trials());
+    trials.extend(upgrade::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(cache); // a static would leave it behind
     conclusion.exit_code()
