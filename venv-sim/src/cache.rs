@@ -68,9 +68,14 @@ impl Cache {
     /// The content of `name`, if it is there, ours, and not absurdly long.
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         const LONGEST: u64 = 64 * 1024;
+        self.read_up_to(name, LONGEST)
+    }
+
+    /// As [`Cache::read`], where an entry may be `longest` bytes long.
+    pub(crate) fn read_up_to(&self, name: &str, longest: u64) -> Option<Vec<u8>> {
         let mut file = File::open(self.path(name)?).ok()?;
         let metadata = file.metadata().ok()?;
-        let size = Some(metadata.size()).filter(|size| is_ours(&metadata) && *size <= LONGEST)?;
+        let size = Some(metadata.size()).filter(|size| is_ours(&metadata) && *size <= longest)?;
         // It is replaced whole and never grows: one read, and none to learn that it ends.
         let mut content = vec![0; usize::try_from(size).ok()?];
         file.read_exact(&mut content).ok()?;

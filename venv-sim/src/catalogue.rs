@@ -30,6 +30,21 @@ pub trait Catalogue {
     fn expect(&self, projects: &[Name]) {
         let _ = projects;
     }
+
+    /// Says that the metadata of these will probably be asked for soon.
+    fn expect_metadata(&self, offers: &[Offer]) {
+        let _ = offers;
+    }
+
+    /// Files of `project` that exist and are not offered, since an earlier index has the project:
+    /// for the explanation of why a version cannot be had, never to be chosen from.
+    ///
+    /// # Errors
+    /// As [`Catalogue::offers`].
+    fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
+        let _ = project;
+        Ok(Vec::new())
+    }
 }
 
 /// A file of a project that can be had.
@@ -68,7 +83,7 @@ pub enum Kind {
 }
 
 /// Where a file lies.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Location {
     /// At an address, without its fragment.
     Url(String),

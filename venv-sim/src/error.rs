@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::refusal::Refusal;
+use crate::trouble::Trouble;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -124,6 +125,33 @@ pub enum Error {
         cause: Refusal,
     },
 
+    /// Nobody says which index is to be asked.
+    #[error("cannot tell which index to ask: {}", tried.join("; "))]
+    NoIndex {
+        /// Where an address was looked for.
+        tried: Vec<String>,
+    },
+
+    /// A setting that cannot be used.
+    #[error("cannot use {what} from {from}: {cause}")]
+    BadSetting {
+        /// Which one.
+        what: String,
+        /// Who set it: a flag, a variable, a file.
+        from: String,
+        /// What is wrong with it.
+        cause: Refusal,
+    },
+
+    /// An index, or another server, does not give what was asked of it.
+    #[error("cannot get {url}: {cause}")]
+    Index {
+        /// The address, without name and password.
+        url: String,
+        /// Why.
+        cause: Trouble,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -181,6 +209,9 @@ impl Error {
             Self::BadWheel { .. } => {
                 "get it again from where it was published; if it is the same, its author has to mend it"
             }
+            Self::NoIndex { .. } => "`--index-url URL` names one",
+            Self::BadSetting { .. } => "set it to something else there, or take it away",
+            Self::Index { cause, .. } => cause.hint(),
             Self::Io { .. } => return None,
         })
     }

@@ -12,6 +12,7 @@ mod entry_points;
 mod metadata;
 mod name;
 mod path;
+mod peek;
 mod record;
 
 pub use archive::{Member, Wheel};
@@ -20,4 +21,5 @@ pub use metadata::Metadata;
 pub(crate) use metadata::headers;
 pub use name::{Build, Tag, WheelName};
 pub use path::member_path;
+pub use peek::{metadata_of, metadata_text};
 pub use record::{Digest, Entry, Record};

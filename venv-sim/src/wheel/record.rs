@@ -103,6 +103,23 @@ impl Digest {
         }
     }
 
+    /// Reads the digest by `algorithm` in hexadecimal, as indexes and lists of requirements write
+    /// it.
+    ///
+    /// # Errors
+    /// Another algorithm than SHA-256, SHA-384 and SHA-512, or another length than its own.
+    pub fn from_hex(algorithm: &str, hex: &str) -> Result<Self, Refusal> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        let pairs = hex.as_bytes().chunks(2).map(|pair| match pair {
+            [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+            _ => None,
+        });
+        let bytes: Option<Vec<u8>> = pairs.collect();
+        let bytes = bytes
+            .ok_or_else(|| Refusal::new(format!("the digest {} is not hexadecimal", shown(hex))))?;
+        format!("{algorithm}={}", URL_SAFE_NO_PAD.encode(bytes)).parse()
+    }
+
     /// The SHA-256 of `content`, which is what is written.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
