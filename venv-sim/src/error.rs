@@ -152,6 +152,26 @@ pub enum Error {
         cause: Trouble,
     },
 
+    /// What is asked for can never be had.
+    #[error("cannot take the requirement of {at}: {cause}")]
+    BadRequirement {
+        /// Where it is asked for: a file and its line, or what was typed.
+        at: String,
+        /// What is wrong with it.
+        cause: Refusal,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// No versions of what is asked for fit together.
+    #[error("cannot choose what is asked for:{why}")]
+    Unsatisfiable {
+        /// Why, each reason on a line of its own.
+        why: String,
+        /// What to do, where there is something to do.
+        remedy: Option<&'static str>,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -212,6 +232,8 @@ impl Error {
             Self::NoIndex { .. } => "`--index-url URL` names one",
             Self::BadSetting { .. } => "set it to something else there, or take it away",
             Self::Index { cause, .. } => cause.hint(),
+            Self::BadRequirement { remedy, .. } => remedy,
+            Self::Unsatisfiable { remedy, .. } => return *remedy,
             Self::Io { .. } => return None,
         })
     }

@@ -1,0 +1,259 @@
+//! A project: the versions that can be taken, and why the others cannot.
+
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::rc::Rc;
+
+use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
+
+use super::demand::Demand;
+use super::package::Flaw;
+use super::said::{Said, is_pin, names_prerelease};
+use super::set::Versions;
+use crate::catalogue::{Kind, Offer};
+use crate::requirement::Name;
+use crate::wheel::{Digest, Metadata, Tag};
+
+/// A project, as far as the solver is concerned.
+#[derive(Debug)]
+pub(super) struct Project {
+    pub(super) name: Name,
+    /// The versions that can be taken, in order.
+    pub(super) candidates: Vec<Candidate>,
+    /// The others, in order.
+    pub(super) excluded: Vec<Excluded>,
+    /// Whether its pre-releases count like its releases.
+    pub(super) prereleases_count: bool,
+    /// Whether only what is installed was looked at.
+    pub(super) is_partial: bool,
+    /// The address that it is taken from, where the user names one.
+    pub(super) url: Option<String>,
+}
+
+/// A version that can be taken.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) version: Version,
+    pub(super) supply: Supply,
+    /// Whether it was taken back, and the user does not name it.
+    pub(super) is_yanked: bool,
+    /// What its METADATA says, once somebody asked.
+    pub(super) metadata: OnceCell<Result<Rc<Metadata>, Flaw>>,
+}
+
+/// Where a version comes from.
+#[derive(Debug)]
+pub(super) enum Supply {
+    /// It is there.
+    Installed,
+    /// This wheel.
+    Wheel(Box<Offer>),
+}
+
+/// A version that cannot be taken.
+#[derive(Debug)]
+pub(super) struct Excluded {
+    pub(super) version: Version,
+    pub(super) why: Exclusion,
+}
+
+/// Why a version cannot be taken, as is known without its METADATA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Exclusion {
+    /// Its wheels are for other interpreters: those.
+    Python(VersionSpecifiers),
+    /// Its wheels are for other interpreters or platforms: those.
+    Platform(Vec<Tag>),
+    /// There is no wheel of it.
+    Sources,
+    /// The user wants no wheel of it.
+    NoBinary,
+    /// No file of it is one that the user vouches for.
+    Hash,
+    /// The user vouches for no file of the project.
+    Unvouched,
+    /// A constraint, which is this.
+    Constraint(String),
+}
+
+impl Project {
+    /// The candidates that `versions` takes.
+    pub(super) fn matching(&self, versions: &VersionSpecifiers) -> Versions {
+        // An address is taken whatever PEP 440 thinks of its version's kind.
+        let is_free = self.prereleases_count || self.url.is_some();
+        let prereleases = is_free || names_prerelease(versions);
+        Versions::of(self.candidates.iter().map(|candidate| {
+            let Candidate { version, .. } = candidate;
+            takes(versions, version)
+                && (prereleases || !version.any_prerelease() || candidate.is_installed())
+                && (!candidate.is_yanked || versions.iter().any(is_pin))
+        }))
+    }
+
+    /// All candidates.
+    pub(super) fn all(&self) -> Versions {
+        Versions::first(self.candidates.len())
+    }
+
+    pub(super) fn candidate(&self, place: u32) -> &Candidate {
+        &self.candidates[place as usize]
+    }
+}
+
+impl Candidate {
+    pub(super) fn new(version: Version, supply: Supply) -> Self {
+        Self {
+            version,
+            supply,
+            is_yanked: false,
+            metadata: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn is_installed(&self) -> bool {
+        matches!(self.supply, Supply::Installed)
+    }
+
+    pub(super) fn offer(&self) -> Option<&Offer> {
+        match &self.supply {
+            Supply::Installed => None,
+            Supply::Wheel(offer) => Some(offer),
+        }
+    }
+}
+
+/// Whether each of `versions` takes `version`.
+pub(super) fn takes(versions: &VersionSpecifiers, version: &Version) -> bool {
+    let takes = |one: &VersionSpecifier| match one.operator() {
+        // Equal texts, and not equal versions: `===1.0` does not take 1.0.0.
+        Operator::ExactEqual => one.version().to_string() == version.to_string(),
+        _ => one.contains(version),
+    };
+    versions.iter().all(takes)
+}
+
+/// Sorts what there is of a project into what can be taken and what cannot.
+pub(super) fn sort(
+    mut offers: Vec<Offer>,
+    said: Option<&Said>,
+    demand: &Demand<'_>,
+    python: &Version,
+    name: &Name,
+) -> (Vec<Candidate>, Vec<Excluded>) {
+    offers.sort_by(|one, other| one.version().cmp(other.version()));
+    let judge = Judge {
+        said,
+        demand,
+        python,
+        no_binary: demand.rules.no_binary.contains(name),
+    };
+    let (mut candidates, mut excluded) = (Vec::new(), Vec::new());
+    let mut offers = offers.into_iter().peekable();
+    while let Some(first) = offers.next() {
+        let version = first.version().clone();
+        let mut group = vec![first];
+        while let Some(next) = offers.next_if(|next| *next.version() == version) {
+            group.push(next);
+        }
+        match judge.best(&version, group) {
+            Ok(offer) => {
+                let is_pinned = said.is_some_and(|said| said.pins(&version));
+                candidates.push(Candidate {
+                    is_yanked: offer.yanked.is_some() && !is_pinned,
+                    ..Candidate::new(version, Supply::Wheel(Box::new(offer)))
+                });
+            }
+            Err(why) => excluded.push(Excluded { version, why }),
+        }
+    }
+    (candidates, excluded)
+}
+
+/// What decides between the files of a version.
+struct Judge<'a> {
+    said: Option<&'a Said>,
+    demand: &'a Demand<'a>,
+    python: &'a Version,
+    no_binary: bool,
+}
+
+impl Judge<'_> {
+    /// The best wheel of a version: one not taken back, with the best tag, then the latest build,
+    /// then the first in the order of the origins.
+    fn best(&self, version: &Version, offers: Vec<Offer>) -> Result<Offer, Exclusion> {
+        for (versions, text) in self.said.iter().flat_map(|said| &said.constraints) {
+            if !takes(versions, version) {
+                return Err(Exclusion::Constraint(text.clone()));
+            }
+        }
+        let mut why = None;
+        let mut best: Option<(_, Offer)> = None;
+        for offer in offers {
+            match self.rank(&offer) {
+                Ok(rank) => {
+                    let build = match &offer.kind {
+                        Kind::Wheel(name) => name.build.clone(),
+                        Kind::Source { .. } => None,
+                    };
+                    let score = (offer.yanked.is_some(), rank, Reverse(build));
+                    if best.as_ref().is_none_or(|(other, _)| score < *other) {
+                        best = Some((score, offer));
+                    }
+                }
+                Err(exclusion) => why = Some(nearer(why, exclusion)),
+            }
+        }
+        match (best, why) {
+            (Some((_, offer)), _) => Ok(offer),
+            (None, why) => Err(why.unwrap_or(Exclusion::Sources)),
+        }
+    }
+
+    fn rank(&self, offer: &Offer) -> Result<usize, Exclusion> {
+        let Kind::Wheel(name) = &offer.kind else {
+            return Err(Exclusion::Sources);
+        };
+        if self.no_binary {
+            return Err(Exclusion::NoBinary);
+        }
+        if let Some(python) = &offer.requires_python
+            && !python.contains(self.python)
+        {
+            return Err(Exclusion::Python(python.clone()));
+        }
+        let ranks = name.tags.iter().filter_map(|tag| (self.demand.rank)(tag));
+        let rank = ranks.min();
+        let rank = rank.ok_or_else(|| Exclusion::Platform(name.tags.clone()))?;
+        match self.said.is_none_or(|said| vouches(said, &offer.digests)) {
+            true => Ok(rank),
+            false => Err(Exclusion::Hash),
+        }
+    }
+}
+
+/// Whether one of each list of the user's is the file's, or the file's is not known yet.
+fn vouches(said: &Said, digests: &[Digest]) -> bool {
+    let meets = |hashes: &Vec<Digest>| {
+        digests.is_empty() || digests.iter().any(|digest| hashes.contains(digest))
+    };
+    said.hashes.iter().all(meets)
+}
+
+/// Of two reasons the one nearer to being taken, which is the one to tell.
+fn nearer(one: Option<Exclusion>, other: Exclusion) -> Exclusion {
+    let distance = |why: &Exclusion| match why {
+        Exclusion::Hash => 0,
+        Exclusion::Platform(_) => 1,
+        Exclusion::Python(_) => 2,
+        Exclusion::NoBinary | Exclusion::Unvouched | Exclusion::Constraint(_) => 3,
+        Exclusion::Sources => 4,
+    };
+    match (one, other) {
+        (Some(Exclusion::Platform(mut tags)), Exclusion::Platform(more)) => {
+            tags.extend(more);
+            Exclusion::Platform(tags)
+        }
+        (Some(one), other) if distance(&one) <= distance(&other) => one,
+        (_, other) => other,
+    }
+}

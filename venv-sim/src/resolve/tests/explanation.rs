@@ -1,0 +1,292 @@
+//! What is told where nothing fits.
+
+use super::shelf::{Ask, Shelf};
+use crate::error::Error;
+
+/// The lines of the explanation, and the remedy.
+fn told(ask: &Ask, shelf: &Shelf) -> (Vec<String>, Option<&'static str>) {
+    match ask.of(shelf) {
+        Err(error @ Error::Unsatisfiable { .. }) => {
+            let text = error.to_string();
+            let lines = text.lines().skip(1).map(|line| line.trim().to_owned());
+            (lines.collect(), error.hint())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check(wanted: &str, table: &str, lines: &[&str], remedy: &str) {
+    let (told, hint) = told(&Ask::new(wanted), &Shelf::new(table));
+    assert_eq!(told, lines);
+    assert!(hint.unwrap_or("").contains(remedy), "{hint:?}");
+}
+
+#[test]
+fn two_wishes_that_exclude_each_other() {
+    check(
+        "django>=5\nlibrary-a",
+        "django 3.2\ndjango 4.2\ndjango 5.0\nlibrary-a 1.0 : django<4\nlibrary-a 1.1 : django<4\n\
+         library-a 1.4 : django<4",
+        &[
+            "you ask for django>=5",
+            "you ask for library-a",
+            "library-a 1.0 to 1.4, all that there are, need django<4",
+            "so no version of django does for all of them",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn a_chain_is_told_from_the_wish_to_the_conflict() {
+    check(
+        "a\nc>=2",
+        "a 1.0 : b\nb 1.0 : c<1.5\nb 1.1 : c<2\nc 1.0\nc 2.0",
+        &[
+            "you ask for a",
+            "you ask for c>=2",
+            "a 1.0 needs b",
+            "b 1.1 needs c<2",
+            "b 1.0 needs c<1.5",
+            "so no version of c does for all of them",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn versions_that_each_need_their_own_are_told_together() {
+    let mut table = String::from("core 9.0\n");
+    for minor in 0..30 {
+        table.push_str(&format!(
+            "tool 1.{minor} : core==1.{minor}\ncore 1.{minor}\n"
+        ));
+    }
+    check(
+        "tool\ncore>=9",
+        &table,
+        &[
+            "you ask for tool",
+            "you ask for core>=9",
+            "tool 1.0 to 1.29 need core 1.0 to 1.29, each some of these",
+            "so no version of core does for all of them",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn an_extra_is_told_by_its_name() {
+    check(
+        "a[x]\nb<2",
+        "a 1.0 extras=x : b>=2 ; extra == 'x'\nb 1.0\nb 2.0",
+        &[
+            "you ask for a[x]",
+            "you ask for b<2",
+            "a[x] 1.0 needs b>=2",
+            "so no version of b does for all of them",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn a_project_that_nobody_knows() {
+    check(
+        "reqeusts\nrequests",
+        "requests 1.0",
+        &[
+            "you ask for reqeusts",
+            "nobody that was asked knows a project reqeusts; did you mean requests?",
+        ],
+        "slip",
+    );
+    check(
+        "a",
+        "a 1.0 : gone>=2",
+        &[
+            "you ask for a",
+            "a 1.0 needs gone>=2",
+            "nobody that was asked knows a project gone",
+        ],
+        "index",
+    );
+}
+
+#[test]
+fn a_version_that_there_is_not() {
+    check(
+        "a>=9",
+        "a 1.0\na 1.5\na 2.0 sources",
+        &[
+            "you ask for a>=9",
+            "there are 3 versions of a, from 1.0 to 2.0, and none is that",
+        ],
+        "that there is",
+    );
+}
+
+#[test]
+fn versions_for_another_python() {
+    check(
+        "numpy>=2.3",
+        "numpy 2.0\nnumpy 2.3.0 python=>=3.12\nnumpy 2.3.1 python=>=3.12\nnumpy 2.4 python=>=3.13",
+        &[
+            "you ask for numpy>=2.3",
+            "numpy 2.4: for Python >=3.13, and this one is 3.11.7",
+            "numpy 2.3.0 to 2.3.1: for Python >=3.12, and this one is 3.11.7",
+            "numpy 2.0 could be had",
+        ],
+        "another Python",
+    );
+    // Only its METADATA says so.
+    check(
+        "a",
+        "a 1.0 says-python=>=3.12\na 1.1 says-python=>=3.12",
+        &[
+            "you ask for a",
+            "a 1.0 to 1.1 needs Python >=3.12, and this one is 3.11.7",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn wheels_for_another_machine_and_no_wheels_at_all() {
+    check(
+        "a\nb",
+        "a 1.0 tags=cp312-cp312-win_amd64\nb 1.0",
+        &[
+            "you ask for a",
+            "a 1.0: no wheel for this interpreter on this machine, only for cp312 on win_amd64",
+        ],
+        "another",
+    );
+    check(
+        "a==1.1",
+        "a 1.0\na 1.1 sources",
+        &[
+            "you ask for a==1.1",
+            "a 1.1: sources only, and no wheel",
+            "a 1.0 could be had",
+        ],
+        "build",
+    );
+}
+
+#[test]
+fn prereleases_and_versions_taken_back() {
+    check(
+        "a>=2",
+        "a 1.0\na 2.1rc1",
+        &[
+            "you ask for a>=2",
+            "a 2.1rc1 is a pre-release, and you name none",
+            "a 1.0 could be had",
+        ],
+        "--pre",
+    );
+    check(
+        "a",
+        "a 1.0 yanked=too slow\na 1.1 yanked",
+        &["you ask for a", "a 1.1 was taken back by its author"],
+        "==",
+    );
+}
+
+#[test]
+fn constraints_hashes_and_wheels_that_are_not_wanted() {
+    let shelf = Shelf::new("a 1.0\na 2.0");
+    let (lines, _) = told(&Ask::new("a>=2").constrained("a<2"), &shelf);
+    assert_eq!(
+        lines,
+        [
+            "you ask for a>=2",
+            "a 2.0: left out by your constraint a<2",
+            "a 1.0 could be had"
+        ]
+    );
+    let mut ask = Ask::new("a==1.0");
+    ask.wanted[0].hashes = vec![crate::wheel::Digest::of(b"another content")];
+    let (lines, _) = told(&ask, &shelf);
+    assert_eq!(
+        lines,
+        [
+            "you ask for a==1.0",
+            "a 1.0: no file of it has a hash that you list"
+        ]
+    );
+    let mut ask = Ask::new("a==1.0");
+    ask.rules.no_binary = crate::resolve::Projects::All;
+    let (lines, hint) = told(&ask, &shelf);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].contains("--no-binary"), "{lines:?}");
+    assert!(hint.expect("a remedy").contains("build"));
+}
+
+#[test]
+fn what_a_hashed_requirement_needs_has_to_be_hashed_too() {
+    let shelf = Shelf::new("a 1.0 : b\nb 1.0");
+    let mut ask = Ask::new("a==1.0");
+    ask.wanted[0].hashes = vec![crate::wheel::Digest::of(b"a-1.0-py3-none-any.whl")];
+    let (lines, _) = told(&ask, &shelf);
+    assert_eq!(
+        lines,
+        [
+            "you ask for a==1.0",
+            "a 1.0 needs b",
+            "b 1.0: you list no hash of it, and once one requirement has a hash all need one"
+        ]
+    );
+}
+
+#[test]
+fn newer_versions_that_could_not_be_weighed_are_told_too() {
+    check(
+        "a\nb>=2",
+        "a 1.0 : b<2\na 2.0 python=>=3.12\nb 1.0\nb 2.0",
+        &[
+            "you ask for a",
+            "you ask for b>=2",
+            "a 1.0 needs b<2",
+            "so no version of b does for all of them",
+            "(a 2.0: for Python >=3.12, and this one is 3.11.7)",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn broken_metadata_is_a_reason() {
+    check(
+        "a",
+        "a 1.0 broken",
+        &[
+            "you ask for a",
+            "a 1.0 cannot be used: its METADATA has no Name",
+        ],
+        "",
+    );
+}
+
+#[test]
+fn an_index_that_cannot_be_reached_is_no_conflict() {
+    let mut shelf = Shelf::new("a 1.0 : b");
+    shelf.unreachable = Some("b".parse().expect("a name"));
+    let error = Ask::new("a").of(&shelf).expect_err("unreachable");
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn an_address_in_a_requirement_that_the_user_did_not_name_is_refused() {
+    check(
+        "a",
+        "a 1.0 : b @ https://x.test/b-1.0-py3-none-any.whl\nb 1.0",
+        &[
+            "you ask for a",
+            "a 1.0 needs `b @ https://x.test/b-1.0-py3-none-any.whl`, and only you may name an address",
+        ],
+        "",
+    );
+}
