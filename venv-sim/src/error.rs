@@ -172,6 +172,33 @@ pub enum Error {
         remedy: Option<&'static str>,
     },
 
+    /// What was asked for cannot be done to this project, and nothing was changed.
+    #[error("cannot {action} {project}: {cause}")]
+    Impossible {
+        /// `install`, `uninstall`.
+        action: &'static str,
+        /// The project.
+        project: String,
+        /// What stands against it.
+        cause: Refusal,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
+    /// Another process is changing the environment or the store.
+    #[error("cannot change {}: another process is at work on it", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+
+    /// A file of the store was changed, and the wheel that it is from is not kept.
+    #[error("cannot use {} of the store: it was changed", path.display())]
+    Spoiled {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -234,6 +261,9 @@ impl Error {
             Self::Index { cause, .. } => cause.hint(),
             Self::BadRequirement { remedy, .. } => remedy,
             Self::Unsatisfiable { remedy, .. } => return *remedy,
+            Self::Impossible { remedy, .. } => remedy,
+            Self::InUse { .. } => "wait for it to finish, then try again",
+            Self::Spoiled { .. } => "give its wheel again, from which it is unpacked anew",
             Self::Io { .. } => return None,
         })
     }

@@ -14,7 +14,7 @@ use crate::refusal::{Refusal, shown};
 
 /// A wheel whose parts agree with each other: its name, its METADATA, and its RECORD with what is
 /// in the archive. The contents themselves are checked when they are read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wheel<R: Read + Seek = BufReader<File>> {
     /// What its file's name says.
     pub name: WheelName,
@@ -41,6 +41,9 @@ pub struct Member {
     pub digest: Option<Digest>,
     /// Its size in bytes.
     pub size: u64,
+    /// The day that the archive has for it, in days since 1970; the first day that an archive can
+    /// have where it has none.
+    pub day: u32,
     /// Its place in the archive.
     index: usize,
 }
@@ -173,6 +176,7 @@ fn members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Member>, R
             is_executable: file.unix_mode().is_some_and(|mode| mode & 0o111 != 0),
             digest: None,
             size: file.size(),
+            day: day_of(&file),
             index,
             path: path.clone(),
         };
@@ -188,6 +192,26 @@ fn members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<Member>, R
     }
     check_names(members.keys())?;
     Ok(members.into_values().collect())
+}
+
+/// 1980-01-01, before which no archive can date a file.
+const FIRST_DAY: u32 = 3652;
+
+/// The day of a file's date: its clock is some unknown place's, and of no use.
+fn day_of<R: Read>(file: &ZipFile<'_, R>) -> u32 {
+    let Some(date) = file.last_modified() else {
+        return FIRST_DAY;
+    };
+    let (year, month) = (u32::from(date.year()), u32::from(date.month()));
+    // Years that begin in March have their odd day last.
+    let (year, month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month.saturating_sub(3)),
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5;
+    (days + u32::from(date.day()))
+        .saturating_sub(719_469)
+        .max(FIRST_DAY)
 }
 
 /// No file is another's directory, and no two are one where case does not count.
@@ -369,6 +393,10 @@ fn vouch(members: &mut [Member], record: &Record, dist_info: &str) -> Result<(),
         None => Ok(()),
     }
 }
+
+mod extract;
+
+pub(crate) use extract::ExtractError;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ mod path;
 mod peek;
 mod record;
 
+pub(crate) use archive::ExtractError;
 pub use archive::{Member, Wheel};
 pub use entry_points::{EntryPoint, EntryPoints};
 pub use metadata::Metadata;

@@ -120,10 +120,45 @@ impl Digest {
         format!("{algorithm}={}", URL_SAFE_NO_PAD.encode(bytes)).parse()
     }
 
+    /// What reads a content piece by piece to learn whether the digest is its own.
+    pub(crate) fn checker(&self) -> Checker {
+        match self {
+            Self::Sha256(digest) => Checker::Sha256(Sha256::new(), *digest),
+            Self::Sha384(digest) => Checker::Sha384(Sha384::new(), *digest),
+            Self::Sha512(digest) => Checker::Sha512(Sha512::new(), *digest),
+        }
+    }
+
     /// The SHA-256 of `content`, which is what is written.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
         Self::Sha256(Sha256::digest(content).into())
+    }
+}
+
+/// A digest that is being compared with a content.
+pub(crate) enum Checker {
+    Sha256(Sha256, [u8; 32]),
+    Sha384(Sha384, [u8; 48]),
+    Sha512(Sha512, [u8; 64]),
+}
+
+impl Checker {
+    pub(crate) fn read(&mut self, piece: &[u8]) {
+        match self {
+            Self::Sha256(state, _) => state.update(piece),
+            Self::Sha384(state, _) => state.update(piece),
+            Self::Sha512(state, _) => state.update(piece),
+        }
+    }
+
+    /// Whether what was read is what the digest is of.
+    pub(crate) fn agrees(self) -> bool {
+        match self {
+            Self::Sha256(state, digest) => state.finalize()[..] == digest[..],
+            Self::Sha384(state, digest) => state.finalize()[..] == digest[..],
+            Self::Sha512(state, digest) => state.finalize()[..] == digest[..],
+        }
     }
 }
 

@@ -1,0 +1,261 @@
+//! The renames that turn what is staged into what is there, written down before they are done.
+//!
+//! `.isolab/journal` says what is being renamed; renamed itself to `.isolab/committed` it says
+//! that all of it was. Whoever finds the one undoes what was done of it, whoever finds the other
+//! removes what is left over. Which renames were done shows in where things are: each has a name
+//! of its own in `.isolab` on one side.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::ground::{Ground, STAGING};
+use crate::error::{Error, Result};
+
+const FORMAT: &[u8] = b"isolab-journal 1";
+const END: &[u8] = b"end";
+
+/// No journal is longer: a path has a kilobyte at most, and they are some thousands.
+const LONGEST: u64 = 256 << 20;
+
+/// Does the renames, or none of them: `outs` out of the environment, then `ins` into it from
+/// `.isolab/new`. Gives what has to be said of what is left over.
+pub(crate) fn carry_out(ground: &Ground, outs: &[String], ins: &[String]) -> Result<Vec<String>> {
+    let done = begin(ground, outs, ins)
+        .and_then(|()| rename_all(ground, outs, ins))
+        .and_then(|()| commit(ground));
+    if let Err(error) = done {
+        // What cannot be undone now stays, with its journal, for the next to undo.
+        undo(ground, outs, ins)?;
+        let _ = clear(ground);
+        return Err(error);
+    }
+    Ok(match clear(ground) {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!(
+            "all is done, but {STAGING} could not be removed: {}",
+            error.with_cause()
+        )],
+    })
+}
+
+/// Clears up after a process that died; whether one had.
+pub(crate) fn recover(ground: &Ground) -> Result<bool> {
+    let staging = match staging(ground) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(false),
+        staging => staging?,
+    };
+    let there = |name: &str| fstatat(&staging, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok();
+    if !there("committed") && there("journal") {
+        let path = ground.dir.join(STAGING).join("journal");
+        let found = fs::metadata(&path).map_err(Error::io("look at", &path))?;
+        let text = match found.len() {
+            0..LONGEST => fs::read(&path).map_err(Error::io("read", &path))?,
+            _ => Vec::new(),
+        };
+        // It got its name when it was whole: one that is not, is not ours.
+        if let Some((outs, ins)) = parse(&text) {
+            undo(ground, &outs, &ins)?;
+        }
+    }
+    clear(ground)?;
+    Ok(true)
+}
+
+/// Removes `.isolab`, whatever is in it.
+pub(crate) fn clear(ground: &Ground) -> Result<()> {
+    let path = ground.dir.join(STAGING);
+    // remove_dir_all goes by descriptor and follows no link.
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn staging(ground: &Ground) -> Result<OwnedFd> {
+    ground
+        .directory(STAGING)
+        .map_err(ground.io("open directory", STAGING))
+}
+
+/// Makes `.isolab`, empty.
+pub(crate) fn make_staging(ground: &Ground) -> Result<OwnedFd> {
+    match mkdirat(&ground.root, STAGING, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => staging(ground),
+        Err(error) => Err(ground.io("create directory", STAGING)(error)),
+    }
+}
+
+/// Writes the journal.
+fn begin(ground: &Ground, outs: &[String], ins: &[String]) -> Result<()> {
+    let staging = make_staging(ground)?;
+    match mkdirat(&staging, "old", Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(error) => return Err(ground.io("create directory", ".isolab/old")(error)),
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let path = ground.dir.join(STAGING).join("journal.new");
+    let file = openat(&staging, "journal.new", flags, mode);
+    let file = file.map_err(ground.io("create", ".isolab/journal.new"))?;
+    let written = fs::File::from(file).write_all(&to_text(outs, ins));
+    written.map_err(Error::io("write", path))?;
+    renameat(&staging, "journal.new", &staging, "journal")
+        .map_err(ground.io("rename", ".isolab/journal.new"))
+}
+
+fn rename_all(ground: &Ground, outs: &[String], ins: &[String]) -> Result<()> {
+    let staging = staging(ground)?;
+    for (number, path) in outs.iter().enumerate() {
+        let moved = ground
+            .parent(path)
+            .and_then(|(parent, name)| renameat(&parent, name, &staging, &old(number)[..]));
+        moved.map_err(ground.io("move away", path))?;
+    }
+    for path in ins {
+        let moved = staged(ground, path).and_then(|(from, name)| {
+            let (to, _) = ground.parent(path)?;
+            place(&from, name, &to, name)
+        });
+        moved.map_err(ground.io("put in place", path))?;
+    }
+    Ok(())
+}
+
+/// From here on all of it was done.
+fn commit(ground: &Ground) -> Result<()> {
+    let staging = staging(ground)?;
+    renameat(&staging, "journal", &staging, "committed")
+        .map_err(ground.io("rename", ".isolab/journal"))
+}
+
+/// Undoes what was done of these renames.
+fn undo(ground: &Ground, outs: &[String], ins: &[String]) -> Result<()> {
+    let staging = match staging(ground) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
+        staging => staging?,
+    };
+    for path in ins.iter().rev() {
+        let back = staged(ground, path).and_then(|(to, name)| {
+            match fstatat(&to, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                // It was not moved yet.
+                Ok(_) => Ok(()),
+                Err(_) => {
+                    let (from, name) = ground.parent(path)?;
+                    place(&from, name, &to, name)
+                }
+            }
+        });
+        match back {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(error) => return Err(ground.io("take back", path)(error)),
+        }
+    }
+    for (number, path) in outs.iter().enumerate().rev() {
+        let back = ground
+            .parent(path)
+            .and_then(|(parent, name)| place(&staging, &old(number), &parent, name));
+        match back {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(error) => return Err(ground.io("put back", path)(error)),
+        }
+    }
+    match unlinkat(&staging, "journal", UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(ground.io("remove", ".isolab/journal")(error)),
+    }
+}
+
+/// The directory in `.isolab/new` that `path` is staged in, and its name there.
+fn staged<'p>(ground: &Ground, path: &'p str) -> Result<(OwnedFd, &'p str), Errno> {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let directory = ground.directory(&format!("{STAGING}/new/{directory}"))?;
+    Ok((directory, name))
+}
+
+fn old(number: usize) -> String {
+    format!("old/{number}")
+}
+
+/// Renames, and replaces nothing.
+fn place(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> Result<(), Errno> {
+    match renameat2(from, name, to, new_name, RenameFlags::RENAME_NOREPLACE) {
+        // Not every file system can promise it (NFS).
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            match fstatat(to, new_name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(_) => Err(Errno::EEXIST),
+                Err(_) => renameat(from, name, to, new_name),
+            }
+        }
+        renamed => renamed,
+    }
+}
+
+/// Each field ends with a zero byte, which no path holds.
+fn to_text(outs: &[String], ins: &[String]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut field = |field: &[u8]| {
+        text.extend_from_slice(field);
+        text.push(0);
+    };
+    field(FORMAT);
+    for (kind, paths) in [(b"out", outs), (b"in ", ins)] {
+        for path in paths {
+            field(kind);
+            field(path.as_bytes());
+        }
+    }
+    field(END);
+    text
+}
+
+/// What a journal says, if it is whole and each of its paths stays in the environment.
+fn parse(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
+    let mut fields = text.split(|byte| *byte == 0);
+    (fields.next()? == FORMAT).then_some(())?;
+    let (mut outs, mut ins) = (Vec::new(), Vec::new());
+    loop {
+        let paths = match fields.next()? {
+            b"out" => &mut outs,
+            b"in " => &mut ins,
+            kind if kind == END => return Some((outs, ins)),
+            _ => return None,
+        };
+        let path = std::str::from_utf8(fields.next()?).ok()?;
+        let plain = |name: &str| !matches!(name, "" | "." | "..");
+        path.split('/').all(plain).then_some(())?;
+        paths.push(path.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_not_whole_or_leads_elsewhere_says_nothing() {
+        let paths = |path: &str| vec![path.to_owned()];
+        let whole = to_text(&paths("a/b"), &paths("c d"));
+        assert_eq!(parse(&whole), Some((paths("a/b"), paths("c d"))));
+        for end in 0..whole.len() - 1 {
+            assert_eq!(parse(&whole[..end]), None, "{end}");
+        }
+        for path in ["../x", "/etc", "a/../../b", "", "a//b", "."] {
+            assert_eq!(parse(&to_text(&paths(path), &[])), None, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<Vec<u8>>()) {
+            let _ = parse(&text);
+        }
+    }
+}

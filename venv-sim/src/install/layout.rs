@@ -1,0 +1,511 @@
+//! Which file of which wheel goes where, as a tree from the environment's top.
+//!
+//! Source: *Binary distribution format* of the Python Packaging User Guide (PEP 427, 491);
+//! the directories of a scheme, `sysconfig` and pip's `get_scheme`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+
+use super::ground::Ground;
+use super::info::{self, INSTALLER, RecordText, recorded};
+use super::launcher::Shebang;
+use super::{Addition, InstallOptions, LinkMode, is_own, named, refused};
+use crate::error::{Error, Result};
+use crate::interpreter::Interpreter;
+use crate::refusal::shown;
+use crate::requirement::Name;
+use crate::store::{Directory, Store, Stored, StoredFile, Tree, join};
+
+/// The environment's tree of what is new.
+pub(crate) struct Layout<'a> {
+    pub(crate) directories: Vec<Branch<'a>>,
+    /// The places in `directories` by path.
+    index: HashMap<String, usize>,
+    /// Where files come from.
+    pub(crate) trees: Vec<Origin<'a>>,
+    /// The projects, in the order given.
+    pub(crate) projects: Vec<&'a Name>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A directory of the environment and what is new right in it.
+pub(crate) struct Branch<'a> {
+    /// From the top; empty for the top.
+    pub(crate) path: String,
+    pub(crate) leaves: Vec<Leaf<'a>>,
+    /// The directories right in it that hold something new, by their places.
+    pub(crate) branches: Vec<usize>,
+}
+
+/// A file that is new.
+pub(crate) struct Leaf<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) content: Content<'a>,
+    pub(crate) is_executable: bool,
+    /// Whose it is, by its place in the order given.
+    pub(crate) project: usize,
+    /// Whether it is there already.
+    pub(crate) is_there: bool,
+}
+
+/// What a file holds.
+pub(crate) enum Content<'a> {
+    /// A file of the store: of which tree, in which directory of it.
+    Stored {
+        tree: usize,
+        directory: Cow<'a, str>,
+        file: Cow<'a, StoredFile>,
+    },
+    /// Text of ours.
+    Text(Vec<u8>),
+    /// A link to a directory in the store.
+    Link(String),
+}
+
+/// A tree of the store.
+pub(crate) struct Origin<'a> {
+    pub(crate) tree: Tree,
+    pub(crate) stored: &'a Stored,
+    /// Whether its files were looked at already.
+    pub(crate) is_checked: bool,
+}
+
+impl<'a> Layout<'a> {
+    pub(crate) fn of(
+        ground: &Ground,
+        additions: &[Addition<'a>],
+        interpreter: &Interpreter,
+        store: &Store,
+        options: &InstallOptions,
+    ) -> Result<Self> {
+        let mut layout = Self {
+            directories: Vec::new(),
+            index: HashMap::new(),
+            trees: Vec::new(),
+            projects: additions
+                .iter()
+                .map(|addition| &addition.stored.name.project)
+                .collect(),
+            warnings: Vec::new(),
+        };
+        layout.directory("");
+        let shebang = Shebang::of(&ground.python, options.relocatable);
+        for (number, addition) in additions.iter().enumerate() {
+            if layout.projects[..number].contains(&layout.projects[number]) {
+                return Err(layout.refuse(number, "it is to be installed twice".to_owned()));
+            }
+            layout.trees.push(Origin {
+                tree: Tree::open(addition.stored.tree())?,
+                stored: addition.stored,
+                is_checked: false,
+            });
+            let mut one = One {
+                number,
+                addition: *addition,
+                tree: layout.trees.len() - 1,
+                record: RecordText::default(),
+                headers: Ground::headers(interpreter),
+                site: &ground.site,
+                shebang: &shebang,
+                links: options.link_mode == LinkMode::Symlink,
+                layout: &mut layout,
+            };
+            one.lay_out(ground)?;
+            if options.compile_bytecode && options.link_mode != LinkMode::Symlink {
+                one.add_bytecode(store, interpreter)?;
+            }
+            one.finish()?;
+        }
+        layout.check_kinds()?;
+        Ok(layout)
+    }
+
+    /// The place of the directory at `path`, which is made with all above it.
+    fn directory(&mut self, path: &str) -> usize {
+        if let Some(place) = self.index.get(path) {
+            return *place;
+        }
+        // What is above comes first, also in the list.
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let parent = (!path.is_empty()).then(|| self.directory(parent));
+        let place = self.directories.len();
+        if let Some(parent) = parent {
+            self.directories[parent].branches.push(place);
+        }
+        self.directories.push(Branch {
+            path: path.to_owned(),
+            leaves: Vec::new(),
+            branches: Vec::new(),
+        });
+        self.index.insert(path.to_owned(), place);
+        place
+    }
+
+    /// Adds files to a directory. Of two projects that bring the same path, the later has its
+    /// way, and the user is told unless they are the same.
+    fn add(&mut self, path: &str, leaves: Vec<Leaf<'a>>) -> Result<()> {
+        let place = self.directory(path);
+        if self.directories[place].leaves.is_empty() {
+            self.directories[place].leaves = leaves;
+            return Ok(());
+        }
+        let there = self.directories[place].leaves.iter().enumerate();
+        let mut there: HashMap<String, usize> = there
+            .map(|(index, leaf)| (leaf.name.clone().into_owned(), index))
+            .collect();
+        for leaf in leaves {
+            let Some(index) = there.get(&*leaf.name) else {
+                let index = self.directories[place].leaves.len();
+                there.insert(leaf.name.clone().into_owned(), index);
+                self.directories[place].leaves.push(leaf);
+                continue;
+            };
+            let other = &mut self.directories[place].leaves[*index];
+            let file = named(&join(path, &leaf.name));
+            if other.project == leaf.project {
+                let why = format!("two of its files would be {file}");
+                return Err(self.refuse(leaf.project, why));
+            }
+            if !other.is_like(&leaf) {
+                self.warnings.push(format!(
+                    "{} and {} both bring {file}, and differ in it: that of {} is taken",
+                    self.projects[other.project],
+                    self.projects[leaf.project],
+                    self.projects[leaf.project],
+                ));
+                *other = leaf;
+            }
+        }
+        Ok(())
+    }
+
+    /// No file of one project is a directory of another's.
+    fn check_kinds(&self) -> Result<()> {
+        for branch in &self.directories {
+            if branch.branches.is_empty() {
+                continue;
+            }
+            for leaf in &branch.leaves {
+                let path = join(&branch.path, &leaf.name);
+                if self.index.contains_key(&path) {
+                    let why = format!("{} is a file of it and another's directory", named(&path));
+                    return Err(self.refuse(leaf.project, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, project: usize, why: String) -> Error {
+        let remedy = "leave one of them out, or tell their authors";
+        refused("install", self.projects[project], why, remedy)
+    }
+}
+
+impl Leaf<'_> {
+    /// Whether both hold the same, as far as digests tell.
+    fn is_like(&self, other: &Self) -> bool {
+        self.is_executable == other.is_executable
+            && match (&self.content, &other.content) {
+                (Content::Link(one), Content::Link(two)) => one == two,
+                (Content::Link(_), _) | (_, Content::Link(_)) => false,
+                (one, two) => one.digest() == two.digest() && one.digest().starts_with("sha"),
+            }
+    }
+}
+
+impl Content<'_> {
+    pub(crate) fn digest(&self) -> Cow<'_, str> {
+        match self {
+            Self::Stored { file, .. } => Cow::Borrowed(&file.digest),
+            Self::Text(text) => Cow::Owned(info::digest(text)),
+            Self::Link(_) => Cow::Borrowed(""),
+        }
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Stored { file, .. } => file.size,
+            Self::Text(text) => text.len() as u64,
+            Self::Link(_) => 0,
+        }
+    }
+}
+
+/// One wheel that is being laid out.
+struct One<'l, 'a> {
+    number: usize,
+    addition: Addition<'a>,
+    /// The place of its tree.
+    tree: usize,
+    record: RecordText,
+    headers: String,
+    site: &'l str,
+    shebang: &'l Shebang,
+    /// Whether top-level packages are links into the store.
+    links: bool,
+    layout: &'l mut Layout<'a>,
+}
+
+impl<'a> One<'_, 'a> {
+    fn lay_out(&mut self, ground: &Ground) -> Result<()> {
+        let stored = self.addition.stored;
+        let data = stored.manifest.dist_info.replace(".dist-info", ".data");
+        let mut linked: Option<&str> = None;
+        for directory in &stored.manifest.directories {
+            let path = &directory.path[..];
+            let inside = |above: &str| {
+                let rest = path.strip_prefix(above);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if linked.is_some_and(inside) {
+                continue;
+            }
+            if inside(&data) {
+                self.lay_out_data(&path[data.len()..], directory, ground)?;
+                continue;
+            }
+            let is_package = directory
+                .files
+                .iter()
+                .any(|file| file.name == "__init__.py");
+            if self.links && is_package && !path.is_empty() {
+                linked = Some(path);
+                self.link(path)?;
+                continue;
+            }
+            let to = join(self.site, path);
+            let to = to.trim_end_matches('/');
+            let leaves = directory.files.iter().map(|file| Leaf {
+                name: Cow::Borrowed(&file.name),
+                content: Content::Stored {
+                    tree: self.tree,
+                    directory: Cow::Borrowed(path),
+                    file: Cow::Borrowed(file),
+                },
+                is_executable: file.is_executable,
+                project: self.number,
+                is_there: false,
+            });
+            let leaves = leaves.collect();
+            self.add(to, leaves)?;
+        }
+        self.launchers()
+    }
+
+    /// A directory of `.data`: `/scheme/rest`.
+    fn lay_out_data(
+        &mut self,
+        path: &str,
+        directory: &'a Directory,
+        ground: &Ground,
+    ) -> Result<()> {
+        let mut parts = path.splitn(3, '/').skip(1);
+        let Some(scheme) = parts.next() else {
+            return match directory.files.first() {
+                None => Ok(()),
+                Some(file) => Err(self.bad_data(&file.name)),
+            };
+        };
+        let rest = parts.next().unwrap_or("");
+        let project = self.layout.projects[self.number].as_str();
+        let top = match scheme {
+            "purelib" | "platlib" => self.site.to_owned(),
+            "scripts" => "bin".to_owned(),
+            "headers" => join(&self.headers, project),
+            "data" => String::new(),
+            _ => return Err(self.bad_data(scheme)),
+        };
+        let to = match (&top[..], rest) {
+            (_, "") => top,
+            ("", rest) => ground
+                .one_name(&format!("{rest}/"))
+                .trim_end_matches('/')
+                .to_owned(),
+            (top, rest) => join(top, rest),
+        };
+        let mut leaves = Vec::new();
+        for file in &directory.files {
+            if scheme == "scripts" && rest.is_empty() && self.has_launcher(&file.name) {
+                continue;
+            }
+            let path = join(&to, &file.name);
+            if is_own(&path) {
+                let why = format!(
+                    "its file {} would replace the environment's own",
+                    named(&path)
+                );
+                return Err(self.layout.refuse(self.number, why));
+            }
+            let stored = Content::Stored {
+                tree: self.tree,
+                directory: Cow::Borrowed(&directory.path[..]),
+                file: Cow::Borrowed(file),
+            };
+            let rewritten = match scheme {
+                "scripts" => self.rewritten(directory, file)?,
+                _ => None,
+            };
+            leaves.push(Leaf {
+                name: Cow::Borrowed(&file.name),
+                content: rewritten.map_or(stored, Content::Text),
+                is_executable: file.is_executable || scheme == "scripts",
+                project: self.number,
+                is_there: false,
+            });
+        }
+        match leaves.is_empty() {
+            true => Ok(()),
+            false => self.add(&to, leaves),
+        }
+    }
+
+    fn bad_data(&self, name: &str) -> Error {
+        let why = format!("{} in its .data is none of the known places", shown(name));
+        self.layout.refuse(self.number, why)
+    }
+
+    /// A script whose first line is to name the environment's interpreter.
+    fn rewritten(&self, directory: &Directory, file: &StoredFile) -> Result<Option<Vec<u8>>> {
+        let path = self.addition.stored.tree().join(directory.join(&file.name));
+        let read = |most: u64| {
+            let mut text = Vec::new();
+            let opened = File::open(&path);
+            opened
+                .and_then(|file| file.take(most).read_to_end(&mut text))
+                .map_err(Error::io("read", &path))?;
+            Ok(text)
+        };
+        if !read(8)?.starts_with(b"#!python") {
+            return Ok(None);
+        }
+        Ok(self.shebang.rewrite(&read(file.size)?))
+    }
+
+    fn has_launcher(&self, name: &str) -> bool {
+        let mut scripts = self.addition.stored.manifest.scripts.iter();
+        scripts.any(|script| script.name == name)
+    }
+
+    /// The commands that its entry points name. The last of two of one name, as in a file of
+    /// settings.
+    fn launchers(&mut self) -> Result<()> {
+        let scripts = &self.addition.stored.manifest.scripts;
+        let mut leaves: Vec<Leaf<'a>> = Vec::new();
+        for script in scripts {
+            if script.object.is_empty() {
+                let why = format!("its command {} names no function", named(&script.name));
+                return Err(self.layout.refuse(self.number, why));
+            }
+            leaves.retain(|leaf| leaf.name != script.name);
+            leaves.push(self.text(&script.name, self.shebang.launch(script), true));
+        }
+        match leaves.is_empty() {
+            true => Ok(()),
+            false => self.add("bin", leaves),
+        }
+    }
+
+    fn text(&self, name: &'a str, text: Vec<u8>, is_executable: bool) -> Leaf<'a> {
+        Leaf {
+            name: Cow::Borrowed(name),
+            content: Content::Text(text),
+            is_executable,
+            project: self.number,
+            is_there: false,
+        }
+    }
+
+    /// A package as one link into the store.
+    fn link(&mut self, path: &'a str) -> Result<()> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let target = self.addition.stored.tree().join(path);
+        let not_text = || {
+            let why = "the store's path is no text";
+            refused(
+                "install",
+                self.layout.projects[self.number],
+                why,
+                "choose another link mode",
+            )
+        };
+        let target = target.to_str().ok_or_else(not_text)?.to_owned();
+        let leaf = Leaf {
+            name: Cow::Borrowed(name),
+            content: Content::Link(target),
+            is_executable: false,
+            project: self.number,
+            is_there: false,
+        };
+        let to = join(self.site, directory);
+        let to = to.trim_end_matches('/');
+        self.add(to, vec![leaf])
+    }
+
+    /// Adds files, and their lines to RECORD.
+    fn add(&mut self, to: &str, leaves: Vec<Leaf<'a>>) -> Result<()> {
+        let directory = recorded(self.site, &format!("{to}/"));
+        for leaf in &leaves {
+            let path = format!("{directory}{}", leaf.name);
+            match &leaf.content {
+                Content::Stored { file, .. } if !file.digest.starts_with("sha") => {
+                    self.record.push_bare(&path);
+                }
+                Content::Link(_) => self.record.push_bare(&path),
+                content => self.record.push(&path, &content.digest(), content.size()),
+            }
+        }
+        self.layout.add(to, leaves)
+    }
+
+    fn add_bytecode(&mut self, store: &Store, interpreter: &Interpreter) -> Result<()> {
+        let stored = self.addition.stored;
+        let bytecode = store.bytecode(stored, interpreter)?;
+        let tree = self.layout.trees.len();
+        self.layout.trees.push(Origin {
+            tree: Tree::open(bytecode.tree())?,
+            stored,
+            is_checked: true,
+        });
+        for directory in bytecode.directories {
+            let to = join(self.site, &directory.path);
+            let to = to.trim_end_matches('/').to_owned();
+            let leaf = |file: StoredFile| Leaf {
+                name: Cow::Owned(file.name.clone()),
+                content: Content::Stored {
+                    tree,
+                    directory: Cow::Owned(directory.path.clone()),
+                    file: Cow::Owned(file),
+                },
+                is_executable: false,
+                project: self.number,
+                is_there: false,
+            };
+            let leaves: Vec<_> = directory.files.into_iter().map(leaf).collect();
+            if !leaves.is_empty() {
+                self.add(&to, leaves)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The installer's own files, RECORD the last.
+    fn finish(mut self) -> Result<()> {
+        let info = &self.addition.stored.manifest.dist_info;
+        let to = join(self.site, info);
+        let mut leaves = vec![self.text("INSTALLER", INSTALLER.to_owned(), false)];
+        if self.addition.requested {
+            leaves.push(self.text("REQUESTED", Vec::new(), false));
+        }
+        if let Some(url) = self.addition.direct_url {
+            leaves.push(self.text("direct_url.json", url.as_bytes().to_owned(), false));
+        }
+        self.add(&to, leaves)?;
+        let mut record = std::mem::take(&mut self.record);
+        record.push_bare(&format!("{info}/RECORD"));
+        let leaf = self.text("RECORD", record.into_bytes(), false);
+        self.layout.add(&to, vec![leaf])
+    }
+}

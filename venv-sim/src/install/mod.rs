@@ -1,0 +1,269 @@
+//! Wheels into an environment, and out of it again: all of what was asked for, or nothing.
+//!
+//! ```text
+//! lock the environment, and finish what a killed process left      ground
+//! lay out what each wheel brings, and where                        layout
+//! find what goes, by its RECORD                                    removal
+//! find what would be in the way                                    merge
+//! build everything new in .isolab/new, on the same file system     stage
+//! write down the renames, do them, and say that they are done      journal
+//! ```
+//!
+//! Until the last step nothing under a name that Python looks at has changed. The renames are
+//! undone where one fails, and where a process died among them by the next that changes the
+//! environment, or by [`recover`].
+
+mod ground;
+mod info;
+mod journal;
+mod launcher;
+mod layout;
+mod merge;
+mod present;
+mod removal;
+mod stage;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pep440_rs::Version;
+
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::interpreter::Interpreter;
+use crate::refusal::{Refusal, shown};
+use crate::requirement::Name;
+use crate::store::{Store, Stored};
+use ground::Ground;
+use layout::Layout;
+use present::Present;
+use removal::Removal;
+
+/// A wheel that is to be in the environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition<'a> {
+    /// The wheel.
+    pub stored: &'a Stored,
+    /// Whether it was asked for by name, and not because another needs it.
+    pub requested: bool,
+    /// The content of `direct_url.json` (PEP 610), for what did not come from an index.
+    pub direct_url: Option<&'a str>,
+}
+
+/// How files of the store get into an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkMode {
+    /// A clone where the file system has them, else a hard link, else a copy.
+    #[default]
+    Auto,
+    /// Blocks are shared until one side is written (Btrfs, XFS).
+    Clone,
+    /// One file under two names: an edit in the environment is an edit in the store.
+    HardLink,
+    /// A file of its own.
+    Copy,
+    /// A link to each top-level package in the store. Smallest, and gone with the store.
+    Symlink,
+}
+
+/// How to install.
+#[derive(Debug, Clone, Copy)]
+pub struct InstallOptions {
+    /// How files get there.
+    pub link_mode: LinkMode,
+    /// Whether their bytecode comes with them.
+    pub compile_bytecode: bool,
+    /// Whether commands find the interpreter beside themselves, so that the environment can be
+    /// moved.
+    pub relocatable: bool,
+    /// How long another process that is at work on the environment is waited for.
+    pub patience: Duration,
+    /// Told once, in a sentence, when that is.
+    pub say: fn(&str),
+}
+
+impl Default for InstallOptions {
+    fn default() -> Self {
+        Self {
+            link_mode: LinkMode::Auto,
+            compile_bytecode: false,
+            relocatable: false,
+            patience: Duration::from_secs(10),
+            say: |_| {},
+        }
+    }
+}
+
+/// What is different now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Changed {
+    /// What came, in the order given.
+    pub added: Vec<(Name, Version)>,
+    /// What went, with the version as its directory has it.
+    pub removed: Vec<(Name, String)>,
+    /// What was to go and was not there.
+    pub absent: Vec<Name>,
+    /// How files got there, where any did.
+    pub link_mode: Option<LinkMode>,
+    /// What the user should know, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Puts `additions` into `environment` and takes `remove` out, both or neither.
+///
+/// What is there of the same project goes, whatever its version: an addition replaces it.
+///
+/// # Errors
+/// [`Error::Impossible`] where a wheel is not for this interpreter, or a file that belongs to
+/// nobody is in the way; [`Error::InUse`] where another process is at work there;
+/// [`Error::BadWheel`], [`Error::Io`]. The environment is as it was.
+pub fn install(
+    environment: &Environment,
+    interpreter: &Interpreter,
+    additions: &[Addition<'_>],
+    remove: &[Name],
+    store: &Store,
+    options: &InstallOptions,
+) -> Result<Changed> {
+    for addition in additions {
+        check_fit(addition.stored, interpreter)?;
+    }
+    let ground = Ground::take(environment, options.patience, options.say)?;
+    let mut changed = Changed::default();
+    let present = Present::read(&ground)?;
+    let replaced = additions.iter().map(|added| &added.stored.name.project);
+    let going = present.find(remove.iter().chain(replaced))?;
+    let removal = Removal::plan(&ground, &present, &going, &mut changed.warnings)?;
+    let mut layout = Layout::of(&ground, additions, interpreter, store, options)?;
+    changed.warnings.append(&mut layout.warnings);
+    let merge = merge::plan(&ground, &present, &going, removal, &mut layout)?;
+    changed.warnings.extend(merge.warnings);
+
+    let staged = stage::build(&ground, &layout, store, options.link_mode)?;
+    changed.warnings.extend(staged.warnings);
+    changed.link_mode = (!additions.is_empty()).then_some(staged.link_mode);
+    let left = journal::carry_out(&ground, &merge.outs, &merge.ins)?;
+    changed.warnings.extend(left);
+
+    let added = |added: &Addition<'_>| {
+        let name = &added.stored.name;
+        (name.project.clone(), name.version.clone())
+    };
+    changed.added = additions.iter().map(added).collect();
+    changed.removed = present.named(&going);
+    changed.absent = present.missing(remove);
+    Ok(changed)
+}
+
+/// Takes `projects` out of `environment`, all or none.
+///
+/// What their RECORDs list goes, with its bytecode for all interpreters and the directories that
+/// this empties. What another project's RECORD lists, too, stays.
+///
+/// # Errors
+/// [`Error::Impossible`] for a project that has no RECORD, or one that would remove what is not
+/// its own; [`Error::InUse`], [`Error::Io`]. The environment is as it was.
+pub fn uninstall(
+    environment: &Environment,
+    projects: &[Name],
+    options: &InstallOptions,
+) -> Result<Changed> {
+    let ground = Ground::take(environment, options.patience, options.say)?;
+    let mut changed = Changed::default();
+    let present = Present::read(&ground)?;
+    let going = present.find(projects.iter())?;
+    let removal = Removal::plan(&ground, &present, &going, &mut changed.warnings)?;
+    let left = journal::carry_out(&ground, &removal.outs, &[])?;
+    changed.warnings.extend(left);
+    changed.removed = present.named(&going);
+    changed.absent = present.missing(projects);
+    Ok(changed)
+}
+
+/// Finishes or undoes what a killed process was changing in `environment`; whether there was
+/// anything. What a live one is changing is left to it.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be undone.
+pub fn recover(environment: &Environment) -> Result<bool> {
+    if !environment.dir.join(ground::STAGING).exists() {
+        return Ok(false);
+    }
+    match Ground::take(environment, Duration::ZERO, |_| {}) {
+        Ok(ground) => Ok(ground.recovered),
+        Err(Error::InUse { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a wheel is for this interpreter.
+fn check_fit(stored: &Stored, interpreter: &Interpreter) -> Result<()> {
+    let impossible = |cause: String, remedy| {
+        Err(Error::Impossible {
+            action: "install",
+            project: stored.name.project.to_string(),
+            cause: Refusal::new(cause),
+            remedy,
+        })
+    };
+    let (major, minor, patch) = interpreter.version;
+    let version = Version::new([major, minor, patch].map(u64::from));
+    if let Some(versions) = stored.requires_python()
+        && !versions.contains(&version)
+    {
+        return impossible(
+            format!("it is for Python {versions}, and this is {version}"),
+            "choose a version that is for this Python, or an environment of another",
+        );
+    }
+    Ok(())
+}
+
+/// The refusal of a project.
+fn refused(
+    action: &'static str,
+    project: &Name,
+    cause: impl Into<String>,
+    remedy: &'static str,
+) -> Error {
+    Error::Impossible {
+        action,
+        project: project.to_string(),
+        cause: Refusal::new(cause),
+        remedy,
+    }
+}
+
+/// Whether a path from the environment's top is one of the files that make it one.
+fn is_own(path: &str) -> bool {
+    if matches!(
+        path,
+        "pyvenv.cfg" | "lib64" | ".gitignore" | "CACHEDIR.TAG" | "bin" | "lib" | "include"
+    ) || path.split('/').next() == Some(ground::STAGING)
+    {
+        return true;
+    }
+    let Some(name) = path.strip_prefix("bin/") else {
+        return false;
+    };
+    let name = name.to_lowercase();
+    let of = |start: &str| {
+        let rest = name.strip_prefix(start);
+        rest.is_some_and(|rest| {
+            rest.chars()
+                .all(|c| c.is_ascii_digit() || c == '.' || c == 't')
+        })
+    };
+    of("python") || of("pypy") || name == "activate" || name.starts_with("activate.")
+}
+
+/// A path of the environment in a message.
+fn at(ground: &Ground, path: &str) -> PathBuf {
+    ground.dir.join(path)
+}
+
+/// A path in a sentence.
+fn named(path: &str) -> String {
+    shown(path)
+}

@@ -1,0 +1,201 @@
+//! What goes: the files that a RECORD lists, their bytecode, and the directories that are empty
+//! without them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+
+use super::ground::Ground;
+use super::present::{Present, is_absence};
+use super::{at, named};
+use crate::error::{Error, Result};
+
+/// What is to be moved away, each with all that is in it.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    /// Files, and directories all of whose files go; from the environment's top.
+    pub(crate) outs: Vec<String>,
+}
+
+/// A directory of what goes.
+#[derive(Debug, Default)]
+struct Node {
+    files: HashSet<String>,
+    directories: BTreeMap<String, Node>,
+}
+
+impl Removal {
+    pub(crate) fn plan(
+        ground: &Ground,
+        present: &Present,
+        going: &[usize],
+        warnings: &mut Vec<String>,
+    ) -> Result<Self> {
+        let mut paths = HashSet::new();
+        for (index, distribution) in present.all() {
+            if going.contains(&index) {
+                paths.extend(distribution.files(ground)?);
+                let info = format!("{}/{}", ground.site, distribution.info);
+                // Written there since by others, and of no use without the rest.
+                paths.extend(
+                    ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"]
+                        .map(|name| format!("{info}/{name}")),
+                );
+            }
+        }
+        if paths.is_empty() {
+            return Ok(Self::default());
+        }
+        let owners = present.owners(ground, going);
+        paths.retain(|path| !owners.contains_key(path));
+        let mut top = Node::default();
+        for path in &paths {
+            top.insert(path);
+        }
+        let mut removal = Self::default();
+        removal.walk(ground, "", &top, None, warnings)?;
+        Ok(removal)
+    }
+
+    /// Whether all of the directory at `path` goes; if not, what of it goes is noted.
+    ///
+    /// `sources` are the modules that go and whose bytecode lies in this directory.
+    fn walk(
+        &mut self,
+        ground: &Ground,
+        path: &str,
+        node: &Node,
+        sources: Option<&HashSet<String>>,
+        warnings: &mut Vec<String>,
+    ) -> Result<bool> {
+        let directory = at(ground, path);
+        let entries = match fs::read_dir(&directory) {
+            Err(error) if is_absence(&error) => return Ok(false),
+            entries => entries.map_err(Error::io("read directory", &directory))?,
+        };
+        let mut stays = false;
+        let mut outs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io("read directory", &directory))?;
+            let kind = entry
+                .file_type()
+                .map_err(Error::io("look at", entry.path()))?;
+            let goes = match entry.file_name().into_string() {
+                Err(_) => None,
+                Ok(name) if kind.is_dir() => {
+                    let below = join(path, &name);
+                    let empty = Node::default();
+                    let sources = (name == "__pycache__").then_some(&node.files);
+                    let node = node.directories.get(&name);
+                    let looked = match node {
+                        None if sources.is_none_or(HashSet::is_empty) => {
+                            is_empty(&entry.path()) && !is_kept(ground, &below)
+                        }
+                        node => {
+                            let node = node.unwrap_or(&empty);
+                            self.walk(ground, &below, node, sources, warnings)?
+                        }
+                    };
+                    looked.then_some(name)
+                }
+                Ok(name) => {
+                    if kind.is_symlink() && node.directories.contains_key(&name) {
+                        warnings.push(format!(
+                            "what is behind the link {} stays: it lies elsewhere",
+                            named(&join(path, &name))
+                        ));
+                    }
+                    let listed = node.files.contains(&name)
+                        || sources.is_some_and(|sources| is_bytecode_of(&name, sources))
+                        || is_old_bytecode_of(&name, &node.files);
+                    listed.then_some(name)
+                }
+            };
+            match goes {
+                Some(name) => outs.push(join(path, &name)),
+                None => stays = true,
+            }
+        }
+        if stays || is_kept(ground, path) {
+            self.outs.append(&mut outs);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+impl Node {
+    fn insert(&mut self, path: &str) {
+        let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let names = directories.split('/').filter(|name| !name.is_empty());
+        let node = names.fold(self, |node, name| {
+            node.directories.entry(name.to_owned()).or_default()
+        });
+        node.files.insert(name.to_owned());
+    }
+}
+
+/// The directories of an environment that has nothing installed.
+fn is_kept(ground: &Ground, path: &str) -> bool {
+    let above_site = ground.site.strip_prefix(path);
+    path.is_empty()
+        || matches!(path, "bin" | "include")
+        || above_site.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `x.cpython-311.pyc` and `x.cpython-311.opt-1.pyc` of `x.py`.
+fn is_bytecode_of(name: &str, sources: &HashSet<String>) -> bool {
+    let Some(stem) = name.strip_suffix(".pyc") else {
+        return false;
+    };
+    let tagged = stem.rsplit_once('.').map(|(stem, last)| match last {
+        last if last.starts_with("opt-") => stem.rsplit_once('.').map_or(stem, |(stem, _)| stem),
+        _ => stem,
+    });
+    tagged.is_some_and(|stem| sources.contains(&format!("{stem}.py")))
+}
+
+/// `x.pyc` and `x.pyo` beside `x.py`, where Python 2 puts them.
+fn is_old_bytecode_of(name: &str, sources: &HashSet<String>) -> bool {
+    let stem = name
+        .strip_suffix(".pyc")
+        .or_else(|| name.strip_suffix(".pyo"));
+    stem.is_some_and(|stem| sources.contains(&format!("{stem}.py")))
+}
+
+fn is_empty(directory: &std::path::Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn join(directory: &str, name: &str) -> String {
+    crate::store::join(directory, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytecode_is_that_of_its_source_alone() {
+        let sources = HashSet::from(["a.py".to_owned(), "b.c.py".to_owned()]);
+        for name in [
+            "a.cpython-311.pyc",
+            "a.cpython-36.opt-2.pyc",
+            "a.pypy310.pyc",
+            "b.c.cpython-312.pyc",
+        ] {
+            assert!(is_bytecode_of(name, &sources), "{name}");
+        }
+        for name in [
+            "ab.cpython-311.pyc",
+            "a.b.cpython-311.pyc",
+            "c.cpython-311.pyc",
+            "a.pyc",
+            "a.py",
+            "a.cpython-311.pyc.bak",
+        ] {
+            assert!(!is_bytecode_of(name, &sources), "{name}");
+        }
+        assert!(is_old_bytecode_of("a.pyo", &sources));
+        assert!(!is_old_bytecode_of("c.pyc", &sources));
+    }
+}

@@ -1,0 +1,234 @@
+//! The store's directories: whose they are, and who is at work in them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::unistd::geteuid;
+use sha2::{Digest as _, Sha256};
+
+use super::reader::SharedFile;
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::wheel::Digest;
+
+/// How long one waits for a process that removes entries.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What tells a name that is not complete yet: the process that makes it.
+const UNFINISHED: &str = ".new-";
+
+/// The store's directories, held.
+#[derive(Debug)]
+pub(crate) struct Place {
+    root: PathBuf,
+    /// Shared with everyone who uses the store; alone with who removes of it.
+    lock: File,
+    /// Whether all of it goes with this value.
+    private: bool,
+}
+
+impl Place {
+    pub(crate) fn open(cache: &Cache) -> Result<Self> {
+        let (root, private) = match cache.path("wheels").as_deref().and_then(Path::parent) {
+            Some(root) => (root.to_owned(), false),
+            None => (private_root()?, true),
+        };
+        for name in ["wheels", "archives", "bytecode"] {
+            let directory = root.join(name);
+            let mut builder = DirBuilder::new();
+            let made = builder.recursive(true).mode(0o700).create(&directory);
+            made.map_err(Error::io("create directory", &directory))?;
+            check_owner(&directory)?;
+        }
+        let lock = root.join("wheels");
+        let lock = File::open(&lock).map_err(Error::io("open directory", &lock))?;
+        let place = Self {
+            root,
+            lock,
+            private,
+        };
+        let waiting = Instant::now();
+        loop {
+            match place.lock.try_lock_shared() {
+                Ok(()) => return Ok(place),
+                Err(TryLockError::WouldBlock) if waiting.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::InUse {
+                        dir: place.root.clone(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(Error::io("lock", &place.root)(error));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn wheels(&self) -> PathBuf {
+        self.root.join("wheels")
+    }
+
+    pub(crate) fn archives(&self) -> PathBuf {
+        self.root.join("archives")
+    }
+
+    pub(crate) fn bytecode(&self) -> PathBuf {
+        self.root.join("bytecode")
+    }
+
+    /// Runs `remove` while no other process uses the store.
+    pub(crate) fn alone<T>(&self, remove: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                // The kernel may have dropped the shared lock to try for the other.
+                let _ = self.lock.lock_shared();
+                return Err(Error::InUse {
+                    dir: self.root.clone(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &self.root)(error)),
+        }
+        let done = remove();
+        let _ = self.lock.lock_shared();
+        done
+    }
+
+    /// Copies a wheel, so that what is unpacked is what was hashed, whatever happens to the
+    /// file meanwhile.
+    pub(crate) fn copy_archive(&self, source: &File, path: &Path) -> Result<Archive> {
+        let (mut file, temporary) = new_file(&self.archives())?;
+        let mut archive = Archive {
+            temporary,
+            digest: Digest::Sha256([0; 32]),
+        };
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 256 * 1024];
+        let mut source = source;
+        loop {
+            let count = match source.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(Error::io("read", path))?,
+            };
+            hash.update(&buffer[..count]);
+            file.write_all(&buffer[..count])
+                .map_err(Error::io("write", &archive.temporary))?;
+        }
+        archive.digest = Digest::Sha256(hash.finalize().into());
+        Ok(archive)
+    }
+
+    /// Removes what processes that were killed left unfinished.
+    pub(crate) fn sweep(&self) {
+        for directory in [self.wheels(), self.archives(), self.bytecode()] {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                let name = entry.file_name();
+                let name = name.to_str().unwrap_or_default();
+                if name.starts_with(UNFINISHED) && is_dead(name) {
+                    let _ = fs::remove_file(&path);
+                } else if name.starts_with(".venv-sim-")
+                    && let Ok(directory) = File::open(&path)
+                    && directory.try_lock().is_ok()
+                {
+                    let _ = fs::remove_dir_all(&path);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.private {
+            let _ = fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+/// A wheel's copy that has no name yet; removed unless it is kept.
+pub(crate) struct Archive {
+    temporary: PathBuf,
+    pub(crate) digest: Digest,
+}
+
+impl Archive {
+    pub(crate) fn reader(&self) -> Result<SharedFile> {
+        File::open(&self.temporary)
+            .and_then(SharedFile::new)
+            .map_err(Error::io("open", &self.temporary))
+    }
+
+    pub(crate) fn keep(&self, path: &Path) -> Result<()> {
+        fs::rename(&self.temporary, path).map_err(Error::io("rename the wheel to", path))
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// A new file in `directory` that a dead process's successor removes.
+pub(crate) fn new_file(directory: &Path) -> Result<(File, PathBuf)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = directory.join(format!("{UNFINISHED}{}-{count}", process::id()));
+    let _ = fs::remove_file(&path); // of a dead process of the same number
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path);
+    Ok((file.map_err(Error::io("create", &path))?, path))
+}
+
+/// Whether the process that a name tells of is gone; where /proc cannot tell, nobody is.
+fn is_dead(name: &str) -> bool {
+    let writer = name
+        .strip_prefix(UNFINISHED)
+        .and_then(|name| name.split('-').next());
+    Path::new("/proc/self").exists()
+        && writer.is_some_and(|writer| !Path::new("/proc").join(writer).exists())
+}
+
+/// A store that another user could write to would put that user's code into our environments.
+fn check_owner(directory: &Path) -> Result<()> {
+    let found = fs::symlink_metadata(directory).map_err(Error::io("look at", directory))?;
+    let refused = |why: &'static str| {
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        Err(Error::io("use the store's directory", directory)(error))
+    };
+    if !found.is_dir() {
+        return refused("it is no directory");
+    }
+    if found.uid() != geteuid().as_raw() {
+        return refused("it belongs to another user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return refused("others can write to it");
+    }
+    Ok(())
+}
+
+/// A directory of this process alone, where there is no cache.
+fn private_root() -> Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let parent = std::env::temp_dir();
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("isolab-store-{}-{count}", process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && count < 1000 => {}
+            Err(error) => return Err(Error::io("create directory", path)(error)),
+        }
+    }
+}
