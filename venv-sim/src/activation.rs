@@ -2,8 +2,8 @@
 //! version control and to backup programs.
 //!
 //! They hold no path, because each script asks its shell where it was read from. So one copy
-//! serves all environments of a user, each of which has it by hard link: six blocks saved,
-//! five files not written. The copy is read-only, and carries a fixed time: whoever edits it
+//! serves all environments of a user, each of which has it by hard link: eight blocks saved,
+//! seven files not written. The copy is read-only, and carries a fixed time: whoever edits it
 //! in place changes the time, and it is shared no more.
 
 use std::fs::{self, FileTimes};
@@ -15,13 +15,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::cache::{Cache, is_ours, name_of};
 use crate::error::{Error, Result};
 
-const SHARED: [(&str, &str); 5] = [
+const SHARED: [(&str, &str); 7] = [
     ("bin/activate", include_str!("activation/activate")),
     ("bin/activate.csh", include_str!("activation/activate.csh")),
     (
         "bin/activate.fish",
         include_str!("activation/activate.fish"),
     ),
+    ("bin/activate.nu", include_str!("activation/activate.nu")),
+    ("bin/Activate.ps1", include_str!("activation/Activate.ps1")),
     (
         ".gitignore",
         "# Environments are made anew from a list of packages, not committed.\n*\n",

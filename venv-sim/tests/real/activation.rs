@@ -113,8 +113,8 @@ fn any_name(shell: &Shell) -> Result<(), Failed> {
             &shown.chars().any(char::is_control),
             &false,
         )?;
-        if shell.script != "activate.fish" {
-            // fish does not read its prompt as code.
+        if matches!(shell.script, "activate" | "activate.csh") {
+            // The others do not read their prompts as code.
             expect(
                 &about("what the shell expands"),
                 &shown.contains(['$', '`', '!', '%', '\\']),
@@ -174,18 +174,20 @@ fn second_replaces_first(shell: &Shell) -> Result<(), Failed> {
     let (one, two) = (scratch.path().join("one"), scratch.path().join("two"));
     create(&one, &interpreter, &options())?;
     create(&two, &interpreter, &options())?;
-    let verb = if shell.script == "activate" {
-        "."
-    } else {
-        "source"
+    let (first, again) = match shell.script {
+        "activate" => (". bin/activate", ". "),
+        "Activate.ps1" => (". ./bin/Activate.ps1", ". "),
+        // Of two overlays with one name nu keeps the first.
+        "activate.nu" => ("overlay use bin/activate.nu", "deactivate\noverlay use "),
+        "activate.csh" => ("source bin/activate.csh", "source "),
+        _ => ("source bin/activate.fish", "source "),
     };
-    let first = format!("{verb} bin/{}", shell.script);
-    let second = format!("{first}\n{verb} ../two/bin/{}", shell.script);
+    let second = format!("{first}\n{again}../two/bin/{}", shell.script);
     let out = run(
         shell,
         &one,
         outside.path(),
-        &shell.body.replacen(&first, &second, 1),
+        &shell.body.replacen(first, &second, 1),
     )?;
     let active = Seen::read(&suffixed(&out, ".active"))?;
     expect(

@@ -53,7 +53,32 @@ functions -q deactivate; and exit 1
 exit 0
 "#;
 
-pub(crate) const SHELLS: [Shell; 9] = [
+const NU: &str = r#"
+$env.PROMPT_COMMAND = {|| 'before> ' }
+^$env.SEE $"($env.OUT).before"
+overlay use bin/activate.nu
+^$env.SEE $"($env.OUT).active"
+do $env.PROMPT_COMMAND | save --raw $"($env.OUT).prompt"
+deactivate
+^$env.SEE $"($env.OUT).after"
+do $env.PROMPT_COMMAND | save --raw $"($env.OUT).prompt.after"
+"#;
+const POWERSHELL: &str = r#"
+$ErrorActionPreference = 'Stop'
+Set-StrictMode -Version Latest
+function prompt { 'before> ' }
+& $env:SEE "$env:OUT.before"
+. ./bin/Activate.ps1
+& $env:SEE "$env:OUT.active"
+$shown = prompt 6>&1
+[IO.File]::WriteAllText("$env:OUT.prompt", -join $shown)
+deactivate
+& $env:SEE "$env:OUT.after"
+[IO.File]::WriteAllText("$env:OUT.prompt.after", (prompt))
+if (Test-Path -LiteralPath function:deactivate) { throw 'deactivate is left' }
+"#;
+
+pub(crate) const SHELLS: [Shell; 11] = [
     Shell {
         name: "sh",
         arguments: &[],
@@ -108,6 +133,19 @@ pub(crate) const SHELLS: [Shell; 9] = [
         script: "activate.fish",
         body: FISH,
     },
+    Shell {
+        name: "nu",
+        // In a file, a module would be looked for beside that.
+        arguments: &["--no-config-file", "--commands"],
+        script: "activate.nu",
+        body: NU,
+    },
+    Shell {
+        name: "pwsh",
+        arguments: &["-NoProfile", "-NonInteractive", "-File"],
+        script: "Activate.ps1",
+        body: POWERSHELL,
+    },
 ];
 
 /// A program that writes its environment, each entry ended by a zero byte.
@@ -131,7 +169,7 @@ impl Seen {
             .filter(|(name, _)| {
                 !matches!(
                     name.as_slice(),
-                    b"_" | b"PWD" | b"OLDPWD" | b"SHLVL" | b"OUT"
+                    b"_" | b"PWD" | b"OLDPWD" | b"SHLVL" | b"OUT" | b"LAST_EXIT_CODE"
                 )
             })
             .collect();
@@ -158,17 +196,18 @@ pub(crate) fn run(
     let see = outside.join("see");
     fs::write(&see, SEE)?;
     fs::set_permissions(&see, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    let file = outside.join("body");
+    let file = outside.join("body.ps1"); // PowerShell reads no other
     fs::write(&file, body)?;
     let out = outside.join("seen");
     let home = outside.join("home");
     fs::create_dir_all(&home)?;
     let mut command = Command::new(program(shell.name).ok_or("the shell is gone")?);
-    command
-        .args(shell.arguments)
-        .arg(&file)
-        .current_dir(dir)
-        .env_clear();
+    command.args(shell.arguments);
+    match shell.arguments.last() {
+        Some(&"--commands") => command.arg(body),
+        _ => command.arg(&file),
+    };
+    command.current_dir(dir).env_clear();
     command
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("HOME", &home)
