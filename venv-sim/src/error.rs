@@ -153,7 +153,7 @@ pub enum Error {
     },
 
     /// What is asked for can never be had.
-    #[error("cannot take the requirement of {at}: {cause}")]
+    #[error("cannot use {at}: {cause}")]
     BadRequirement {
         /// Where it is asked for: a file and its line, or what was typed.
         at: String,

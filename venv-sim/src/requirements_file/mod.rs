@@ -1,7 +1,336 @@
 //! Files of requirements, as pip reads them.
 //!
-//! Source: *Requirements File Format* of pip's documentation.
+//! A file is read whole, with those that it includes, or not at all: each error names the file and
+//! the line. What only building could serve (sources, repositories, editable directories) is
+//! refused by name.
+//!
+//! Source: *Requirements File Format* of pip's documentation, and `req_file.py` where that is silent.
 
+mod address;
+mod decode;
+mod lines;
+mod option;
+mod settings;
 mod wanted;
+mod words;
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::refusal::{Refusal, shown};
+use crate::requirement::Name;
+use crate::wheel::Digest;
+pub(crate) use address::{decoded, file_name};
+use lines::Line;
+use option::Choice;
+pub use settings::{Chosen, Settings};
+pub(crate) use wanted::{BUILD, Refused};
 pub use wanted::{Position, Wanted};
+
+/// The value of an environment variable.
+pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// The longest file that is read, in bytes.
+const LONGEST: u64 = 16 << 20;
+
+/// How deep files may include others.
+const DEEPEST: usize = 32;
+
+/// What files of requirements ask for, with all that they include.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequirementsFile {
+    /// What is asked for, in order.
+    pub wanted: Vec<Wanted>,
+    /// What must hold of a project if it is needed.
+    pub constraints: Vec<Wanted>,
+    /// What is set for all.
+    pub settings: Settings,
+}
+
+impl RequirementsFile {
+    /// Reads the file at `path`, and those that it includes, into this. `variables` are those
+    /// that `${NAME}` may stand for.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file cannot be read; [`Error::BadRequirement`] where a line cannot be
+    /// used, by its file and number.
+    pub fn read(&mut self, path: &Path, variables: &Variables<'_>) -> Result<()> {
+        self.include(path, variables, Meaning::Wanted)
+    }
+
+    /// As [`read`](Self::read), for a file whose lines are constraints.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and for what a constraint cannot be.
+    pub fn read_constraints(&mut self, path: &Path, variables: &Variables<'_>) -> Result<()> {
+        self.include(path, variables, Meaning::Constraint)
+    }
+
+    /// Reads `text`, which is the content of a file called `name` in the working directory.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(&mut self, name: &str, text: &[u8], variables: &Variables<'_>) -> Result<()> {
+        let mut reader = Reader {
+            into: self,
+            variables,
+            open: vec![(name.into(), name.into())],
+        };
+        reader.text(text, Meaning::Wanted)
+    }
+
+    fn include(&mut self, path: &Path, variables: &Variables<'_>, meaning: Meaning) -> Result<()> {
+        let mut reader = Reader {
+            into: self,
+            variables,
+            open: Vec::new(),
+        };
+        reader.file(path, meaning)
+    }
+}
+
+/// What a line that is a requirement means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Wanted,
+    Constraint,
+}
+
+/// Files that are being read, one in another.
+struct Reader<'r, 'v> {
+    into: &'r mut RequirementsFile,
+    variables: &'r Variables<'v>,
+    /// As it was named, and where it really lies.
+    open: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Reader<'_, '_> {
+    fn file(&mut self, path: &Path, meaning: Meaning) -> Result<()> {
+        let real = path
+            .canonicalize()
+            .map_err(Error::io("read requirements from", path))?;
+        let mut content = Vec::new();
+        let read =
+            File::open(&real).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut content));
+        read.map_err(Error::io("read requirements from", path))?;
+        self.open.push((path.to_owned(), real));
+        self.text(&content, meaning)?;
+        self.open.pop();
+        Ok(())
+    }
+
+    fn text(&mut self, content: &[u8], meaning: Meaning) -> Result<()> {
+        let whole = |cause, remedy| Error::BadRequirement {
+            at: self.name(),
+            cause,
+            remedy,
+        };
+        if content.len() as u64 > LONGEST {
+            let why = Refusal::new(format!("it is longer than {} MiB", LONGEST >> 20));
+            return Err(whole(why, "name a file of requirements"));
+        }
+        let text = decode::text(content).map_err(|why| whole(why, "write it in UTF-8"))?;
+        for line in lines::lines(&text, self.variables) {
+            let at = Position {
+                file: self.name(),
+                line: line.number,
+            };
+            self.line(&line, &at, meaning)?;
+        }
+        Ok(())
+    }
+
+    /// The innermost file, as it was named.
+    fn name(&self) -> String {
+        let name = self.open.last().map(|(named, _)| named.to_string_lossy());
+        name.unwrap_or_default().replace(char::is_control, "?")
+    }
+
+    fn line(&mut self, line: &Line, at: &Position, meaning: Meaning) -> Result<()> {
+        let refused = |cause| refused(at, (cause, "correct the line, or leave it out"));
+        let (text, options) = words::split(&line.text);
+        let options = words::words(options)
+            .and_then(option::read)
+            .map_err(refused)?;
+        match text {
+            "" => options
+                .into_iter()
+                .try_for_each(|choice| self.choose(choice, at)),
+            _ => self.want(text, options, at, meaning),
+        }
+    }
+
+    fn want(
+        &mut self,
+        text: &str,
+        options: Vec<Choice>,
+        at: &Position,
+        meaning: Meaning,
+    ) -> Result<()> {
+        let requirement = wanted::requirement(text).map_err(|why| refused(at, why))?;
+        let mut hashes = Vec::new();
+        for option in options {
+            match option {
+                Choice::Hash(written) => {
+                    let hash = hash(&written);
+                    hashes.push(hash.map_err(|why| {
+                        refused(at, (why, "give a hash as `pip hash` prints it"))
+                    })?);
+                }
+                Choice::Building(name) => return Err(refused(at, building(name))),
+                other => {
+                    let why = format!("{other:?} does not belong behind a requirement");
+                    return Err(refused(
+                        at,
+                        (Refusal::new(why), "write it on a line of its own"),
+                    ));
+                }
+            }
+        }
+        if meaning == Meaning::Constraint && !requirement.extras.is_empty() {
+            let why = Refusal::new("a constraint cannot ask for extras");
+            return Err(refused(at, (why, "ask for the extras in a requirement")));
+        }
+        let wanted = Wanted {
+            requirement,
+            hashes,
+            at: Some(at.clone()),
+        };
+        match meaning {
+            Meaning::Wanted => self.into.wanted.push(wanted),
+            Meaning::Constraint => self.into.constraints.push(wanted),
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, choice: Choice, at: &Position) -> Result<()> {
+        let settings = &mut self.into.settings;
+        match choice {
+            Choice::Requirements(path) => return self.included(&path, at, Meaning::Wanted),
+            Choice::Constraints(path) => return self.included(&path, at, Meaning::Constraint),
+            Choice::Editable(what) => {
+                let why = format!(
+                    "{} would be an editable installation, which is built",
+                    shown(&what)
+                );
+                return Err(refused(at, (Refusal::new(why), BUILD)));
+            }
+            Choice::Building(name) => return Err(refused(at, building(name))),
+            Choice::Hash(_) => {
+                let why = Refusal::new("a hash belongs behind a requirement");
+                return Err(refused(
+                    at,
+                    (why, "join the lines with `\\` at the end of the first"),
+                ));
+            }
+            Choice::IndexUrl(url) => settings.index_url = Some(url),
+            Choice::ExtraIndexUrl(url) => settings.extra_index_urls.push(url),
+            Choice::FindLinks(place) => {
+                let place = self.beside(&place).unwrap_or(place);
+                self.into.settings.find_links.push(place);
+            }
+            Choice::NoIndex => settings.no_index = true,
+            Choice::Pre => settings.prereleases = true,
+            Choice::RequireHashes => settings.require_hashes = true,
+            Choice::TrustedHost(host) => settings.trusted_hosts.push(host),
+            Choice::NoBinary(names) => self.binaries(&names, at, true)?,
+            Choice::OnlyBinary(names) => self.binaries(&names, at, false)?,
+            // Wheels are all that there is here.
+            Choice::PreferBinary | Choice::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// A path that is seen from the directory of the file, if something lies there.
+    fn beside(&self, place: &str) -> Option<String> {
+        let directory = self.open.last()?.0.parent()?;
+        let path = directory.join(place);
+        (!address::is_one(place) && path.exists())
+            .then(|| path.into_os_string().into_string().ok())
+            .flatten()
+    }
+
+    fn included(&mut self, written: &str, at: &Position, meaning: Meaning) -> Result<()> {
+        if address::is_one(written) && !written.starts_with("file:") {
+            let why = format!("{} is not on this machine", shown(written));
+            let remedy = "bring the file here first, and name its path";
+            return Err(refused(at, (Refusal::new(why), remedy)));
+        }
+        let written = written.strip_prefix("file://").unwrap_or(written);
+        let directory = self.open.last().and_then(|(named, _)| named.parent());
+        let path = directory.unwrap_or(Path::new("")).join(written);
+        let real = path.canonicalize().map_err(|why| {
+            let why = format!("{} cannot be read: {why}", shown(written));
+            refused(
+                at,
+                (
+                    Refusal::new(why),
+                    "look at the path, which begins at this file's directory",
+                ),
+            )
+        })?;
+        if self.open.iter().any(|(_, open)| *open == real) || self.open.len() >= DEEPEST {
+            let why = format!(
+                "{} is being read already: files that include each other have no end",
+                shown(written)
+            );
+            return Err(refused(
+                at,
+                (Refusal::new(why), "leave one of the two inclusions out"),
+            ));
+        }
+        self.file(&path, meaning)
+    }
+
+    /// `:all:`, `:none:`, or names; later lines change what earlier ones said.
+    fn binaries(&mut self, names: &str, at: &Position, none: bool) -> Result<()> {
+        for name in names.split(',').map(str::trim) {
+            let chosen = &mut self.into.settings.no_binary;
+            match name {
+                ":all:" => {
+                    chosen.all = none;
+                    chosen.names.clear();
+                    chosen.but.clear();
+                }
+                ":none:" if none => *chosen = Chosen::default(),
+                ":none:" => {}
+                _ => {
+                    let name: Name = name
+                        .parse()
+                        .map_err(|why| refused(at, (why, "name projects, `:all:` or `:none:`")))?;
+                    let (into, from) = match none {
+                        true => (&mut chosen.names, &mut chosen.but),
+                        false => (&mut chosen.but, &mut chosen.names),
+                    };
+                    from.retain(|other| *other != name);
+                    into.push(name);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(at: &Position, (cause, remedy): Refused) -> Error {
+    Error::BadRequirement {
+        at: at.to_string(),
+        cause,
+        remedy,
+    }
+}
+
+fn building(option: &str) -> Refused {
+    let why = format!("{option} says how to build, and nothing is built here");
+    (Refusal::new(why), BUILD)
+}
+
+/// `sha256:` and the digest in hexadecimal.
+fn hash(written: &str) -> Result<Digest, Refusal> {
+    let (algorithm, hex) = written.split_once(':').unwrap_or(("", written));
+    Digest::from_hex(algorithm, hex)
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::installed::Distribution;
 use crate::requirement::{MarkerEnvironment, Name};
-use crate::requirements_file::Wanted;
+use crate::requirements_file::{Chosen, Wanted};
 use crate::wheel::{Metadata, Tag};
 
 /// Which distributions are wanted, for whom, and by which rules.
@@ -57,7 +57,7 @@ pub struct Rules {
     /// These are put in anew, whatever is installed.
     pub reinstall: Projects,
     /// Of these no wheel may be taken, which leaves nothing.
-    pub no_binary: Projects,
+    pub no_binary: Chosen,
 }
 
 /// Which version is taken of those that fit.

@@ -66,6 +66,36 @@ pub(super) fn of(demand: &Demand<'_>) -> Result<HashMap<Name, Said>> {
     Ok(all)
 }
 
+/// Once one requirement has a hash, each has to be for one version and have one.
+///
+/// Source: *Hash-checking Mode* of pip's *Secure installs*.
+pub(super) fn check_vouched(demand: &Demand<'_>, all: &HashMap<Name, Said>) -> Result<()> {
+    for wanted in demand.wanted {
+        // Not there where its marker does not hold.
+        let Some(said) = all.get(&wanted.requirement.name) else {
+            continue;
+        };
+        let refused = |why: &str| Error::BadRequirement {
+            at: place(wanted),
+            cause: Refusal::new(format!("{} {why}", wanted.requirement.name)),
+            remedy: "pin each requirement with `==`, and give it a `--hash`, or leave all hashes out",
+        };
+        let by_address = said.url.as_ref();
+        if said.pins.is_empty() && by_address.is_none() {
+            return Err(refused(
+                "is not pinned, and where hashes are asked for all have to be",
+            ));
+        }
+        let has_digest = by_address.is_some_and(|url| url.written.contains("#sha"));
+        if said.hashes.is_empty() && !has_digest {
+            return Err(refused(
+                "has no hash, and once one requirement has one all need one",
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Said {
     fn take_from(&mut self, url: &str, wanted: &Wanted) -> Result<()> {
         match &self.url {

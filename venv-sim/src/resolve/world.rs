@@ -15,6 +15,7 @@ use crate::catalogue::{Catalogue, Offer};
 use crate::error::{Error, Result};
 use crate::refusal::Refusal;
 use crate::requirement::{Name, Requirement};
+use crate::trouble::Trouble;
 use crate::wheel::Metadata;
 
 /// What is known. It only grows, apart from a project that was known in part.
@@ -51,9 +52,14 @@ impl<'a> World<'a> {
             }
         })?;
         let hashed = |wanted: &crate::Wanted| !wanted.hashes.is_empty();
+        let said = said::of(&demand)?;
+        let vouched = demand.rules.require_hashes || demand.wanted.iter().any(hashed);
+        if vouched {
+            said::check_vouched(&demand, &said)?;
+        }
         Ok(Self {
-            said: said::of(&demand)?,
-            vouched: demand.rules.require_hashes || demand.wanted.iter().any(hashed),
+            said,
+            vouched,
             python: python.only_release(),
             demand,
             catalogue,
@@ -304,7 +310,13 @@ impl<'a> World<'a> {
         };
         let read = match self.catalogue.metadata(offer) {
             Ok(metadata) => self.judged(project, offer, metadata),
-            Err(Error::BadWheel { cause, .. }) => Err(Flaw::Broken(cause.to_string())),
+            Err(
+                Error::BadWheel { cause, .. }
+                | Error::Index {
+                    cause: Trouble::Wrong(cause),
+                    ..
+                },
+            ) => Err(Flaw::Broken(cause.to_string())),
             Err(error) => return Err(error),
         };
         let _ = candidate.metadata.set(read.clone());

@@ -7,7 +7,7 @@ use pep440_rs::Version;
 use super::ranges;
 use crate::refusal::shown;
 use crate::requirement::Name;
-use crate::resolve::direct::BUILD;
+use crate::requirements_file::BUILD;
 use crate::resolve::project::{Exclusion, Project};
 use crate::resolve::world::World;
 use crate::wheel::Tag;

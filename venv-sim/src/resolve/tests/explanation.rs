@@ -218,7 +218,7 @@ fn constraints_hashes_and_wheels_that_are_not_wanted() {
         ]
     );
     let mut ask = Ask::new("a==1.0");
-    ask.rules.no_binary = crate::resolve::Projects::All;
+    ask.rules.no_binary.all = true;
     let (lines, hint) = told(&ask, &shelf);
     assert_eq!(lines.len(), 2);
     assert!(lines[1].contains("--no-binary"), "{lines:?}");
@@ -289,4 +289,19 @@ fn an_address_in_a_requirement_that_the_user_did_not_name_is_refused() {
         ],
         "",
     );
+}
+
+#[test]
+fn once_one_requirement_has_a_hash_all_need_one_and_a_version() {
+    let shelf = Shelf::new("a 1.0\nb 1.0");
+    for (second, part) in [("b==1.0", "no hash"), ("b", "not pinned")] {
+        let mut ask = Ask::new(&format!("a==1.0\n{second}"));
+        ask.wanted[0].hashes = vec![crate::wheel::Digest::of(b"a-1.0-py3-none-any.whl")];
+        let error = ask.of(&shelf).expect_err(second);
+        assert!(error.to_string().contains(part), "{error}");
+        ask.rules.require_hashes = true;
+        ask.wanted.remove(0);
+        let error = ask.of(&shelf).expect_err(second);
+        assert!(error.to_string().contains(part), "{error}");
+    }
 }
