@@ -42,7 +42,7 @@ struct Head {
 }
 
 /// The longest page that is read, in bytes: the longest of the public index have about 20 MB.
-pub(super) const LONGEST: u64 = 128 << 20;
+pub(super) const LONGEST: u64 = 64 << 20;
 /// However long a server allows, in seconds.
 const LONGEST_AGE: u64 = 24 * 3600;
 

@@ -6,6 +6,7 @@
 //! size and in time; a server that sends a byte now and then is one that does not answer.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,8 +15,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ureq::http::{HeaderMap, HeaderValue, header};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
+use super::names::Names;
 use super::settings::IndexSettings;
 use super::url::{Scheme, Url};
 use crate::error::{Error, Result};
@@ -237,7 +240,10 @@ impl Client {
             .max_idle_connections(2 * CONNECTIONS)
             .max_idle_connections_per_host(CONNECTIONS)
             .build();
-        Ok(cell.get_or_init(|| config.new_agent()))
+        Ok(cell.get_or_init(|| {
+            let names = Names::of(Path::new("/"));
+            Agent::with_parts(config, DefaultConnector::default(), names)
+        }))
     }
 
     fn trouble(&self, url: &Url, error: &ureq::Error) -> Trouble {

@@ -7,20 +7,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 
 /// What is known, by what was asked.
-pub(super) struct Memo<K, V> {
-    slots: Mutex<HashMap<K, Slot<V>>>,
+pub(super) struct Memo<K, V, E = Error> {
+    slots: Mutex<HashMap<K, Slot<V, E>>>,
     changed: Condvar,
 }
 
-enum Slot<V> {
+enum Slot<V, E> {
     /// Somebody is asking.
     Asked,
     Known(Arc<V>),
     /// It was asked for before anybody needed it, and went wrong: for the first who does.
-    Failed(Error),
+    Failed(E),
 }
 
-impl<K, V> Default for Memo<K, V> {
+impl<K, V, E> Default for Memo<K, V, E> {
     fn default() -> Self {
         Self {
             slots: Mutex::default(),
@@ -29,9 +29,9 @@ impl<K, V> Default for Memo<K, V> {
     }
 }
 
-impl<K: Eq + Hash + Clone, V> Memo<K, V> {
+impl<K: Eq + Hash + Clone, V, E> Memo<K, V, E> {
     /// What is known of `key`, asked for by `ask` if it is not.
-    pub(super) fn get(&self, key: &K, ask: impl FnOnce() -> Result<V>) -> Result<Arc<V>> {
+    pub(super) fn get(&self, key: &K, ask: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
         let mut slots = self.lock();
         loop {
             match slots.get(key) {
@@ -64,7 +64,7 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
     }
 
     /// As [`Memo::get`], for whoever will need it later; what goes wrong waits for them.
-    pub(super) fn ask_ahead(&self, key: &K, ask: impl FnOnce() -> Result<V>) -> Option<Arc<V>> {
+    pub(super) fn ask_ahead(&self, key: &K, ask: impl FnOnce() -> Result<V, E>) -> Option<Arc<V>> {
         if self.lock().contains_key(key) {
             return None;
         }
@@ -79,18 +79,18 @@ impl<K: Eq + Hash + Clone, V> Memo<K, V> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Slot<V>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Slot<V, E>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// However asking ends, nobody waits for it any longer.
-struct Asked<'a, K: Eq + Hash + Clone, V> {
-    memo: &'a Memo<K, V>,
+struct Asked<'a, K: Eq + Hash + Clone, V, E> {
+    memo: &'a Memo<K, V, E>,
     key: &'a K,
 }
 
-impl<K: Eq + Hash + Clone, V> Drop for Asked<'_, K, V> {
+impl<K: Eq + Hash + Clone, V, E> Drop for Asked<'_, K, V, E> {
     fn drop(&mut self) {
         let mut slots = self.memo.lock();
         if matches!(slots.get(self.key), Some(Slot::Asked)) {

@@ -21,9 +21,11 @@ mod links;
 mod listing;
 mod memo;
 mod metadata;
+mod names;
 mod netrc;
 mod pip_config;
 mod proxy;
+mod question;
 mod ranges;
 mod settings;
 mod trust;
@@ -336,6 +338,3 @@ fn each_once(offers: Vec<Offer>) -> Vec<Offer> {
         .filter(|offer| seen.insert(offer.file_name.clone()));
     first.collect()
 }
-
-#[cfg(test)]
-mod tests;

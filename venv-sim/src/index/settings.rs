@@ -186,6 +186,16 @@ impl Reader<'_> {
             let url = self
                 .link(&value)
                 .map_err(|cause| bad("--find-links", &from, cause))?;
+            let is_gone = url.to_path().is_some_and(|path| !path.exists());
+            if is_gone && flags.find_links.is_empty() {
+                // As pip has it: a place of a year ago in a configuration stops nobody.
+                self.say("passed over, for it is gone:", &shown_link(&url), &from);
+                continue;
+            }
+            if is_gone {
+                let cause = Refusal::new(format!("{} is not there", shown(&value)));
+                return Err(bad("the place", &from, cause));
+            }
             self.say("also files of", &shown_link(&url), &from);
             found.push(url);
         }
@@ -212,6 +222,10 @@ impl Reader<'_> {
         for (value, from) in self.flags_or(&flags.trusted_hosts, "trusted-host") {
             let url = Url::from_str(&format!("https://{value}/"))
                 .map_err(|cause| bad("--trusted-host", &from, cause))?;
+            if url.path != "/" || url.user.is_some() || url.query.is_some() {
+                let cause = Refusal::new(format!("{} is no HOST or HOST:PORT", shown(&value)));
+                return Err(bad("--trusted-host", &from, cause));
+            }
             self.say("trusted without proof:", &value, &from);
             // As written: 443 is no port that was not said.
             let has_port = value

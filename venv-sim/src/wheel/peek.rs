@@ -19,19 +19,20 @@ const LONGEST: u64 = 64 << 20;
 pub fn metadata_text<R: Read + Seek>(reader: R) -> Result<String, Refusal> {
     let no_zip = |why| Refusal::new(format!("it cannot be read as a zip archive: {why}"));
     let mut archive = ZipArchive::new(reader).map_err(no_zip)?;
-    let mut found: Option<usize> = None;
-    for index in 0..archive.len() {
-        let file = archive.by_index_raw(index).map_err(no_zip)?;
-        let path = file.name().map_err(no_zip)?;
-        let is_metadata = path
-            .strip_suffix(".dist-info/METADATA")
-            .is_some_and(|top| !top.contains('/'));
-        if is_metadata && found.replace(index).is_some() {
+    // From the list at its end alone: a look at each file would be a question to the server each.
+    let is_metadata = |name: &str| {
+        let top = name.strip_suffix(".dist-info/METADATA");
+        top.is_some_and(|top| !top.contains('/'))
+    };
+    let mut found: Option<String> = None;
+    for name in archive.file_names() {
+        let name = name.map_err(no_zip)?;
+        if is_metadata(&name) && found.replace(name.into_owned()).is_some() {
             return Err(Refusal::new("it has more than one METADATA"));
         }
     }
-    let index = found.ok_or_else(|| Refusal::new("it has no METADATA in its .dist-info"))?;
-    let file = archive.by_index(index).map_err(no_zip)?;
+    let name = found.ok_or_else(|| Refusal::new("it has no METADATA in its .dist-info"))?;
+    let file = archive.by_name(&name).map_err(no_zip)?;
     let mut bytes = Vec::new();
     let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
     read.map_err(|why| Refusal::new(format!("its METADATA cannot be unpacked: {why}")))?;
