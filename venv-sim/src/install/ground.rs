@@ -40,6 +40,8 @@ pub(crate) struct Ground {
     pub(crate) site: String,
     /// `bin/python` with its whole path.
     pub(crate) python: PathBuf,
+    /// Whether what is installed may name no directory of the environment.
+    pub(crate) relocatable: bool,
     /// Whether `lib64` is another name for `lib`.
     lib64: bool,
     /// Whether a killed process had left something.
@@ -66,6 +68,7 @@ impl Ground {
             root,
             site: site.to_owned(),
             python: environment.python.clone(),
+            relocatable: environment.relocatable,
             lib64: fs::read_link(dir.join("lib64")).is_ok_and(|to| to == Path::new("lib")),
             recovered: false,
         };

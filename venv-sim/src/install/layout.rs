@@ -91,7 +91,7 @@ impl<'a> Layout<'a> {
             warnings: Vec::new(),
         };
         layout.directory("");
-        let shebang = Shebang::of(&ground.python, options.relocatable);
+        let shebang = Shebang::of(&ground.python, ground.relocatable);
         for (number, addition) in additions.iter().enumerate() {
             if layout.projects[..number].contains(&layout.projects[number]) {
                 return Err(layout.refuse(number, "it is to be installed twice".to_owned()));
@@ -113,7 +113,10 @@ impl<'a> Layout<'a> {
                 layout: &mut layout,
             };
             one.lay_out(ground)?;
-            if options.compile_bytecode && options.link_mode != LinkMode::Symlink {
+            if options.compile_bytecode
+                && options.link_mode != LinkMode::Symlink
+                && interpreter.cache_tag.is_some()
+            {
                 one.add_bytecode(store, interpreter)?;
             }
             one.finish()?;

@@ -73,9 +73,6 @@ pub struct InstallOptions {
     pub link_mode: LinkMode,
     /// Whether their bytecode comes with them.
     pub compile_bytecode: bool,
-    /// Whether commands find the interpreter beside themselves, so that the environment can be
-    /// moved.
-    pub relocatable: bool,
     /// How long another process that is at work on the environment is waited for.
     pub patience: Duration,
     /// Told once, in a sentence, when that is.
@@ -87,7 +84,6 @@ impl Default for InstallOptions {
         Self {
             link_mode: LinkMode::Auto,
             compile_bytecode: false,
-            relocatable: false,
             patience: Duration::from_secs(10),
             say: |_| {},
         }
@@ -126,9 +122,7 @@ pub fn install(
     store: &Store,
     options: &InstallOptions,
 ) -> Result<Changed> {
-    for addition in additions {
-        check_fit(addition.stored, interpreter)?;
-    }
+    check_fit(additions, interpreter)?;
     let ground = Ground::take(environment, options.patience, options.say)?;
     let mut changed = Changed::default();
     let present = Present::read(&ground)?;
@@ -197,25 +191,26 @@ pub fn recover(environment: &Environment) -> Result<bool> {
     }
 }
 
-/// Whether a wheel is for this interpreter.
-fn check_fit(stored: &Stored, interpreter: &Interpreter) -> Result<()> {
-    let impossible = |cause: String, remedy| {
-        Err(Error::Impossible {
-            action: "install",
-            project: stored.name.project.to_string(),
-            cause: Refusal::new(cause),
-            remedy,
-        })
-    };
+/// Whether each wheel is for this interpreter.
+fn check_fit(additions: &[Addition<'_>], interpreter: &Interpreter) -> Result<()> {
+    let remedy = "choose a file that is for this Python, or an environment of another";
     let (major, minor, patch) = interpreter.version;
     let version = Version::new([major, minor, patch].map(u64::from));
-    if let Some(versions) = stored.requires_python()
-        && !versions.contains(&version)
-    {
-        return impossible(
-            format!("it is for Python {versions}, and this is {version}"),
-            "choose a version that is for this Python, or an environment of another",
-        );
+    let tags = interpreter.tags();
+    for Addition { stored, .. } in additions {
+        let refused = |cause| refused("install", &stored.name.project, cause, remedy);
+        if let Some(versions) = stored.requires_python()
+            && !versions.contains(&version)
+        {
+            let why = format!("it is for Python {versions}, and this is {version}");
+            return Err(refused(why));
+        }
+        if tags.best(&stored.name.tags).is_none() {
+            let tag = stored.name.tags.first();
+            let tag = tag.map(ToString::to_string).unwrap_or_default();
+            let why = format!("its file is for {tag}, which this Python {version} does not accept");
+            return Err(refused(why));
+        }
     }
     Ok(())
 }

@@ -57,10 +57,9 @@ impl Store {
     pub(crate) fn bytecode(&self, stored: &Stored, python: &Interpreter) -> Result<Bytecode> {
         let (major, minor, patch) = python.version;
         let name = format!(
-            "{}-{}-{major}.{minor}.{patch}{}",
+            "{}-{}-{major}.{minor}.{patch}",
             hex(&stored.sha256).unwrap_or_default(),
-            python.implementation,
-            python.abiflags
+            python.cache_tag.as_deref().unwrap_or_default(),
         );
         let destination = self.place.bytecode().join(name);
         let waiting = Instant::now();

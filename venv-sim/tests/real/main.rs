@@ -6,12 +6,14 @@ mod activation;
 mod creation;
 mod discovery;
 mod facts;
+mod installing;
 mod interruption;
 mod machine;
 mod python;
 mod seeing;
 mod shells;
 mod upgrade;
+mod wheels;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     trials.extend(activation::trials());
     trials.extend(facts::trials());
     trials.extend(creation::trials());
+    trials.extend(installing::trials());
     trials.extend(interruption::trials());
     trials.extend(seeing::trials());
     trials.extend(upgrade::trials());
