@@ -6,12 +6,16 @@ mod activation;
 mod creation;
 mod discovery;
 mod facts;
+mod hostile;
 mod installing;
 mod interruption;
 mod machine;
+mod peers;
 mod python;
 mod seeing;
 mod shells;
+mod storing;
+mod undoing;
 mod upgrade;
 mod wheels;
 
@@ -25,6 +29,12 @@ fn main() -> ExitCode {
     if let Some(dir) = std::env::var_os(upgrade::CHILD) {
         return upgrade::upgrade_for_ever(dir.as_ref());
     }
+    if let Some(dir) = std::env::var_os(storing::CHILD) {
+        return storing::store_for_ever(dir.as_ref());
+    }
+    if let Some(dir) = std::env::var_os(undoing::CHILD) {
+        return undoing::change_for_ever(dir.as_ref());
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let cache = machine::make_cache();
     // The one that waits ten seconds first, so that others run beside it.
@@ -34,6 +44,10 @@ fn main() -> ExitCode {
     trials.extend(facts::trials());
     trials.extend(creation::trials());
     trials.extend(installing::trials());
+    trials.extend(hostile::trials());
+    trials.extend(peers::trials());
+    trials.extend(storing::trials());
+    trials.extend(undoing::trials());
     trials.extend(interruption::trials());
     trials.extend(seeing::trials());
     trials.extend(upgrade::trials());

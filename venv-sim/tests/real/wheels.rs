@@ -19,7 +19,7 @@ pub(crate) struct Draft {
     version: String,
     tag: String,
     pure: bool,
-    files: Vec<(String, Vec<u8>, u32)>,
+    files: Vec<(String, Vec<u8>)>,
     scripts: String,
     requires_python: String,
 }
@@ -39,12 +39,7 @@ impl Draft {
 
     pub(crate) fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
         let content = content.as_ref().to_owned();
-        self.files.push((path.to_owned(), content, 0o644));
-        self
-    }
-
-    pub(crate) fn program(mut self, path: &str, content: &str) -> Self {
-        self.files.push((path.to_owned(), content.into(), 0o755));
+        self.files.push((path.to_owned(), content));
         self
     }
 
@@ -81,7 +76,7 @@ impl Draft {
         let info = format!("{}-{}.dist-info", self.project, self.version);
         let mut files = self.files.clone();
         let mut text = |name: &str, text: String| {
-            files.push((format!("{info}/{name}"), text.into_bytes(), 0o644));
+            files.push((format!("{info}/{name}"), text.into_bytes()));
         };
         text(
             "METADATA",
@@ -104,7 +99,7 @@ impl Draft {
             );
         }
         let mut record = Record::default();
-        for (path, content, _) in &files {
+        for (path, content) in &files {
             record.entries.push(Entry {
                 path: path.clone(),
                 digest: Some(Digest::of(content)),
@@ -116,14 +111,14 @@ impl Draft {
             digest: None,
             size: None,
         });
-        files.push((format!("{info}/RECORD"), record.to_text(), 0o644));
+        files.push((format!("{info}/RECORD"), record.to_text()));
         let path = dir.join(format!(
             "{}-{}-{}.whl",
             self.project, self.version, self.tag
         ));
         let mut zip = ZipWriter::new(File::create(&path).expect("a file"));
-        for (path, content, mode) in files {
-            let options = SimpleFileOptions::default().unix_permissions(mode);
+        for (path, content) in files {
+            let options = SimpleFileOptions::default();
             zip.start_file(path, options).expect("a member");
             zip.write_all(&content).expect("written");
         }
