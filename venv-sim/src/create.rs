@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::layout;
 use crate::options::Options;
+use crate::seed;
 use crate::staging::Staging;
 use crate::upgrade::upgrade;
 
@@ -17,7 +18,7 @@ use crate::upgrade::upgrade;
 ///
 /// It appears under its name complete or not at all, also if this process is killed: it is
 /// built in a hidden directory beside it, which the next creation of that name removes if
-/// need be. It holds no pip, as `uv venv` makes it.
+/// need be. It holds no pip unless [`Options::seed`] asks for it.
 ///
 /// # Errors
 /// [`Error::Occupied`] if something is there: anything but an empty directory, or an environment
@@ -31,15 +32,17 @@ pub fn create(dir: &Path, python: &Interpreter, options: &Options) -> Result<Env
         return upgrade(&dir, python, options);
     }
     let occupied = check_location(&dir, options.clear)?;
-    let staging = Staging::begin(&dir)?;
+    let wheels = match options.seed {
+        true => seed::wheels(python)?,
+        false => Vec::new(),
+    };
+    let staging = match options.seed {
+        true => Staging::begin_apart(&dir)?,
+        false => Staging::begin(&dir)?,
+    };
     layout::build(staging.path(), &dir, python, options)?;
-    if occupied {
-        staging.replace()?;
-    } else {
-        staging.place()?;
-    }
     let (major, minor, _) = python.version;
-    Ok(Environment {
+    let environment = Environment {
         python: dir.join("bin/python"),
         site_packages: dir.join(&python.site_packages),
         version: (major, minor),
@@ -47,8 +50,23 @@ pub fn create(dir: &Path, python: &Interpreter, options: &Options) -> Result<Env
         system_site_packages: options.system_site_packages,
         prompt: options.prompt.clone(),
         relocatable: options.relocatable,
-        dir,
-    })
+        dir: dir.clone(),
+    };
+    if options.seed {
+        // Where it is now, for where it will be.
+        let here = Environment {
+            site_packages: staging.path().join(&python.site_packages),
+            dir: staging.path().to_owned(),
+            ..environment.clone()
+        };
+        seed::install_into(&here, python, &wheels, options)?;
+    }
+    if occupied {
+        staging.replace()?;
+    } else {
+        staging.place()?;
+    }
+    Ok(environment)
 }
 
 /// Whether an environment is there that may be replaced.

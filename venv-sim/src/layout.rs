@@ -55,11 +55,9 @@ fn config(dir: &Path, python: &Interpreter, options: &Options) -> Result<Config>
 
 /// The command by which CPython would make the same environment.
 fn command(dir: &Path, python: &Interpreter, options: &Options) -> String {
-    let mut command = format!(
-        "{} -m venv --without-pip",
-        shell_word(python.executable.as_ref())
-    );
+    let mut command = format!("{} -m venv", shell_word(python.executable.as_ref()));
     for (given, flag) in [
+        (!options.seed, " --without-pip"),
         (options.system_site_packages, " --system-site-packages"),
         (options.copies, " --copies"),
         (options.clear && !options.upgrade, " --clear"),

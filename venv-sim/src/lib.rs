@@ -45,6 +45,7 @@ mod request;
 mod requirement;
 pub mod requirements_file;
 mod resolve;
+mod seed;
 mod staging;
 mod store;
 mod sys_path;

@@ -22,6 +22,9 @@ pub struct Options {
     /// Whether it may be moved: programs that are installed into it shall find it by where they
     /// lie. Activation does so in every environment.
     pub relocatable: bool,
+    /// Whether it gets pip, and for Python before 3.12 setuptools: the wheels that the interpreter
+    /// brings for this. An environment that is upgraded keeps what it has.
+    pub seed: bool,
     /// Where files that all environments share are kept; [`Cache::none`] for an environment that
     /// shares nothing.
     pub cache: Cache,
@@ -36,6 +39,7 @@ impl Default for Options {
             upgrade: false,
             copies: false,
             relocatable: false,
+            seed: false,
             cache: Cache::of_user(),
         }
     }

@@ -21,7 +21,10 @@ use crate::error::{Error, Result};
 
 /// An unfinished directory; removed with all that is in it unless it is placed.
 pub(crate) struct Staging {
-    path: PathBuf,
+    /// What is beside the destination.
+    hidden: PathBuf,
+    /// What gets its name: that, or a directory in it.
+    built: PathBuf,
     destination: PathBuf,
     placed: bool,
     /// Held for its lock.
@@ -45,7 +48,8 @@ impl Staging {
                     if let Some(lock) = lock_as_mine(&path)? {
                         let destination = destination.to_owned();
                         return Ok(Self {
-                            path,
+                            built: path.clone(),
+                            hidden: path,
                             destination,
                             placed: false,
                             _lock: lock,
@@ -66,15 +70,31 @@ impl Staging {
         })
     }
 
+    /// As [`Staging::begin`], for what others lock while it is built: the directory that is to
+    /// get the name is another than the one that is locked here.
+    pub(crate) fn begin_apart(destination: &Path) -> Result<Self> {
+        let mut staging = Self::begin(destination)?;
+        staging.built = staging.hidden.join("env");
+        let built = &staging.built;
+        fs::create_dir(built).map_err(Error::io("create directory", built))?;
+        Ok(staging)
+    }
+
+    /// Where to build.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.built
+    }
+
+    /// It has its name: what is left is to be removed where it is not the whole.
+    fn is_placed(&mut self) {
+        self.placed = self.built == self.hidden;
     }
 
     /// Gives the directory its name, where nothing or an empty directory is.
     pub(crate) fn place(mut self) -> Result<()> {
-        match fs::rename(&self.path, &self.destination) {
+        match fs::rename(&self.built, &self.destination) {
             Ok(()) => {
-                self.placed = true;
+                self.is_placed();
                 Ok(())
             }
             Err(error)
@@ -102,29 +122,29 @@ impl Staging {
     pub(crate) fn replace(mut self) -> Result<()> {
         let exchanged = renameat2(
             AT_FDCWD,
-            &self.path,
+            &self.built,
             AT_FDCWD,
             &self.destination,
             RenameFlags::RENAME_EXCHANGE,
         );
         match exchanged {
-            // `path` is now the old environment; dropping self removes it.
+            // `built` is now the old environment; dropping self removes it.
             Ok(()) => return Ok(()),
             // Not every file system can exchange (NFS, a Windows drive under WSL).
             Err(Errno::EINVAL | Errno::ENOSYS) => {}
             Err(error) => return Err(Error::io("replace", &self.destination)(error.into())),
         }
-        let mut aside = self.path.clone().into_os_string();
+        let mut aside = self.hidden.clone().into_os_string();
         aside.push("-old");
         let aside = PathBuf::from(aside);
         let _ = fs::remove_dir_all(&aside); // of a creation killed just here
         fs::rename(&self.destination, &aside).map_err(Error::io("move away", &self.destination))?;
-        if let Err(error) = fs::rename(&self.path, &self.destination) {
+        if let Err(error) = fs::rename(&self.built, &self.destination) {
             // Put the old one back: it is better than none.
             let _ = fs::rename(&aside, &self.destination);
             return Err(Error::io("replace", &self.destination)(error));
         }
-        self.placed = true;
+        self.is_placed();
         fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))
     }
 }
@@ -133,7 +153,7 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if !self.placed {
             // remove_dir_all goes by descriptor and follows no link.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = fs::remove_dir_all(&self.hidden);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `isolab venv create`: an environment without packages, in about a millisecond.
+//! `isolab venv create`: an environment, in about a millisecond; with pip, in a few.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +38,9 @@ pub struct Args {
     /// Link to the interpreter, as is done anyway
     #[arg(long, overrides_with = "copies")]
     symlinks: bool,
+    /// Install pip, and for Python before 3.12 setuptools, as `python -m venv` does
+    #[arg(long)]
+    seed: bool,
     /// Let it be moved: programs installed into it find it by where they lie
     #[arg(long)]
     relocatable: bool,
@@ -59,6 +62,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         upgrade: args.upgrade,
         copies: args.copies && !args.symlinks,
         relocatable: args.relocatable,
+        seed: args.seed,
         ..Default::default()
     };
     let environment = venv_sim::create(&args.dir, &interpreter, &options)?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 
+use super::commands::commands;
 use super::ground::Ground;
 use super::info::{self, INSTALLER, RecordText, recorded};
 use super::launcher::Shebang;
@@ -107,6 +108,7 @@ impl<'a> Layout<'a> {
                 tree: layout.trees.len() - 1,
                 record: RecordText::default(),
                 headers: Ground::headers(interpreter),
+                version: (interpreter.version.0, interpreter.version.1),
                 site: &ground.site,
                 shebang: &shebang,
                 links: options.link_mode == LinkMode::Symlink,
@@ -245,6 +247,8 @@ struct One<'l, 'a> {
     tree: usize,
     record: RecordText,
     headers: String,
+    /// The interpreter's.
+    version: (u8, u8),
     site: &'l str,
     shebang: &'l Shebang,
     /// Whether top-level packages are links into the store.
@@ -392,18 +396,20 @@ impl<'a> One<'_, 'a> {
         scripts.any(|script| script.name == name)
     }
 
-    /// The commands that its entry points name. The last of two of one name, as in a file of
-    /// settings.
+    /// The commands that its entry points name.
     fn launchers(&mut self) -> Result<()> {
-        let scripts = &self.addition.stored.manifest.scripts;
+        let project = self.layout.projects[self.number];
         let mut leaves: Vec<Leaf<'a>> = Vec::new();
-        for script in scripts {
+        for (name, script) in commands(
+            project,
+            &self.addition.stored.manifest.scripts,
+            self.version,
+        ) {
             if script.object.is_empty() {
-                let why = format!("its command {} names no function", named(&script.name));
+                let why = format!("its command {} names no function", named(&name));
                 return Err(self.layout.refuse(self.number, why));
             }
-            leaves.retain(|leaf| leaf.name != script.name);
-            leaves.push(self.text(&script.name, self.shebang.launch(script), true));
+            leaves.push(self.text(name, self.shebang.launch(script), true));
         }
         match leaves.is_empty() {
             true => Ok(()),
@@ -411,9 +417,9 @@ impl<'a> One<'_, 'a> {
         }
     }
 
-    fn text(&self, name: &'a str, text: Vec<u8>, is_executable: bool) -> Leaf<'a> {
+    fn text(&self, name: impl Into<Cow<'a, str>>, text: Vec<u8>, is_executable: bool) -> Leaf<'a> {
         Leaf {
-            name: Cow::Borrowed(name),
+            name: name.into(),
             content: Content::Text(text),
             is_executable,
             project: self.number,

@@ -12,9 +12,12 @@ use libtest_mimic::{Failed, Trial};
 use venv_sim::{Cache, Environment, Error, Options, Search, create};
 
 use crate::machine::{any_python, expect, files, options, scratch, trial};
+use crate::seeding::no_ensurepip;
 
 /// Names the directory for [`create_for_ever`], in a child of this program.
 pub(crate) const CHILD: &str = "VENV_SIM_TEST_CREATES_IN";
+/// Says that these have pip.
+const SEED: &str = "VENV_SIM_TEST_SEEDS";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = || any_python().err();
@@ -22,7 +25,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(
             "a_kill_at_any_moment_leaves_all_or_nothing",
             missing(),
-            kills,
+            || kills(false),
+        ),
+        trial(
+            "a_kill_at_any_moment_leaves_all_with_pip_or_nothing",
+            no_ensurepip(any_python()),
+            || kills(true),
         ),
         trial("of_two_creations_at_once_one_wins_whole", missing(), race),
     ]
@@ -37,6 +45,7 @@ pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
     };
     let options = Options {
         clear: true,
+        seed: std::env::var_os(SEED).is_some(),
         cache,
         ..Options::default()
     };
@@ -52,7 +61,7 @@ pub(crate) fn create_for_ever(dir: &Path) -> ExitCode {
     }
 }
 
-fn kills() -> Result<(), Failed> {
+fn kills(seed: bool) -> Result<(), Failed> {
     let scratch = scratch();
     let cache = Cache::at(scratch.path().join("cache"));
     // Known to the children, so that they begin at once.
@@ -61,6 +70,7 @@ fn kills() -> Result<(), Failed> {
     let dir = scratch.path().join("env");
     let options = Options {
         clear: true,
+        seed,
         cache,
         ..Options::default()
     };
@@ -74,10 +84,12 @@ fn kills() -> Result<(), Failed> {
         } else {
             let _ = fs::remove_file(scratch.path().join("remove"));
         }
-        let mut child = Command::new(std::env::current_exe()?)
-            .env(CHILD, scratch.path())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut child = Command::new(std::env::current_exe()?);
+        child.env(CHILD, scratch.path()).stderr(Stdio::piped());
+        if seed {
+            child.env(SEED, "yes");
+        }
+        let mut child = child.spawn()?;
         thread::sleep(Duration::from_micros(8_000 + round * 397 % 12_000));
         child.kill()?;
         let said = child.wait_with_output()?;

@@ -12,6 +12,7 @@ mod interruption;
 mod machine;
 mod peers;
 mod python;
+mod seeding;
 mod seeing;
 mod shells;
 mod storing;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     trials.extend(storing::trials());
     trials.extend(undoing::trials());
     trials.extend(interruption::trials());
+    trials.extend(seeding::trials());
     trials.extend(seeing::trials());
     trials.extend(upgrade::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
