@@ -49,7 +49,7 @@ enum Command {
     Claims(crate::verbs::claims::Asked),
     /// Real PEP 405 environments
     #[command(subcommand)]
-    Venv(crate::verbs::venv::Command),
+    Venv(Box<crate::verbs::venv::Command>),
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
@@ -181,7 +181,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Reveal(args) => crate::verbs::reveal::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Claims(asked) => crate::verbs::claims::run(&asked),
-        Command::Venv(command) => crate::verbs::venv::run(command),
+        Command::Venv(command) => crate::verbs::venv::run(*command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::Class(command) => crate::verbs::class::run(command),
         Command::System(command) => crate::verbs::system::run(command),

@@ -7,6 +7,7 @@
 //! touching the machine; and the rest is words.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub mod diagnosis;
 pub mod examine;
 pub mod facts;
+mod health;
 mod instruments;
 mod probe;
 mod probe_cgroup;
@@ -25,6 +27,7 @@ pub mod stage;
 pub use probe::probe;
 
 use crate::compare::privacy::Redactor;
+use crate::hint;
 use crate::observation::Subject;
 use diagnosis::{Finding, Part, Runs};
 use facts::Facts;
@@ -36,6 +39,14 @@ pub struct Args {
     /// Examine only what this part needs
     #[arg(value_enum)]
     pub focus: Option<Focus>,
+
+    /// With `venv`: the environment to examine, in place of the machine
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// With `venv`: mend what can be mended of the environment; what is replaced is kept
+    #[arg(long)]
+    pub fix: bool,
 
     /// Print the findings as JSON
     #[arg(long)]
@@ -82,6 +93,9 @@ struct Examination {
     findings: Vec<Finding>,
     parts: Vec<Part>,
     facts: Facts,
+    /// Of the environment that is active or here, if that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<serde_json::Value>,
 }
 
 /// Examines this machine and prints what was found.
@@ -89,12 +103,22 @@ struct Examination {
 /// Must be called in the `isolab` binary, which `__probe` dispatches to
 /// [`probe`]: the stages are run by executing `/proc/self/exe` again.
 ///
-/// The exit code is 1 if the container cannot run, or the part in focus.
+/// The exit code is 1 if the container cannot run, or the part in focus; with a
+/// directory, if something ails the environment there.
 ///
 /// # Errors
 /// Only if standard output cannot be written; a machine that lacks everything
-/// is a finding, not an error.
+/// is a finding, not an error. With a directory, if that is no environment.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.dir.is_some() || args.fix {
+        return match args.focus {
+            Some(Focus::Venv) => health::run(args.dir.as_deref(), args.fix, args.json),
+            _ => Err(hint::with(
+                "only an environment has a DIR and can be mended with --fix",
+                "`isolab doctor venv DIR --fix`",
+            )),
+        };
+    }
     // What a killed probe left; how much does not matter.
     let _ = isolab_oci::cgroup::sweep();
     let stages = stages(args.focus);
@@ -105,6 +129,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runs = parts
         .iter()
         .any(|p| p.subject == asked && matches!(p.runs, Runs::Measured | Runs::Emulated));
+    let health = match args.focus {
+        Some(Focus::Venv) => health::of_here(),
+        _ => None,
+    };
+    let runs = runs
+        && health
+            .as_ref()
+            .is_none_or(|health| health.ailments.is_empty());
     let text = if args.json {
         let examination = Examination {
             schema: "isolab.doctor/1",
@@ -112,6 +144,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             findings,
             parts,
             facts,
+            environment: health.as_ref().map(|health| health::described(health, &[])),
         };
         let mut examination = serde_json::to_value(examination)?;
         // What a student sends to an instructor names no user.
@@ -119,7 +152,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         serde_json::to_string_pretty(&examination)? + "\n"
     } else {
         let style = render::Style::of_environment(io::stdout().is_terminal());
-        render::text(&findings, &parts, style)
+        let page = render::text(&findings, &parts, style);
+        health.map_or(page.clone(), |health| {
+            page + "\n" + &health::text(&health, style)
+        })
     };
     match io::stdout().write_all(text.as_bytes()) {
         // `isolab doctor | head` is not a failure.

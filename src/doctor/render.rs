@@ -78,14 +78,14 @@ pub(super) fn text(findings: &[Finding], parts: &[Part], style: Style) -> String
 
 /// A mark, the same in ASCII, the word and the colour (an SGR code).
 #[derive(Clone, Copy)]
-struct Look(&'static str, &'static str, &'static str, u8);
+pub(super) struct Look(&'static str, &'static str, &'static str, u8);
 
 const RED: u8 = 31;
 const GREEN: u8 = 32;
 const YELLOW: u8 = 33;
 const DIM: u8 = 2;
 
-fn look(verdict: Verdict) -> Look {
+pub(super) fn look(verdict: Verdict) -> Look {
     match verdict {
         Verdict::Works => Look("✓", "+", "works", GREEN),
         Verdict::Limited => Look("!", "!", "limited", YELLOW),
@@ -95,7 +95,7 @@ fn look(verdict: Verdict) -> Look {
     }
 }
 
-fn line(page: &mut String, style: Style, look: Look, title: &str, detail: &str) {
+pub(super) fn line(page: &mut String, style: Style, look: Look, title: &str, detail: &str) {
     let Look(mark, ascii, word, colour) = look;
     let mark = if style.unicode { mark } else { ascii };
     let (on, off) = if style.colour {
@@ -114,7 +114,7 @@ fn line(page: &mut String, style: Style, look: Look, title: &str, detail: &str) 
 }
 
 /// A label once, and the text beside it.
-fn labelled(page: &mut String, label: &str, text: &str) {
+pub(super) fn labelled(page: &mut String, label: &str, text: &str) {
     let width = CAUSE - 7;
     for (index, line) in wrapped(text, WIDTH - CAUSE).iter().enumerate() {
         let label = if index == 0 { label } else { "" };

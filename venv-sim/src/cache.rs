@@ -58,6 +58,12 @@ impl Cache {
         Self { directory: None }
     }
 
+    /// Where it is; none for [`Cache::none`].
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// The path of `name` in the cache.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         self.directory

@@ -1,14 +1,22 @@
 //! `isolab venv`: real virtual environments, made and filled by `venv-sim`.
 
+mod asked;
+mod cache;
 mod check;
 mod create;
+mod download;
 mod du;
 mod freeze;
+mod install;
 mod list;
+mod outcome;
 mod place;
 mod show;
+mod sync;
 mod table;
 mod tree;
+mod uninstall;
+mod watch;
 mod which;
 
 use std::process::ExitCode;
@@ -21,6 +29,17 @@ use clap::Subcommand;
 pub enum Command {
     /// Make a virtual environment (PEP 405)
     Create(create::Args),
+    /// Install packages and what they need, from wheels
+    Install(install::Args),
+    /// Remove packages
+    Uninstall(uninstall::Args),
+    /// Make the environment exactly what files of requirements ask for
+    Sync(sync::Args),
+    /// Fetch wheels into a directory
+    Download(download::Args),
+    /// The store of wheels: how much, and away with it
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// List what is installed
     List(list::Args),
     /// Print what is installed as requirements
@@ -44,6 +63,11 @@ pub enum Command {
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Create(args) => create::run(args),
+        Command::Install(args) => install::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
+        Command::Sync(args) => sync::run(&args),
+        Command::Download(args) => download::run(&args),
+        Command::Cache(command) => cache::run(&command),
         Command::List(args) => list::run(&args),
         Command::Freeze(args) => freeze::run(&args),
         Command::Show(args) => show::run(&args),

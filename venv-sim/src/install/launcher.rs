@@ -34,6 +34,10 @@ impl Shebang {
         Self([b"#!", path, b"\n"].concat())
     }
 
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// A script that calls an entry point.
     pub(crate) fn launch(&self, entry: &EntryPoint) -> Vec<u8> {
         let EntryPoint { module, object, .. } = entry;

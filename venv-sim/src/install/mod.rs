@@ -182,7 +182,7 @@ pub fn uninstall(
 /// # Errors
 /// [`Error::Io`] where it cannot be undone.
 pub fn recover(environment: &Environment) -> Result<bool> {
-    if !environment.dir.join(ground::STAGING).exists() {
+    if !is_unfinished(environment) {
         return Ok(false);
     }
     match Ground::take(environment, Duration::ZERO, |_| {}) {
@@ -190,6 +190,17 @@ pub fn recover(environment: &Environment) -> Result<bool> {
         Err(Error::InUse { .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a process that was changing `environment` left something, or is at it just now.
+#[must_use]
+pub fn is_unfinished(environment: &Environment) -> bool {
+    environment.dir.join(ground::STAGING).exists()
+}
+
+/// The first lines of a script for the interpreter at `python`.
+pub(crate) fn shebang(python: &std::path::Path) -> Vec<u8> {
+    launcher::Shebang::of(python, false).into_bytes()
 }
 
 /// Whether each wheel is for this interpreter.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::requirement::Name;
+use crate::wheel::Digest;
 
 /// Where a project came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,16 @@ impl DirectUrl {
             origin,
             subdirectory: written.subdirectory,
         })
+    }
+
+    /// The JSON for a file at `url` whose content has this digest.
+    pub(crate) fn of_archive(url: &str, sha256: &Digest) -> String {
+        let url = url.split('#').next().unwrap_or(url);
+        let hex = sha256.hex();
+        let hash = format!("sha256={hex}");
+        // `hash` is how the first version of the format has it, and who reads only that.
+        let info = serde_json::json!({ "hash": hash, "hashes": { "sha256": hex } });
+        serde_json::json!({ "url": url, "archive_info": info }).to_string()
     }
 
     /// Whether what is imported is a directory of sources elsewhere.

@@ -129,6 +129,17 @@ impl Digest {
         }
     }
 
+    /// The digest in hexadecimal, as indexes and lists of requirements write it.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        let bytes = match self {
+            Self::Sha256(digest) => &digest[..],
+            Self::Sha384(digest) => &digest[..],
+            Self::Sha512(digest) => &digest[..],
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The SHA-256 of `content`, which is what is written.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {

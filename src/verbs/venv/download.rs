@@ -1,0 +1,106 @@
+//! `isolab venv download`: wheels into a directory, for a machine that has no index.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+use venv_sim::fill::{self, download};
+use venv_sim::index::variables_of_process;
+use venv_sim::{Cache, Interpreter, Search, Surroundings};
+
+use super::asked::{self, Choice, Index};
+use super::outcome;
+use super::watch::Watch;
+use crate::stdout;
+
+/// What `venv download` is asked for.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "`isolab venv install --no-index --find-links DIR …` installs from there.")]
+pub struct Args {
+    /// Requirements ('django>=4.2,<6', psycopg[binary]), or wheels by path or address
+    #[arg(value_name = "REQUIREMENT|WHEEL")]
+    wanted: Vec<String>,
+    /// Also what a file of requirements asks for
+    #[arg(short, long, value_name = "FILE")]
+    requirement: Vec<PathBuf>,
+    /// Where to; made if it is not there
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    dest: PathBuf,
+    /// The interpreter that they are for: a version (3.12), a name or a path [default: that of the
+    /// active environment, else of .venv here or above, else python3]
+    #[arg(short, long, value_name = "VERSION|PATH")]
+    python: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    index: Index,
+    /// Only show what would be fetched
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Where something cannot be had or chosen.
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    asked::check_not_empty(&args.wanted, &args.requirement)?;
+    let interpreter = interpreter(args)?;
+    let mut order = args.choice.order(&args.wanted, &args.requirement)?;
+    order.is_dry_run = args.dry_run;
+    let watch = Watch::new();
+    let done = {
+        let (cache, variables, flags) =
+            (Cache::of_user(), variables_of_process(), args.index.flags());
+        let means = fill::Means {
+            cache: &cache,
+            variables: &variables,
+            index: &flags,
+            install: venv_sim::install::InstallOptions::default(),
+            progress: &|step| watch.step(step),
+        };
+        download(&interpreter, &order, &args.dest, &means)
+    };
+    drop(watch); // its bar goes before anything is printed
+    let (plan, paths) = done?;
+    outcome::warn(&plan.notes);
+    stdout::print(if args.json {
+        let done = json!({
+            "schema": "isolab.venv.download/1",
+            "directory": args.dest,
+            "dry_run": args.dry_run,
+            "plan": outcome::picks(&plan),
+            "files": paths,
+        });
+        format!("{done:#}\n")
+    } else {
+        let files = plan.additions().filter_map(|pick| pick.offer.as_ref());
+        let mut text = files.fold(String::new(), |mut text, offer| {
+            let _ = writeln!(text, "+ {}", offer.file_name);
+            text
+        });
+        let _ = match args.dry_run {
+            true => writeln!(text, "nothing was fetched: this is what would be"),
+            false => writeln!(text, "{} wheels in {}", paths.len(), args.dest.display()),
+        };
+        text
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The interpreter that was asked for, else that of the environment of here, else any.
+fn interpreter(args: &Args) -> Result<Interpreter> {
+    let here = match args.python {
+        None => Surroundings::of_process().choose(None).ok(),
+        Some(_) => None,
+    };
+    Ok(match here {
+        Some(chosen) => chosen.environment.interpreter(&Cache::of_user())?,
+        None => Search::of_process().discover(args.python.as_deref())?,
+    })
+}

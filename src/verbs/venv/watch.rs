@@ -1,0 +1,104 @@
+//! What is shown on standard error of what takes its time: nothing in the first second.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use venv_sim::fill::Step;
+
+use crate::observation::Unit;
+use crate::report::quantity::human;
+
+/// So long nobody wants to know.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Watches an order being carried out.
+pub(super) struct Watch(Mutex<State>);
+
+struct State {
+    begun: Instant,
+    bar: Option<ProgressBar>,
+    message: String,
+    wheels: usize,
+    stored: usize,
+    bytes: u64,
+    came: u64,
+    files: BTreeMap<String, i64>,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State {
+            begun: Instant::now(),
+            bar: None,
+            message: String::new(),
+            wheels: 0,
+            stored: 0,
+            bytes: 0,
+            came: 0,
+            files: BTreeMap::new(),
+        }))
+    }
+
+    /// Told by the library, from any thread.
+    pub(super) fn step(&self, step: Step<'_>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.take(step);
+        state.draw();
+    }
+
+    /// How long it took until now.
+    pub(super) fn elapsed(&self) -> Duration {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.begun.elapsed()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = &state.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self, step: Step<'_>) {
+        match step {
+            Step::Choosing => self.message = "choosing versions".to_owned(),
+            Step::Gathering(wheels, bytes) => (self.wheels, self.bytes) = (wheels, bytes),
+            Step::Came(file, count) => {
+                let of_file = self.files.entry(file.to_owned()).or_default();
+                *of_file += count;
+                self.came = self.files.values().sum::<i64>().try_into().unwrap_or(0);
+            }
+            Step::Stored(_) => self.stored += 1,
+            Step::Installing(count) => self.message = format!("installing {count} packages"),
+        }
+        if self.wheels > 0 && !matches!(step, Step::Installing(_)) {
+            let (wheels, stored) = (self.wheels, self.stored);
+            let came = human(self.came as f64, Unit::Bytes);
+            self.message = format!("{stored} of {wheels} wheels, {came}");
+        }
+    }
+
+    fn draw(&mut self) {
+        if self.begun.elapsed() < QUIET || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let target = ProgressDrawTarget::stderr_with_hz(10);
+            let bar = ProgressBar::with_draw_target(None, target);
+            if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg:<40}") {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar
+        });
+        bar.set_length(self.bytes.max(self.came).max(1));
+        bar.set_position(self.came);
+        bar.set_message(self.message.clone());
+    }
+}

@@ -1,0 +1,277 @@
+//! Links that lead nowhere, files that are not as they were installed, and what an interrupted
+//! installer left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::{Ailment, AilmentKind, Repair, kept};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::install;
+use crate::installed::{Distribution, FileState, Harm, Installed, Problem};
+use crate::places::Search;
+use crate::requirement::Name;
+use crate::store::Store;
+
+/// Whether a process that was changing the environment was killed.
+pub(super) fn half_done(environment: &Environment) -> Option<Ailment> {
+    let left = install::is_unfinished(environment);
+    left.then(|| Ailment {
+        kind: AilmentKind::HalfDone,
+        what: "a change of it is unfinished".to_owned(),
+        why: "the process that was installing or uninstalling was killed".to_owned(),
+        remedy: "undo the change, as the next install would".to_owned(),
+        repair: Some(Repair::Recover),
+    })
+}
+
+pub(super) fn recover(dir: &Path) -> Result<String> {
+    let environment = Environment::open(dir)?;
+    Ok(match install::recover(&environment)? {
+        true => "undid the unfinished change".to_owned(),
+        false => "left the unfinished change to the process that is at it".to_owned(),
+    })
+}
+
+/// Looks at links, files and records.
+pub(super) fn examine(environment: &Environment, search: &Search) -> Result<Vec<Ailment>> {
+    let installed = Installed::of(environment)?;
+    let mut ailments = links(environment);
+    ailments.extend(damaged(&installed));
+    ailments.extend(edited(environment, &installed, search));
+    Ok(ailments)
+}
+
+/// Links of the top, of `bin` and of site-packages that lead nowhere.
+fn links(environment: &Environment) -> Vec<Ailment> {
+    let dir = &environment.dir;
+    let places = [
+        dir.clone(),
+        dir.join("bin"),
+        environment.site_packages.clone(),
+    ];
+    let entries = places
+        .iter()
+        .flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
+    let links = entries.map(|entry| entry.path());
+    let broken = links.filter(|path| path.is_symlink() && fs::metadata(path).is_err());
+    let ailment = |link: PathBuf| {
+        let to = fs::read_link(&link).unwrap_or_default();
+        let name = link.strip_prefix(dir).unwrap_or(&link).display();
+        let is_lib64 = link == dir.join("lib64");
+        let name_of = link
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        // The interpreter's other names lead to the one that is whole.
+        let target = match () {
+            () if is_lib64 => Some("lib"),
+            () if name_of.starts_with("python") && link.parent() == Some(&dir.join("bin")) => {
+                Some("python")
+            }
+            () => None,
+        };
+        Ailment {
+            kind: AilmentKind::BrokenLink,
+            what: format!(
+                "the link {name} leads to {}, which is not there",
+                to.display()
+            ),
+            why: "what it led to was removed or moved".to_owned(),
+            remedy: match target {
+                Some(target) => format!("lead it to {target}"),
+                None => "install again what it belongs to, or remove it".to_owned(),
+            },
+            repair: target.map(|to| Repair::Relink {
+                link,
+                to: to.into(),
+            }),
+        }
+    };
+    broken.map(ailment).collect()
+}
+
+/// Leads `link` to `to`, in one step.
+pub(super) fn relink(link: &Path, to: &Path) -> Result<String> {
+    let mut name = link.file_name().unwrap_or_default().to_owned();
+    name.push(".isolab-new");
+    let new = link.with_file_name(name);
+    symlink(to, &new)
+        .and_then(|()| fs::rename(&new, link))
+        .map_err(Error::io("create symbolic link", link))?;
+    Ok(format!("led {} to {}", link.display(), to.display()))
+}
+
+/// Records that cannot be read, and what pip left.
+fn damaged(installed: &Installed) -> Vec<Ailment> {
+    let mut ailments = Vec::new();
+    if !installed.leftovers.is_empty() {
+        let names = installed
+            .leftovers
+            .iter()
+            .filter_map(|path| path.file_name()?.to_str());
+        ailments.push(Ailment {
+            kind: AilmentKind::Damaged,
+            what: format!("there is {}", names.collect::<Vec<_>>().join(", ")),
+            why: "pip renames what it removes so, and was interrupted before it removed it"
+                .to_owned(),
+            remedy: "put it aside, below `kept`".to_owned(),
+            repair: Some(Repair::SetAside(installed.leftovers.clone())),
+        });
+    }
+    ailments.extend(installed.unreadable.iter().map(|one| Ailment {
+        kind: AilmentKind::Damaged,
+        what: format!("{}: {}", one.path.display(), one.why),
+        why: "an installer was interrupted, or somebody removed its files".to_owned(),
+        remedy: "install the project again, or remove the directory".to_owned(),
+        repair: None,
+    }));
+    ailments
+}
+
+pub(super) fn set_aside(dir: &Path, paths: &[PathBuf]) -> Result<String> {
+    for path in paths {
+        kept::away(dir, path)?;
+    }
+    Ok(format!(
+        "put {} aside, below {}",
+        paths.len(),
+        dir.join(kept::KEPT).display()
+    ))
+}
+
+/// Files that are not what their RECORD says; those that the store has can be mended.
+fn edited(environment: &Environment, installed: &Installed, search: &Search) -> Vec<Ailment> {
+    let mut harmed: BTreeMap<String, Vec<(PathBuf, Harm)>> = BTreeMap::new();
+    for finding in installed.check_files(&environment.dir) {
+        if let Problem::File { path, harm } = finding.problem {
+            harmed.entry(finding.of).or_default().push((path, harm));
+        }
+    }
+    if harmed.is_empty() {
+        return Vec::new();
+    }
+    let store = Store::of(&search.cache).ok();
+    let of = |name: &str| {
+        installed
+            .distributions
+            .iter()
+            .find(|one| one.written_name == name)
+    };
+    let ailment = |(name, files): (String, Vec<(PathBuf, Harm)>)| {
+        let one = of(&name)?;
+        let stored = store
+            .as_ref()
+            .map_or_else(Vec::new, |store| trees(store, one));
+        let is_stored = |path: &Path| {
+            let inside = path.strip_prefix(&one.location);
+            inside.is_ok_and(|inside| stored.iter().any(|tree| tree.join(inside).exists()))
+        };
+        let mendable = files.iter().filter(|(path, _)| is_stored(path)).count();
+        Some(edit(one, environment, &files, mendable))
+    };
+    harmed.into_iter().filter_map(ailment).collect()
+}
+
+fn edit(
+    one: &Distribution,
+    environment: &Environment,
+    files: &[(PathBuf, Harm)],
+    mendable: usize,
+) -> Ailment {
+    let count = |harm| files.iter().filter(|(_, one)| *one == harm).count();
+    let (changed, missing) = (count(Harm::Changed), count(Harm::Missing));
+    let first = files
+        .first()
+        .map_or(environment.dir.as_path(), |(path, _)| path);
+    let first = first
+        .strip_prefix(&environment.dir)
+        .unwrap_or(first)
+        .display();
+    let project = format!("{} {}", one.written_name, one.version());
+    let again = format!("`isolab venv install --reinstall {}`", one.name());
+    Ailment {
+        kind: AilmentKind::Edited,
+        what: format!(
+            "files of {project} are not as they were installed: {changed} changed, {missing} gone, \
+             such as {first}"
+        ),
+        why: "somebody edited them, or another project that was installed later brought its own"
+            .to_owned(),
+        remedy: match mendable {
+            0 => again,
+            count if count == files.len() => {
+                "restore them from the store, and keep the changed ones below `kept`".to_owned()
+            }
+            count => format!("restore {count} of them from the store; for the rest, {again}"),
+        },
+        repair: (mendable > 0).then(|| Repair::Restore(one.name().clone())),
+    }
+}
+
+/// Where the files of wheels of this project and version lie in the store.
+fn trees(store: &Store, one: &Distribution) -> Vec<PathBuf> {
+    let stored = store.entries().unwrap_or_default().into_iter();
+    let same = stored.filter(|stored| {
+        (&stored.name.project, &stored.name.version) == (one.name(), one.version())
+    });
+    same.map(|stored| stored.tree()).collect()
+}
+
+/// Puts files of the store into the places of those of `project` that are not as they were;
+/// what was changed is kept.
+pub(super) fn restore(dir: &Path, project: &Name, search: &Search) -> Result<String> {
+    let environment = Environment::open(dir)?;
+    let installed = Installed::of(&environment)?;
+    let store = Store::of(&search.cache)?;
+    // An edit through a hard link is one of the store, too: that is mended first.
+    store.verify(false)?;
+    let (mut restored, mut left) = (0, 0);
+    for one in installed
+        .distributions
+        .iter()
+        .filter(|one| one.name() == project)
+    {
+        let trees = trees(&store, one);
+        for file in one.files().unwrap_or_default() {
+            let is_changed = match file.harm(dir) {
+                Some(Harm::Changed) => true,
+                Some(Harm::Missing) => false,
+                Some(Harm::Outside) | None => continue,
+            };
+            let Some(content) = content(&trees, one, &file) else {
+                left += 1;
+                continue;
+            };
+            if is_changed && file.path.is_file() {
+                kept::copy(dir, &file.path)?;
+            }
+            let parent = file.path.parent().unwrap_or(dir);
+            fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
+            kept::replace(&file.path, &content)?;
+            restored += 1;
+        }
+    }
+    let left = match left {
+        0 => String::new(),
+        left => {
+            format!("; {left} are not in the store: `isolab venv install --reinstall {project}`")
+        }
+    };
+    Ok(format!(
+        "restored {restored} files of {project} from the store{left}"
+    ))
+}
+
+/// What RECORD says that the file should hold, if the store has it.
+fn content(trees: &[PathBuf], one: &Distribution, file: &FileState) -> Option<Vec<u8>> {
+    let inside = file.path.strip_prefix(&one.location).ok()?;
+    let digest = file.digest.as_ref()?;
+    let contents = trees
+        .iter()
+        .filter_map(|tree| fs::read(tree.join(inside)).ok());
+    contents.into_iter().find(|content| digest.is_of(content))
+}

@@ -1,0 +1,222 @@
+//! Bringing wheels here: several at once, each unpacked as soon as it is down.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::plan::Plan;
+use super::supply::Supply;
+use super::{Means, Step};
+use crate::cache::Cache;
+use crate::catalogue::{Location, Offer};
+use crate::error::{Error, Result};
+use crate::refusal::{Refusal, shown};
+use crate::resolve::Pick;
+use crate::staging::Staging;
+use crate::store::{Store, Stored};
+use crate::wheel::Digest;
+
+/// As many files come at once.
+const AT_ONCE: usize = 8;
+
+/// Each addition of the plan in the store, in their order. What the store has by its digest is
+/// not fetched.
+pub(super) fn into_store(
+    plan: &Plan,
+    supply: &Supply,
+    store: &Store,
+    means: &Means<'_>,
+) -> Result<Vec<Stored>> {
+    let picks: Vec<&Pick> = plan.additions().collect();
+    let mut wheels: Vec<Option<Stored>> = picks.iter().map(|pick| known(pick, store)).collect();
+    let missing: Vec<usize> = (0..picks.len())
+        .filter(|at| wheels[*at].is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(wheels.into_iter().flatten().collect());
+    }
+    let fetched = |pick: &&Pick| matches!(offer(pick).location, Location::Url(_));
+    let here = match missing.iter().map(|at| &picks[*at]).any(fetched) {
+        true => Some(Here::make(means.cache)?),
+        false => None,
+    };
+    let directory = here.as_ref().map_or(Path::new("/nonexistent"), Here::path);
+    announce(missing.iter().map(|at| picks[*at]), means);
+    let found = all(&missing, |at| {
+        let pick = picks[at];
+        let path = fetch(pick, supply, directory, means)?;
+        let stored = store.add(&path)?;
+        check(pick, &path, Some(&stored.sha256))?;
+        // The store has its own.
+        if path.starts_with(directory) {
+            let _ = fs::remove_file(&path);
+        }
+        (means.progress)(Step::Stored(&offer(pick).file_name));
+        Ok(stored)
+    })?;
+    for (at, stored) in missing.into_iter().zip(found) {
+        wheels[at] = Some(stored);
+    }
+    Ok(wheels.into_iter().flatten().collect())
+}
+
+/// Each addition of the plan as a file of `directory`, in their order.
+pub(super) fn into_directory(
+    plan: &Plan,
+    supply: &Supply,
+    directory: &Path,
+    means: &Means<'_>,
+) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
+    let picks: Vec<&Pick> = plan.additions().collect();
+    announce(picks.iter().copied(), means);
+    let order: Vec<usize> = (0..picks.len()).collect();
+    all(&order, |at| {
+        let pick = picks[at];
+        let path = fetch(pick, supply, directory, means)?;
+        check(pick, &path, None)?;
+        let place = directory.join(&offer(pick).file_name);
+        // A wheel of this machine stays where it is, and a copy comes.
+        if !same_file(&path, &place) {
+            let mut new = place.clone().into_os_string();
+            new.push(".new");
+            fs::copy(&path, &new)
+                .and_then(|_| fs::rename(&new, &place))
+                .map_err(Error::io("write", &place))?;
+        }
+        (means.progress)(Step::Stored(&offer(pick).file_name));
+        Ok(place)
+    })
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn offer(pick: &Pick) -> &Offer {
+    // Only additions come here, and they have one.
+    pick.offer.as_ref().expect("an addition has an offer")
+}
+
+fn announce<'a>(picks: impl Iterator<Item = &'a Pick>, means: &Means<'_>) {
+    let (count, bytes) = picks.fold((0, 0), |(count, bytes), pick| {
+        (count + 1, bytes + offer(pick).size.unwrap_or(0))
+    });
+    (means.progress)(Step::Gathering(count, bytes));
+}
+
+/// What the store has by the digest that the index promises.
+fn known(pick: &Pick, store: &Store) -> Option<Stored> {
+    let offer = offer(pick);
+    let is_sha256 = |digest: &&Digest| matches!(digest, Digest::Sha256(_));
+    let digest = offer.digests.iter().find(is_sha256)?;
+    let vouched = pick.hashes.is_empty() || pick.hashes.contains(digest);
+    store.get(digest).filter(|_| vouched)
+}
+
+fn fetch(pick: &Pick, supply: &Supply, directory: &Path, means: &Means<'_>) -> Result<PathBuf> {
+    let offer = offer(pick);
+    if let Location::Path(path) = &offer.location
+        && offer.digests.is_empty()
+        && offer.size.is_none()
+    {
+        return Ok(path.clone());
+    }
+    supply.fetch(offer, directory, &|count| {
+        (means.progress)(Step::Came(&offer.file_name, count));
+    })
+}
+
+/// Holds the file to the hashes that the user gave, one of which it has to have.
+fn check(pick: &Pick, path: &Path, sha256: Option<&Digest>) -> Result<()> {
+    if pick.hashes.is_empty() || sha256.is_some_and(|digest| pick.hashes.contains(digest)) {
+        return Ok(());
+    }
+    let content = fs::read(path).map_err(Error::io("read", path))?;
+    if pick.hashes.iter().any(|hash| hash.is_of(&content)) {
+        return Ok(());
+    }
+    let cause = format!(
+        "its content is none of those that were asked for of {}",
+        shown(pick.name.as_str())
+    );
+    Err(Error::BadWheel {
+        path: path.to_owned(),
+        cause: Refusal::new(cause),
+    })
+}
+
+/// Does `work` on each, several at once, in this order; the first failure ends it.
+fn all<T: Send>(order: &[usize], work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    if let [only] = order {
+        return work(*only).map(|done| vec![done]);
+    }
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(order.len()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(order.len()) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(at) = order.get(place) else { break };
+                    let done = work(*at);
+                    if done.is_err() {
+                        next.store(order.len(), Ordering::Relaxed);
+                    }
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((place, done));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(place, done)| (done.is_ok(), *place));
+    results.into_iter().map(|(_, done)| done).collect()
+}
+
+/// A directory for what comes, gone with this value.
+enum Here {
+    Staged(Staging),
+    Temporary(PathBuf),
+}
+
+/// As many processes fetch at once.
+const PROCESSES: u32 = 64;
+
+impl Here {
+    /// In the cache, on whose file system the store is, too. One that a killed process left is
+    /// found under its name and emptied.
+    fn make(cache: &Cache) -> Result<Self> {
+        for number in 0..PROCESSES {
+            let Some(place) = cache.path(&format!("fetched/{number}")) else {
+                break;
+            };
+            match Staging::begin(&place) {
+                Err(Error::Busy { .. }) => {}
+                staging => return staging.map(Self::Staged),
+            }
+        }
+        let name = format!("isolab-fetched-{}", std::process::id());
+        let place = std::env::temp_dir().join(name);
+        fs::create_dir(&place).map_err(Error::io("create directory", &place))?;
+        Ok(Self::Temporary(place))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Staged(staging) => staging.path(),
+            Self::Temporary(path) => path,
+        }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        if let Self::Temporary(path) = self {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
