@@ -52,7 +52,7 @@ impl<'a> Needs<'a> {
 pub(super) fn satisfies(found: &Distribution, requirement: &Requirement) -> bool {
     match &requirement.source {
         // A version of before its release is one that somebody chose to install.
-        Source::Versions(versions) => versions.contains(found.version()),
+        Source::Versions(versions) => crate::requirement::takes(versions, found.version()),
         // What came from an address is not told from what came from an index by everybody.
         Source::Url(_) => true,
     }

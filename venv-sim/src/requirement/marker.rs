@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifier};
 
+use super::specifier::takes_one;
 use super::text::Text;
 use super::{MarkerEnvironment, Name};
 use crate::refusal::{Refusal, shown};
@@ -278,17 +279,6 @@ impl Operator {
         }
     }
 
-    /// The one that says the same with the sides exchanged.
-    fn reversed(self) -> Self {
-        match self {
-            Self::AtMost => Self::AtLeast,
-            Self::AtLeast => Self::AtMost,
-            Self::Below => Self::Above,
-            Self::Above => Self::Below,
-            other => other,
-        }
-    }
-
     /// As Python compares two texts.
     fn holds(self, left: &str, right: &str) -> bool {
         match self {
@@ -334,19 +324,20 @@ impl Comparison {
         }
     }
 
-    /// The comparison as a specifier's; `None` where the texts are no versions.
+    /// The comparison as a specifier's, which is what stands behind the operator; `None` where the
+    /// texts are no versions.
     fn of_versions(&self, value: &str) -> Option<bool> {
-        let operator = match self.is_reversed {
-            false => self.operator,
-            true => self.operator.reversed(),
-        };
-        if matches!(operator, Operator::In | Operator::NotIn) {
+        if matches!(self.operator, Operator::In | Operator::NotIn) {
             return None;
         }
-        let specifier = format!("{}{}", operator.sign(), self.text);
+        let (version, asked) = match self.is_reversed {
+            false => (value, self.text.as_str()),
+            true => (self.text.as_str(), value),
+        };
+        let specifier = format!("{}{asked}", self.operator.sign());
         let specifier = VersionSpecifier::from_str(&specifier).ok()?;
-        let version = Version::from_str(value).ok()?;
-        Some(specifier.contains(&version))
+        let version = Version::from_str(version).ok()?;
+        Some(takes_one(&specifier, &version))
     }
 }
 

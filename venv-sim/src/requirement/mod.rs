@@ -14,6 +14,7 @@
 mod environment;
 mod marker;
 mod name;
+mod specifier;
 mod text;
 
 use std::fmt;
@@ -22,7 +23,8 @@ use std::str::FromStr;
 pub use environment::MarkerEnvironment;
 pub use marker::Marker;
 pub use name::Name;
-use pep440_rs::VersionSpecifiers;
+use pep440_rs::{Version, VersionSpecifiers};
+pub(crate) use specifier::{takes, takes_one};
 use text::Text;
 
 use crate::refusal::{Refusal, shown};
@@ -47,6 +49,18 @@ pub enum Source {
     Versions(VersionSpecifiers),
     /// The file at this address.
     Url(String),
+}
+
+impl Requirement {
+    /// Whether `version` is one of those asked for, as PEP 440 has it. Which pre-releases count is
+    /// not asked here; and every version may lie at an address.
+    #[must_use]
+    pub fn takes(&self, version: &Version) -> bool {
+        match &self.source {
+            Source::Versions(versions) => takes(versions, version),
+            Source::Url(_) => true,
+        }
+    }
 }
 
 impl FromStr for Requirement {

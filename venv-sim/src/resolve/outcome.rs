@@ -7,12 +7,12 @@ use pubgrub::SelectedDependencies;
 
 use super::demand::Demand;
 use super::package::{Flaw, Package};
-use super::project::{Project, takes};
+use super::project::Project;
 use super::resolution::{Pick, Resolution};
 use super::said::{short, written};
 use super::world::World;
 use crate::error::Result;
-use crate::requirement::{Name, Requirement, Source};
+use crate::requirement::{Name, Requirement, Source, takes};
 use crate::requirements_file::Wanted;
 use crate::wheel::Metadata;
 

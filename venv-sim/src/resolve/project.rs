@@ -4,14 +4,14 @@ use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::rc::Rc;
 
-use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
+use pep440_rs::{Version, VersionSpecifiers};
 
 use super::demand::Demand;
 use super::package::Flaw;
 use super::said::{Said, is_pin, names_prerelease};
 use super::set::Versions;
 use crate::catalogue::{Kind, Offer};
-use crate::requirement::Name;
+use crate::requirement::{Name, takes};
 use crate::wheel::{Digest, Metadata, Tag};
 
 /// A project, as far as the solver is concerned.
@@ -122,16 +122,6 @@ impl Candidate {
     }
 }
 
-/// Whether each of `versions` takes `version`.
-pub(super) fn takes(versions: &VersionSpecifiers, version: &Version) -> bool {
-    let takes = |one: &VersionSpecifier| match one.operator() {
-        // Equal texts, and not equal versions: `===1.0` does not take 1.0.0.
-        Operator::ExactEqual => one.version().to_string() == version.to_string(),
-        _ => one.contains(version),
-    };
-    versions.iter().all(takes)
-}
-
 /// Sorts what there is of a project into what can be taken and what cannot.
 pub(super) fn sort(
     mut offers: Vec<Offer>,
@@ -217,7 +207,7 @@ impl Judge<'_> {
             return Err(Exclusion::NoBinary);
         }
         if let Some(python) = &offer.requires_python
-            && !python.contains(self.python)
+            && !takes(python, self.python)
         {
             return Err(Exclusion::Python(python.clone()));
         }

@@ -7,7 +7,7 @@ use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 use super::demand::Demand;
 use crate::error::{Error, Result};
 use crate::refusal::{Refusal, shown};
-use crate::requirement::{Name, Source};
+use crate::requirement::{Name, Source, takes_one};
 use crate::requirements_file::Wanted;
 use crate::wheel::Digest;
 
@@ -122,7 +122,7 @@ impl Said {
 
     /// Whether the user names `version` exactly.
     pub(super) fn pins(&self, version: &Version) -> bool {
-        self.pins.iter().any(|pin| pin.contains(version))
+        self.pins.iter().any(|pin| takes_one(pin, version))
     }
 }
 

@@ -14,7 +14,7 @@ use super::said::{self, Said};
 use crate::catalogue::{Catalogue, Offer};
 use crate::error::{Error, Result};
 use crate::refusal::Refusal;
-use crate::requirement::{Name, Requirement};
+use crate::requirement::{Name, Requirement, takes};
 use crate::trouble::Trouble;
 use crate::wheel::Metadata;
 
@@ -188,7 +188,7 @@ impl<'a> World<'a> {
             let version = &installed.metadata.version;
             constraints
                 .into_iter()
-                .all(|(versions, _)| super::project::takes(versions, version))
+                .all(|(versions, _)| takes(versions, version))
         });
         let kept = installed.map(|installed| {
             let candidate = Candidate::new(installed.metadata.version.clone(), Supply::Installed);
@@ -336,7 +336,7 @@ impl<'a> World<'a> {
             )));
         }
         match &metadata.requires_python {
-            Some(python) if !python.contains(&self.python) => {
+            Some(python) if !takes(python, &self.python) => {
                 Err(Flaw::Python(python.to_string().replace(", ", ",")))
             }
             _ => Ok(Rc::new(metadata)),

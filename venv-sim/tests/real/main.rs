@@ -11,6 +11,7 @@ mod installing;
 mod interruption;
 mod machine;
 mod peers;
+mod packaging;
 mod python;
 mod seeding;
 mod seeing;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     // The one that waits ten seconds first, so that others run beside it.
     let mut trials = discovery::trials();
     trials.extend(python::trials());
+    trials.extend(packaging::trials());
     trials.extend(activation::trials());
     trials.extend(facts::trials());
     trials.extend(creation::trials());

@@ -15,12 +15,12 @@ use pubgrub::{DerivationTree, VersionSet};
 
 use self::facts::{Facts, Needer, Needing};
 use super::package::{Flaw, Package};
-use super::project::{Project, takes};
+use super::project::Project;
 use super::said::{short, written};
 use super::set::Versions;
 use super::world::World;
 use crate::error::Error;
-use crate::requirement::{Name, Requirement, Source};
+use crate::requirement::{Name, Requirement, Source, takes};
 
 /// So many reasons are told.
 const MOST: usize = 24;

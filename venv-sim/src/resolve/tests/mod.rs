@@ -3,6 +3,7 @@
 mod choice;
 mod explanation;
 mod shelf;
+mod vectors;
 
 use shelf::{Ask, Shelf};
 
