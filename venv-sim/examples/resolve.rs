@@ -1,5 +1,5 @@
 //! Chooses versions as installing would, for timing and for looking at:
-//! `resolve [--python REQUEST] [--times N] [--lowest] [-r FILE] [-c FILE] REQUIREMENT...`.
+//! `resolve [--python REQUEST] [--times N] [--same] [--lowest] [-r FILE] [-c FILE] REQUIREMENT...`.
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -29,12 +29,15 @@ fn main() -> ExitCode {
 fn run() -> venv_sim::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (mut python, mut times, mut rules) = (None, 1, Rules::default());
+    let mut is_same = false;
     let mut file = RequirementsFile::default();
     let variable = |name: &str| std::env::var(name).ok();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--python" => python = arguments.next(),
             "--times" => times = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1),
+            // Ask one index each time: what is left is the choosing.
+            "--same" => is_same = true,
             "--lowest" => rules.strategy = Strategy::Lowest,
             "-r" | "-c" => {
                 let path = arguments.next().unwrap_or_default();
@@ -62,9 +65,12 @@ fn run() -> venv_sim::Result<()> {
     rules.prereleases |= file.settings.prereleases;
     rules.require_hashes |= file.settings.require_hashes;
     rules.no_binary = file.settings.no_binary.clone();
+    let mut index = Index::new(settings.clone(), &Cache::of_user());
     for time in 1..=times {
         let begun = Instant::now();
-        let index = Index::new(settings.clone(), &Cache::of_user());
+        if !is_same {
+            index = Index::new(settings.clone(), &Cache::of_user());
+        }
         let demand = Demand {
             markers: &python.markers,
             rank: &|tag| tags.rank(tag),

@@ -29,6 +29,9 @@ pub struct Comparison {
     text: String,
     /// Whether the text stands first.
     is_reversed: bool,
+    /// The operator with the text, where a version is compared with it: markers are judged far
+    /// more often than read.
+    specifier: Option<Box<VersionSpecifier>>,
 }
 
 /// How deep parentheses may be: a stranger's text must not exhaust the stack.
@@ -110,6 +113,7 @@ fn comparison(text: &mut Text<'_>) -> Result<Comparison, Refusal> {
             operator,
             text: quoted,
             is_reversed: true,
+            specifier: None,
         });
     }
     let variable = Variable::parse(text)?;
@@ -121,11 +125,17 @@ fn comparison(text: &mut Text<'_>) -> Result<Comparison, Refusal> {
             shown(at)
         ))
     })?;
+    let text = quoted?.to_owned();
+    let specifier = variable
+        .is_version()
+        .then(|| operator.with(&text))
+        .flatten();
     Ok(Comparison {
         variable,
         operator,
-        text: quoted?.to_owned(),
+        text,
         is_reversed: false,
+        specifier: specifier.map(Box::new),
     })
 }
 
@@ -279,6 +289,14 @@ impl Operator {
         }
     }
 
+    /// The specifier that it makes of a version.
+    fn with(self, version: &str) -> Option<VersionSpecifier> {
+        match self {
+            Self::In | Self::NotIn => None,
+            _ => format!("{}{version}", self.sign()).parse().ok(),
+        }
+    }
+
     /// As Python compares two texts.
     fn holds(self, left: &str, right: &str) -> bool {
         match self {
@@ -327,17 +345,12 @@ impl Comparison {
     /// The comparison as a specifier's, which is what stands behind the operator; `None` where the
     /// texts are no versions.
     fn of_versions(&self, value: &str) -> Option<bool> {
-        if matches!(self.operator, Operator::In | Operator::NotIn) {
-            return None;
+        if !self.is_reversed {
+            let version = Version::from_str(value).ok()?;
+            return Some(takes_one(self.specifier.as_ref()?, &version));
         }
-        let (version, asked) = match self.is_reversed {
-            false => (value, self.text.as_str()),
-            true => (self.text.as_str(), value),
-        };
-        let specifier = format!("{}{asked}", self.operator.sign());
-        let specifier = VersionSpecifier::from_str(&specifier).ok()?;
-        let version = Version::from_str(version).ok()?;
-        Some(takes_one(&specifier, &version))
+        let version = Version::from_str(&self.text).ok()?;
+        Some(takes_one(&self.operator.with(value)?, &version))
     }
 }
 

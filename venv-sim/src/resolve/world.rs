@@ -130,6 +130,11 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What exists of it and is not offered. Nobody is chosen from these, so nobody has to answer.
+    pub(super) fn elsewhere(&self, name: &Name) -> Vec<Offer> {
+        self.catalogue.elsewhere(name).unwrap_or_default()
+    }
+
     /// Says that these are about to be asked what they say of themselves.
     pub(super) fn expect_metadata(&self, likely: &[(Rc<Project>, u32)]) {
         let candidates = likely

@@ -52,6 +52,21 @@ pub(super) fn explain(
             "if you want a version that was taken back, pin it with `==` in a requirement of yours",
         ));
     }
+    let elsewhere = world
+        .elsewhere(name)
+        .into_iter()
+        .filter(|offer| does(offer.version()));
+    if let Some(newest) = elsewhere.max_by(|one, other| one.version().cmp(other.version())) {
+        lines.push(format!(
+            "{name} {} is offered by {} and not looked at, since an index before has {name}",
+            newest.version(),
+            newest.origin
+        ));
+        remedy = remedy.or(Some(
+            "name the index that should serve the project first; \
+             `--index-strategy unsafe-best-match` trusts all of them alike",
+        ));
+    }
     if lines.is_empty() {
         lines.push(there_are(project));
         return (lines, Some("ask for a version that there is"));

@@ -94,7 +94,9 @@ impl Told<'_, '_> {
         let mut kinds: BTreeMap<String, Versions> = BTreeMap::new();
         for (versions, flaw) in self.facts.flaws.get(&number).into_iter().flatten() {
             let text = match flaw {
-                Flaw::Python(_) => format!("{flaw}, and this one is {}", self.world.python),
+                Flaw::Python(python) => {
+                    format!("for Python {python}, and this one is {}", self.world.python)
+                }
                 _ => flaw.to_string(),
             };
             let known = kinds.entry(text).or_insert_with(Versions::empty);
@@ -102,7 +104,7 @@ impl Told<'_, '_> {
         }
         for (text, versions) in kinds {
             let which = ranges::of_set(&project, &versions);
-            self.lines.push(format!("{} {which} {text}", project.name));
+            self.lines.push(format!("{} {which}: {text}", project.name));
         }
     }
 

@@ -48,9 +48,8 @@ pub(super) fn run(first: &Version, last: &Version) -> String {
 /// `a`, `a and b`, `a, b and c`; the oldest of many runs are left out.
 pub(super) fn listed(mut runs: Vec<String>) -> String {
     if runs.len() > MOST {
-        let rest = runs.len() - MOST;
-        runs.drain(..rest);
-        runs.insert(0, format!("{rest} older runs"));
+        runs.drain(..runs.len() - MOST);
+        runs.insert(0, "some older ones".to_owned());
     }
     let last = runs.pop().unwrap_or_default();
     match runs.is_empty() {

@@ -146,7 +146,7 @@ fn versions_for_another_python() {
         "a 1.0 says-python=>=3.12\na 1.1 says-python=>=3.12",
         &[
             "you ask for a",
-            "a 1.0 to 1.1 needs Python >=3.12, and this one is 3.11.7",
+            "a 1.0 to 1.1: for Python >=3.12, and this one is 3.11.7",
         ],
         "",
     );
@@ -264,7 +264,7 @@ fn broken_metadata_is_a_reason() {
         "a 1.0 broken",
         &[
             "you ask for a",
-            "a 1.0 cannot be used: its METADATA has no Name",
+            "a 1.0: cannot be used: its METADATA has no Name",
         ],
         "",
     );
@@ -285,7 +285,7 @@ fn an_address_in_a_requirement_that_the_user_did_not_name_is_refused() {
         "a 1.0 : b @ https://x.test/b-1.0-py3-none-any.whl\nb 1.0",
         &[
             "you ask for a",
-            "a 1.0 needs `b @ https://x.test/b-1.0-py3-none-any.whl`, and only you may name an address",
+            "a 1.0: needs `b @ https://x.test/b-1.0-py3-none-any.whl`, and only you may name an address",
         ],
         "",
     );
@@ -304,4 +304,19 @@ fn once_one_requirement_has_a_hash_all_need_one_and_a_version() {
         let error = ask.of(&shelf).expect_err(second);
         assert!(error.to_string().contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_version_on_an_index_that_is_not_looked_at_is_told() {
+    let shelf = Shelf::new("a 1.0").and_elsewhere("a 2.0\na 3.0");
+    let (lines, hint) = told(&Ask::new("a>=2,<3"), &shelf);
+    assert_eq!(
+        lines,
+        [
+            "you ask for a>=2,<3",
+            "a 2.0 is offered by shelf and not looked at, since an index before has a",
+            "a 1.0 could be had"
+        ]
+    );
+    assert!(hint.expect("a remedy").contains("index"));
 }

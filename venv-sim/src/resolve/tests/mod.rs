@@ -2,6 +2,7 @@
 
 mod choice;
 mod explanation;
+mod search;
 mod shelf;
 mod vectors;
 

@@ -23,6 +23,8 @@ pub(super) struct Shelf {
     metadata: BTreeMap<String, Result<Metadata, String>>,
     /// What was asked for, in order.
     pub(super) asked: RefCell<Vec<String>>,
+    /// What an index that is not asked has.
+    pub(super) elsewhere: BTreeMap<Name, Vec<Offer>>,
     /// Asking for this project fails.
     pub(super) unreachable: Option<Name>,
 }
@@ -34,6 +36,12 @@ impl Shelf {
             shelf.put(line);
         }
         shelf
+    }
+
+    /// With what stands in another table on an index that is not asked.
+    pub(super) fn and_elsewhere(mut self, table: &str) -> Self {
+        self.elsewhere = Self::new(table).offers;
+        self
     }
 
     fn put(&mut self, line: &str) {
@@ -116,6 +124,10 @@ impl Catalogue for Shelf {
             path: offer.file_name.clone().into(),
             cause: Refusal::new(why),
         })
+    }
+
+    fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
+        Ok(self.elsewhere.get(project).cloned().unwrap_or_default())
     }
 
     fn expect_metadata(&self, offers: &[Offer]) {
