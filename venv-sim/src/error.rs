@@ -264,6 +264,12 @@ impl Error {
             Self::Impossible { remedy, .. } => remedy,
             Self::InUse { .. } => "wait for it to finish, then try again",
             Self::Spoiled { .. } => "give its wheel again, from which it is unpacked anew",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::CrossesDevices => {
+                "have the cache on the same file system, or choose to copy"
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "make room, then try again"
+            }
             Self::Io { .. } => return None,
         })
     }

@@ -26,6 +26,9 @@ const LONGEST: u64 = 256 << 20;
 /// Does the renames, or none of them: `outs` out of the environment, then `ins` into it from
 /// `.isolab/new`. Gives what has to be said of what is left over.
 pub(crate) fn carry_out(ground: &Ground, outs: &[String], ins: &[String]) -> Result<Vec<String>> {
+    if outs.is_empty() && ins.is_empty() {
+        return Ok(Vec::new());
+    }
     let done = begin(ground, outs, ins)
         .and_then(|()| rename_all(ground, outs, ins))
         .and_then(|()| commit(ground));

@@ -98,7 +98,7 @@ impl<'a> Layout<'a> {
                 return Err(layout.refuse(number, "it is to be installed twice".to_owned()));
             }
             layout.trees.push(Origin {
-                tree: Tree::open(addition.stored.tree())?,
+                tree: store.tree(addition.stored),
                 stored: addition.stored,
                 is_checked: false,
             });
@@ -184,6 +184,11 @@ impl<'a> Layout<'a> {
             }
         }
         Ok(())
+    }
+
+    fn has(&self, path: &str, name: &str) -> bool {
+        let branch = self.index.get(path).map(|place| &self.directories[*place]);
+        branch.is_some_and(|branch| branch.leaves.iter().any(|leaf| leaf.name == name))
     }
 
     /// No file of one project is a directory of another's.
@@ -474,7 +479,7 @@ impl<'a> One<'_, 'a> {
         let bytecode = store.bytecode(stored, interpreter)?;
         let tree = self.layout.trees.len();
         self.layout.trees.push(Origin {
-            tree: Tree::open(bytecode.tree())?,
+            tree: bytecode.tree,
             stored,
             is_checked: true,
         });
@@ -492,7 +497,10 @@ impl<'a> One<'_, 'a> {
                 project: self.number,
                 is_there: false,
             };
-            let leaves: Vec<_> = directory.files.into_iter().map(leaf).collect();
+            // Some wheels bring bytecode of their own, and list it.
+            let own = |file: &StoredFile| self.layout.has(&to, &file.name);
+            let files = directory.files.into_iter().filter(|file| !own(file));
+            let leaves: Vec<_> = files.map(leaf).collect();
             if !leaves.is_empty() {
                 self.add(&to, leaves)?;
             }

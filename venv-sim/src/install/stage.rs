@@ -197,7 +197,8 @@ impl Work<'_> {
                 file,
             } => {
                 let origin = &self.layout.trees[*tree];
-                let from = Buffers::path(&mut buffers.from, directory, &file.name);
+                let from =
+                    Buffers::long_path(&mut buffers.from, &origin.tree, directory, &file.name);
                 if look && !origin.is_checked && !origin.tree.is_unchanged(from, file) {
                     return Ok(false);
                 }
@@ -254,6 +255,18 @@ struct Buffers {
 }
 
 impl Buffers {
+    fn long_path<'b>(buffer: &'b mut String, tree: &Tree, directory: &str, name: &str) -> &'b str {
+        buffer.clear();
+        buffer.push_str(&tree.prefix);
+        for part in [directory, name] {
+            if !part.is_empty() {
+                buffer.push('/');
+                buffer.push_str(part);
+            }
+        }
+        buffer
+    }
+
     fn path<'b>(buffer: &'b mut String, directory: &str, name: &str) -> &'b str {
         buffer.clear();
         if !directory.is_empty() {
@@ -295,7 +308,7 @@ impl Copy<'_> {
 
     fn link(&self) -> Result<(), Errno> {
         linkat(
-            &self.tree.root,
+            &*self.tree.root,
             self.from,
             self.root,
             self.to,
@@ -328,7 +341,7 @@ impl Copy<'_> {
 
     fn open(&self) -> io::Result<File> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(openat(&self.tree.root, self.from, flags, Mode::empty())?.into())
+        Ok(openat(&*self.tree.root, self.from, flags, Mode::empty())?.into())
     }
 }
 
@@ -378,7 +391,7 @@ fn probe<'p>(origin: &'p Origin<'_>, from: &'p mut String, root: &'p OwnedFd) ->
     let file = directory.files.first()?;
     Some(Copy {
         tree: &origin.tree,
-        from: Buffers::path(from, &directory.path, &file.name),
+        from: Buffers::long_path(from, &origin.tree, &directory.path, &file.name),
         file,
         root,
         to: ".probe",
@@ -393,7 +406,7 @@ fn remember_user(ground: &Ground, origin: &Origin<'_>, layout: &Layout<'_>) -> R
     for branch in &layout.directories {
         for leaf in &branch.leaves {
             if let Content::Link(target) = &leaf.content
-                && Path::new(target).starts_with(&origin.tree.path)
+                && Path::new(target).starts_with(origin.stored.tree())
             {
                 let link = at(ground, &join(&branch.path, &leaf.name));
                 links.push_str(&format!("{}\n", link.display()));

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -23,27 +23,31 @@ use crate::staging::Staging;
 /// How long one file may take. A source can be written to keep the compiler busy.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How many files may crash or outstay a compiler, before the rest is left to be compiled when it
+/// is imported.
+const MOST_CRASHES: usize = 4;
+
 /// How many processes compile.
 const PROCESSES: usize = 2;
 
 /// What one interpreter compiled of one wheel.
 #[derive(Debug)]
 pub(crate) struct Bytecode {
-    directory: PathBuf,
+    pub(crate) tree: Tree,
     /// Its files, in the wheel's layout.
     pub(crate) directories: Vec<Directory>,
 }
 
 impl Bytecode {
-    pub(crate) fn tree(&self) -> PathBuf {
-        self.directory.join("tree")
-    }
-
-    fn read(directory: &Path) -> Option<Self> {
+    /// What was compiled to `directory`, if it is as it was then.
+    fn read(directory: &Path, tree: &Tree) -> Option<Self> {
         let text = fs::read_to_string(directory.join("manifest")).ok()?;
         let directories = Manifest::parse(&text).ok()?.directories;
-        Some(Self {
-            directory: directory.to_owned(),
+        let changed = changed(&directories, |path, file| {
+            tree.is_unchanged(&super::join(&tree.prefix, path), file)
+        });
+        changed.is_empty().then(|| Self {
+            tree: tree.clone(),
             directories,
         })
     }
@@ -61,16 +65,14 @@ impl Store {
             hex(&stored.sha256).unwrap_or_default(),
             python.cache_tag.as_deref().unwrap_or_default(),
         );
-        let destination = self.place.bytecode().join(name);
+        let destination = self.place.bytecode().join(&name);
+        let place = Tree {
+            root: self.place.bytecode_root(),
+            prefix: format!("{name}/tree"),
+        };
         let waiting = Instant::now();
         let staging = loop {
-            if let Some(found) = Bytecode::read(&destination)
-                && let Ok(tree) = Tree::open(found.tree())
-                && changed(&found.directories, |path, file| {
-                    tree.is_unchanged(path, file)
-                })
-                .is_empty()
-            {
+            if let Some(found) = Bytecode::read(&destination, &place) {
                 return Ok(found);
             }
             match Staging::begin(&destination) {
@@ -100,7 +102,7 @@ impl Store {
             staging.place()?;
         }
         Ok(Bytecode {
-            directory: destination,
+            tree: place,
             directories: manifest.directories,
         })
     }
@@ -145,7 +147,10 @@ fn compile_share(
     to: &Path,
     mut sources: &[String],
 ) -> Result<()> {
-    while !sources.is_empty() {
+    for _ in 0..=MOST_CRASHES {
+        if sources.is_empty() {
+            break;
+        }
         let answers = run(python, from, to, sources)
             .map_err(Error::io("run the interpreter", &python.executable))?;
         let behind = (answers + 1).min(sources.len());
@@ -213,6 +218,11 @@ fn found(tree: &Path) -> Result<Vec<Directory>> {
             };
             let at = entry.path();
             let found = entry.metadata().map_err(Error::io("look at", &at))?;
+            if found.is_file() {
+                // Whatever the umask is today: through a hard link it will have other users.
+                let mode = fs::Permissions::from_mode(0o644);
+                fs::set_permissions(&at, mode).map_err(Error::io("set the mode of", &at))?;
+            }
             if found.is_dir() {
                 left.push(super::join(&path, &name));
             } else if name.ends_with(".pyc") {
@@ -220,7 +230,7 @@ fn found(tree: &Path) -> Result<Vec<Directory>> {
                     name,
                     size: found.size(),
                     modified: found.mtime(),
-                    is_executable: found.mode() & 0o111 != 0,
+                    is_executable: false,
                     digest: "-".to_owned(),
                 });
             }

@@ -170,7 +170,7 @@ impl Manifest {
             "script" => {
                 let mut fields = rest.split('\t').map(str::to_owned);
                 self.scripts.push(EntryPoint {
-                    name: fields.next()?,
+                    name: fields.next().filter(|name| is_name(name))?,
                     module: fields.next()?,
                     object: fields.next()?,
                 });
@@ -238,6 +238,7 @@ mod tests {
             ("tool.sh", "../tool.sh"),
             ("x  y", ".."),
             ("info a_b-1.0.dist-info", "info ../a_b-1.0.dist-info"),
+            ("script a b", "script ../../a"),
             ("isolab-wheel 1", "isolab-wheel 2"),
             ("f 7", "f seven"),
         ] {

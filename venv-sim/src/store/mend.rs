@@ -8,9 +8,10 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{SFlag, fstatat};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::manifest::{Directory, StoredFile, join};
 use super::reader::SharedFile;
@@ -40,25 +41,24 @@ impl fmt::Display for Mended {
     }
 }
 
-/// A directory tree of the store, opened.
+/// A directory tree of the store.
+#[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    pub(crate) path: PathBuf,
-    pub(crate) root: File,
+    /// The directory of all trees of its kind: one descriptor, however many wheels there are.
+    pub(crate) root: Arc<File>,
+    /// Where in that it lies.
+    pub(crate) prefix: String,
 }
 
 impl Tree {
-    pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        let root = File::open(&path).map_err(Error::io("open directory", &path))?;
-        Ok(Self { path, root })
-    }
-
-    /// Whether a file has the size and the time that it was given.
+    /// Whether the file at this path from `root` has the size, the time and the mode that it was
+    /// given.
     pub(crate) fn is_unchanged(&self, path: &str, file: &StoredFile) -> bool {
-        fstatat(&self.root, path, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| {
-            SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
+        let mode = if file.is_executable { 0o755 } else { 0o644 };
+        fstatat(&*self.root, path, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| {
+            found.st_mode == SFlag::S_IFREG.bits() | mode
                 && u64::try_from(found.st_size) == Ok(file.size)
                 && found.st_mtime == file.modified
-                && (found.st_mode & 0o111 != 0) == file.is_executable
         })
     }
 
@@ -69,9 +69,11 @@ impl Tree {
         };
         let mut checker = digest.checker();
         let mut buffer = vec![0; 128 * 1024];
-        let Ok(mut content) = File::open(self.path.join(path)) else {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let Ok(content) = openat(&*self.root, path, flags, Mode::empty()) else {
             return false;
         };
+        let mut content = File::from(content);
         loop {
             match content.read(&mut buffer) {
                 Ok(0) => return checker.agrees(),
@@ -93,13 +95,23 @@ impl Store {
     pub fn verify(&self, contents: bool) -> Result<Vec<Mended>> {
         let mut mended = Vec::new();
         for stored in self.entries()? {
-            let tree = Tree::open(stored.tree())?;
+            let tree = self.tree(&stored);
             let changed = changed(&stored.manifest.directories, |path, file| {
-                tree.is_unchanged(path, file) && (!contents || tree.has_digest(path, file))
+                let path = join(&tree.prefix, path);
+                tree.is_unchanged(&path, file) && (!contents || tree.has_digest(&path, file))
             });
             mended.extend(self.mend(&stored, &changed)?);
         }
         Ok(mended)
+    }
+
+    /// The files of a wheel.
+    pub(crate) fn tree(&self, stored: &Stored) -> Tree {
+        let name = super::hex(&stored.sha256).unwrap_or_default();
+        Tree {
+            root: self.place.wheels_root(),
+            prefix: format!("{name}/tree"),
+        }
     }
 
     /// All wheels of the store.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,8 +28,10 @@ const UNFINISHED: &str = ".new-";
 #[derive(Debug)]
 pub(crate) struct Place {
     root: PathBuf,
-    /// Shared with everyone who uses the store; alone with who removes of it.
-    lock: File,
+    /// The directory of the wheels. Its lock is shared by everyone who uses the store, and
+    /// nobody's beside who removes of it.
+    lock: Arc<File>,
+    bytecode: Arc<File>,
     /// Whether all of it goes with this value.
     private: bool,
 }
@@ -46,11 +49,15 @@ impl Place {
             made.map_err(Error::io("create directory", &directory))?;
             check_owner(&directory)?;
         }
-        let lock = root.join("wheels");
-        let lock = File::open(&lock).map_err(Error::io("open directory", &lock))?;
+        let open = |name: &str| {
+            let path = root.join(name);
+            let directory = File::open(&path).map_err(Error::io("open directory", &path))?;
+            Ok(Arc::new(directory))
+        };
         let place = Self {
+            lock: open("wheels")?,
+            bytecode: open("bytecode")?,
             root,
-            lock,
             private,
         };
         let waiting = Instant::now();
@@ -70,6 +77,14 @@ impl Place {
                 }
             }
         }
+    }
+
+    pub(crate) fn wheels_root(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
+    }
+
+    pub(crate) fn bytecode_root(&self) -> Arc<File> {
+        Arc::clone(&self.bytecode)
     }
 
     pub(crate) fn wheels(&self) -> PathBuf {

@@ -87,9 +87,29 @@ impl Store {
                     }
                 }
             }
+            self.remove_orphans()?;
             pruned.bytes = before.saturating_sub(self.size()?.total());
             Ok(pruned)
         })
+    }
+
+    /// What a killed removal or unpacking left of wheels that are not there.
+    fn remove_orphans(&self) -> Result<()> {
+        for directory in [self.place.archives(), self.place.bytecode()] {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let digest = name.to_str().and_then(|name| super::unhex(name.get(..64)?));
+                if digest.is_some_and(|digest| self.get(&digest).is_none()) {
+                    let path = entry.path();
+                    let removed = match path.is_dir() {
+                        true => fs::remove_dir_all(&path),
+                        false => fs::remove_file(&path),
+                    };
+                    removed.map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, stored: &Stored) -> Result<()> {
@@ -99,14 +119,6 @@ impl Store {
         let moved = fs::rename(&stored.directory, &aside);
         moved.map_err(Error::io("remove", &stored.directory))?;
         fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
-        remove_file(&self.archive(&stored.sha256))?;
-        let bytecode = self.place.bytecode();
-        for entry in fs::read_dir(&bytecode).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&name) {
-                let path = entry.path();
-                fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
-            }
-        }
         Ok(())
     }
 }

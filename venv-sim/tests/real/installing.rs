@@ -169,6 +169,13 @@ fn bytecode(version: &str) -> Result<(), Failed> {
     let stored = Draft::new("compiled", "1.0")
         .file("compiled/__init__.py", "VALUE = 7\n")
         .file("compiled/template.py", "{{ this is no Python }}\n")
+        // Some compilers do not survive it; what comes behind it is compiled all the same.
+        .file("compiled/crash.py", format!("{}1\n", "-".repeat(300_000)))
+        .file("compiled/zlast.py", "")
+        .file(
+            "compiled/__pycache__/brought.cpython-311.pyc",
+            "brought along",
+        )
         .stored(&store, scratch.path())?;
     let options_ = InstallOptions {
         compile_bytecode: true,
@@ -206,6 +213,8 @@ fn bytecode(version: &str) -> Result<(), Failed> {
             &record.contains("template.cpython"),
             &false,
         )?;
+        let last = format!("compiled/__pycache__/zlast.{tag}.pyc,,\n");
+        expect("the last's", &record.contains(&last), &true)?;
         // And one that has another source does not believe it.
         let source = made.site_packages.join("compiled/__init__.py");
         fs::remove_file(&source)?;

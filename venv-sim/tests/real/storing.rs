@@ -362,6 +362,9 @@ fn kills() -> Result<(), Failed> {
         }
         expect("verified", &store.verify(true)?.len(), &0)?;
         store.prune(Prune::All)?;
+        let size = store.size()?;
+        let bytes = (size.wheels, size.archive_bytes, size.bytecode_bytes);
+        expect("left", &bytes, &(0, 0, 0))?;
         let left = has_unfinished(&scratch.path().join("cache"));
         expect("left", &left, &false)?;
     }
