@@ -74,6 +74,8 @@ pub use refusal::Refusal;
 pub use requirement::{Marker, MarkerEnvironment, Name, Requirement, Source};
 pub use requirements_file::{Position, RequirementsFile, Wanted};
 pub use resolve::{Demand, Held, Pick, Projects, Resolution, Rules, Strategy, resolve};
+#[cfg(fuzzing)]
+pub use store::rewrite_manifest;
 pub use store::{Mended, Prune, Pruned, Size, Store, Stored};
 pub use sys_path::{Entry as SysPathEntry, Kind as SysPathKind, PthLine, SysPath, sys_path};
 pub use tags::Tags;

@@ -218,7 +218,7 @@ fn to_text(outs: &[String], ins: &[String]) -> Vec<u8> {
 }
 
 /// What a journal says, if it is whole and each of its paths stays in the environment.
-fn parse(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
+pub(crate) fn parse(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
     let mut fields = text.split(|byte| *byte == 0);
     (fields.next()? == FORMAT).then_some(())?;
     let (mut outs, mut ins) = (Vec::new(), Vec::new());

@@ -203,6 +203,13 @@ pub(crate) fn shebang(python: &std::path::Path) -> Vec<u8> {
     launcher::Shebang::of(python, false).into_bytes()
 }
 
+/// The paths that a journal names, for the fuzzer.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn journal_paths(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
+    journal::parse(text)
+}
+
 /// Whether each wheel is for this interpreter.
 fn check_fit(additions: &[Addition<'_>], interpreter: &Interpreter) -> Result<()> {
     let remedy = "choose a file that is for this Python, or an environment of another";

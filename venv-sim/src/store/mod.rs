@@ -169,6 +169,15 @@ impl Store {
     }
 }
 
+/// Reads a manifest and writes it again, for the fuzzer.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn rewrite_manifest(text: &str) -> Option<String> {
+    Manifest::parse(text)
+        .ok()
+        .map(|manifest| manifest.to_text())
+}
+
 /// A SHA-256 as the name of a file.
 fn hex(digest: &Digest) -> Option<String> {
     let Digest::Sha256(bytes) = digest else {
