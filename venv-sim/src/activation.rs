@@ -41,12 +41,17 @@ const TIME: i64 = 315_532_800;
 /// Puts the files into the environment at `dir`, which has its `bin`.
 pub(crate) fn install(dir: &Path, cache: &Cache) -> Result<()> {
     for (name, content) in SHARED {
-        let path = dir.join(name);
-        // The cache may be on another file system, unwritable, or at the most links that its
-        // file system allows: a file of the environment's own does as well.
-        if share(content, &path, cache).is_err() {
-            fs::write(&path, content).map_err(Error::io("write", &path))?;
-        }
+        put(content, &dir.join(name), cache)?;
+    }
+    Ok(())
+}
+
+/// Puts `content`, which is the same in every environment, at `path`.
+pub(crate) fn put(content: &str, path: &Path, cache: &Cache) -> Result<()> {
+    // The cache may be on another file system, unwritable, or at the most links that its file
+    // system allows: a file of the environment's own does as well.
+    if share(content, path, cache).is_err() {
+        fs::write(path, content).map_err(Error::io("write", path))?;
     }
     Ok(())
 }

@@ -31,10 +31,14 @@ pub(crate) fn ask(path: &Path) -> Result<Facts> {
     };
     let answer = run(path, &["-I", "-S", "-c", include_str!("facts.py")]).map_err(refused)?;
     if !answer.status.success() {
-        // Python 2 knows no -I; it says its version on the standard error.
+        // Python 2 knows no -I, and no more of it than 2.7 is of use; it says its version on the
+        // standard error.
         if let Ok(version) = run(path, &["-V"]) {
             let said =
                 String::from_utf8_lossy(&[version.stdout, version.stderr].concat()).into_owned();
+            if said.starts_with("Python 2.7.") {
+                return ask_2_7(path).map_err(refused);
+            }
             if let Some(version) = said.trim().strip_prefix("Python 2.") {
                 return Err(unsupported(path, format!("2.{version}")));
             }
@@ -56,6 +60,20 @@ pub(crate) fn ask(path: &Path) -> Result<Facts> {
         return Err(unsupported(path, format!("{major}.{minor}.{patch}")));
     }
     Ok(facts)
+}
+
+/// `-E -s -S` is what `-I -S` adds up to, but for the working directory, which the question
+/// itself leaves.
+fn ask_2_7(path: &Path) -> Result<Facts, String> {
+    let question = ["-E", "-s", "-S", "-B", "-c", include_str!("facts.py")];
+    let answer = run(path, &question)?;
+    if !answer.status.success() {
+        return Err(format!("it ended with {}", answer.status));
+    }
+    match Facts::parse(&answer.stdout)? {
+        facts if (facts.version.0, facts.version.1) == (2, 7) => Ok(facts),
+        _ => Err("it says two different versions".to_owned()),
+    }
 }
 
 fn unsupported(path: &Path, version: String) -> Error {

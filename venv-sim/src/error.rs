@@ -231,7 +231,7 @@ impl Error {
             Self::NotAnInterpreter { .. } => {
                 "give the path of a real `pythonX.Y`; running it with `-I -S -c 'print(1)'` shows what it does"
             }
-            Self::UnsupportedPython { .. } => "ask for Python 3.3 or later",
+            Self::UnsupportedPython { .. } => "ask for Python 3.3 or later, or for 2.7",
             Self::BadLocation { .. } => "choose another directory",
             Self::Occupied {
                 clearable: true, ..

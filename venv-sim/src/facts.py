@@ -1,10 +1,13 @@
 # Run by `ask.rs` with -I -S -c; prints one line of JSON about this interpreter.
+# Understood by Python 2.7, too, which has no -I.
 # A path is bytes: each becomes the character of the same number, so that no
 # encoding is guessed.
-import json, os, platform, re, sys, sysconfig
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]  # not the working directory
+import json, os, platform, re, sysconfig
 
 def path(value):
-    return os.fsencode(value).decode("latin-1")
+    return (value if isinstance(value, bytes) else os.fsencode(value)).decode("latin-1")
 
 def glibc():
     try:
@@ -14,7 +17,12 @@ def glibc():
     found = re.match(r"glibc (\d+)\.(\d+)", version or "")
     return found and [int(part) for part in found.groups()]
 
+implementation = getattr(sys, "implementation", None)
+name = implementation.name if implementation else platform.python_implementation().lower()
+
 def implementation_version():
+    if not implementation:
+        return "0"
     version = sys.implementation.version
     text = "{}.{}.{}".format(*version[:3])
     return text if version[3] == "final" else text + version[3][0] + str(version[4])
@@ -25,18 +33,18 @@ if full_version.endswith("+"):
     full_version += "local"
 
 scheme = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
-if sys.implementation.name == "pypy" and "pypy" in sysconfig.get_scheme_names():
+if name == "pypy" and "pypy" in sysconfig.get_scheme_names():
     scheme = "pypy"
 setting = sysconfig.get_config_var
 print(json.dumps({
     "executable": path(sys.executable),
-    "base_prefix": path(sys.base_prefix),
+    "base_prefix": path(getattr(sys, "base_prefix", sys.prefix)),
     "stdlib": path(os.path.dirname(os.__file__)),
     "site_packages": path(sysconfig.get_path("purelib", scheme, {"base": "", "platbase": ""})),
     "version": list(sys.version_info[:3]),
     "abiflags": getattr(sys, "abiflags", ""),
     "wide": sys.maxsize > 2**32,
-    "cache_tag": sys.implementation.cache_tag,
+    "cache_tag": getattr(implementation, "cache_tag", None),
     "markers": {
         "os_name": os.name,
         "sys_platform": sys.platform,
@@ -45,7 +53,7 @@ print(json.dumps({
         "platform_system": platform.system(),
         "python_version": ".".join(platform.python_version_tuple()[:2]),
         "python_full_version": full_version,
-        "implementation_name": sys.implementation.name,
+        "implementation_name": name,
         "implementation_version": implementation_version(),
     },
     "build": {
@@ -56,5 +64,6 @@ print(json.dumps({
         "debug": bool(setting("Py_DEBUG")) or hasattr(sys, "gettotalrefcount"),
         "free_threaded": bool(setting("Py_GIL_DISABLED")),
         "pymalloc": setting("WITH_PYMALLOC") in (None, 1, "1"),
+        "wide_unicode": sys.maxunicode > 0xFFFF,
     },
 }))

@@ -52,6 +52,8 @@ pub(crate) struct Build {
     pub(crate) debug: bool,
     pub(crate) free_threaded: bool,
     pub(crate) pymalloc: bool,
+    /// Characters of 32 bits, which were a choice before Python 3.3.
+    pub(crate) wide_unicode: bool,
 }
 
 impl Facts {
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GOOD: &str = r#"{"executable":"/usr/bin/python3.11","base_prefix":"/usr","stdlib":"/usr/lib/python3.11","site_packages":"/lib/python3.11/site-packages","version":[3,11,2],"abiflags":"","wide":true,"cache_tag":"cpython-311","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_python_implementation":"CPython","platform_system":"Linux","python_version":"3.11","python_full_version":"3.11.2","implementation_name":"cpython","implementation_version":"3.11.2"},"build":{"platform":"linux-x86_64","glibc":[2,36],"nodot":"311","ext_suffix":".cpython-311-x86_64-linux-gnu.so","debug":false,"free_threaded":false,"pymalloc":true}}"#;
+    const GOOD: &str = r#"{"executable":"/usr/bin/python3.11","base_prefix":"/usr","stdlib":"/usr/lib/python3.11","site_packages":"/lib/python3.11/site-packages","version":[3,11,2],"abiflags":"","wide":true,"cache_tag":"cpython-311","markers":{"os_name":"posix","sys_platform":"linux","platform_machine":"x86_64","platform_python_implementation":"CPython","platform_system":"Linux","python_version":"3.11","python_full_version":"3.11.2","implementation_name":"cpython","implementation_version":"3.11.2"},"build":{"platform":"linux-x86_64","glibc":[2,36],"nodot":"311","ext_suffix":".cpython-311-x86_64-linux-gnu.so","debug":false,"free_threaded":false,"pymalloc":true,"wide_unicode":true}}"#;
 
     #[track_caller]
     fn check(change: (&str, &str), refusal: &str) {

@@ -56,6 +56,13 @@ impl Interpreter {
         &self.why
     }
 
+    /// Whether it is older than `pyvenv.cfg` (PEP 405): its environments have a layout of their
+    /// own, which tools of that time know from virtualenv.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.version < (3, 3, 0)
+    }
+
     /// Which wheels it accepts, the best first.
     #[must_use]
     pub fn tags(&self) -> Tags {
@@ -160,7 +167,7 @@ struct Known {
 }
 
 /// Raised with each change of what is remembered, so that older entries are as good as absent.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Remembered {

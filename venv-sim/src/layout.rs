@@ -9,6 +9,7 @@ use crate::activation;
 use crate::config::{Config, shell_word};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
+use crate::legacy;
 use crate::options::Options;
 
 /// Writes an environment into `root`, which is empty and will be called `dir`.
@@ -20,7 +21,11 @@ pub(crate) fn build(
 ) -> Result<()> {
     let config = config(dir, python, options)?;
     make_directories(root, python)?;
-    install_interpreter(root, python, options.copies)?;
+    // Python 2 would follow a link out of the environment.
+    install_interpreter(root, python, options.copies || python.is_legacy())?;
+    if python.is_legacy() {
+        legacy::complete(root, python, &options.cache)?;
+    }
     activation::install(root, &options.cache)?;
     let file = root.join("pyvenv.cfg");
     fs::write(&file, config.to_text()).map_err(Error::io("write", &file))
@@ -45,7 +50,11 @@ fn config(dir: &Path, python: &Interpreter, options: &Options) -> Result<Config>
         config.push_prompt(prompt)?;
     }
     config.push_path("executable", &python.executable)?;
-    config.push("command", command(dir, python, options));
+    if python.is_legacy() {
+        config.push("layout", "legacy"); // no command of its own would make it
+    } else {
+        config.push("command", command(dir, python, options));
+    }
     if options.relocatable {
         config.push("relocatable", "true"); // uv's key
     }

@@ -38,6 +38,7 @@ pub mod install;
 pub mod installed;
 mod interpreter;
 mod layout;
+mod legacy;
 mod linking;
 mod options;
 mod places;

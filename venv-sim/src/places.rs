@@ -70,7 +70,7 @@ impl Search {
             path: path
                 .into_iter()
                 .map(Into::into)
-                .filter(|entry: &PathBuf| entry.is_absolute())
+                .filter(|entry: &PathBuf| entry.is_absolute() && !is_of_the_store(entry))
                 .collect(),
             pyenv: None,
             system: Vec::new(),
@@ -185,6 +185,13 @@ impl Search {
     pub(crate) fn is_shim(&self, path: &Path) -> bool {
         self.pyenv.as_ref().is_some_and(|pyenv| pyenv.is_shim(path))
     }
+}
+
+/// Under WSL, PATH holds a directory of Windows whose `python3` only opens the Microsoft Store.
+fn is_of_the_store(directory: &Path) -> bool {
+    directory
+        .components()
+        .any(|part| part.as_os_str().eq_ignore_ascii_case("WindowsApps"))
 }
 
 fn has_version(name: &OsStr) -> bool {

@@ -35,7 +35,9 @@ impl<'a> Request<'a> {
         let (major, minor, patch) = found.version;
         match self {
             Self::Version(version) => [major, minor, patch].starts_with(version),
-            Self::Any | Self::Name(_) | Self::Path(_) => true,
+            // Nobody means Python 2 who does not say so.
+            Self::Any => major >= 3,
+            Self::Name(_) | Self::Path(_) => true,
         }
     }
 

@@ -175,12 +175,17 @@ fn nodot(python: &Traits<'_>) -> String {
 fn cpython_abis(own: &str, version: (u8, u8), build: &Build, is_threaded: bool) -> Vec<String> {
     let threaded = if is_threaded { "t" } else { "" };
     let debug = if build.debug { "d" } else { "" };
+    let unicode = if build.wide_unicode && version < (3, 3) {
+        "u"
+    } else {
+        ""
+    };
     let pymalloc = if build.pymalloc && version < (3, 8) {
         "m"
     } else {
         ""
     };
-    let mut abis = vec![format!("{own}{threaded}{debug}{pymalloc}")];
+    let mut abis = vec![format!("{own}{threaded}{debug}{pymalloc}{unicode}")];
     if build.debug && version >= (3, 8) {
         // Since 3.8 a debug build loads what was built for a release.
         abis.push(format!("{own}{threaded}"));
@@ -298,6 +303,7 @@ mod tests {
             platform: platform.to_owned(),
             glibc,
             pymalloc: true,
+            wide_unicode: true,
             ..Build::default()
         }
     }
@@ -407,6 +413,7 @@ mod tests {
             debug: true,
             ..plain.clone()
         };
+        assert_eq!(cpython_abis("cp27", (2, 7), &plain, false), ["cp27mu"]);
         assert_eq!(cpython_abis("cp37", (3, 7), &plain, false), ["cp37m"]);
         assert_eq!(cpython_abis("cp37", (3, 7), &debug, false), ["cp37dm"]);
         assert_eq!(cpython_abis("cp38", (3, 8), &plain, false), ["cp38"]);

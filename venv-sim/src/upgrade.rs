@@ -51,6 +51,11 @@ fn check_packages_stay(dir: &Path, old: (u8, u8), python: &Interpreter) -> Resul
         version: format!("{major}.{minor}.{patch}"),
         cause,
     };
+    if python.is_legacy() {
+        return Err(stays(
+            "its layout is the legacy one, which is made anew".to_owned(),
+        ));
+    }
     if old != (major, minor) {
         let (major, minor) = old;
         return Err(stays(format!(

@@ -66,6 +66,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         ..Default::default()
     };
     let environment = venv_sim::create(&args.dir, &interpreter, &options)?;
+    let layout = match interpreter.is_legacy() {
+        true => " in the legacy layout, since this Python knows no pyvenv.cfg",
+        false => "",
+    };
     let done = if args.upgrade { "upgraded" } else { "made" };
     stdout::print(if args.json {
         let made = json!({
@@ -74,12 +78,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             "interpreter": interpreter.executable,
             "implementation": interpreter.markers.platform_python_implementation,
             "version": version(&interpreter),
+            "layout": if interpreter.is_legacy() { "legacy" } else { "PEP 405" },
             "why": interpreter.why(),
         });
         format!("{made:#}\n")
     } else {
         format!(
-            "{} {} at {} ({})\n{done} {}\nactivate it with: source {}\n",
+            "{} {} at {} ({})\n{done} {}{layout}\nactivate it with: source {}\n",
             interpreter.markers.platform_python_implementation,
             version(&interpreter),
             interpreter.executable.display(),

@@ -44,13 +44,18 @@ pub(crate) fn trials() -> Vec<Trial> {
             missing(),
             shim,
         ),
-        trial("python_2_is_refused_by_name", None, python_2),
+        trial("python_2_6_is_refused_by_name", None, python_2),
         trial(
             "a_version_that_nothing_has_names_what_was_tried",
             missing(),
             no_such_version,
         ),
         trial("an_environment_whose_base_is_gone_says_so", None, base_gone),
+        trial(
+            "the_stub_of_a_windows_store_is_not_tried",
+            any_python().err(),
+            windows_store,
+        ),
     ]
 }
 
@@ -238,16 +243,16 @@ fn shim() -> Result<(), Failed> {
 fn python_2() -> Result<(), Failed> {
     let scratch = scratch();
     let program = scratch.path().join("python");
-    // As Python 2.7 answers: it knows no -I, and its version goes to the standard error.
+    // As Python 2.6 answers: it knows no -I, and its version goes to the standard error.
     script(
         &program,
-        "case $1 in -V) echo 'Python 2.7.18' >&2;; *) echo 'Unknown option: -I' >&2; exit 2;; esac",
+        "case $1 in -V) echo 'Python 2.6.9' >&2;; *) echo 'Unknown option: -I' >&2; exit 2;; esac",
     )?;
     let search = Search::new([scratch.path()]);
     for request in [program.to_str(), None] {
         match search.discover(request) {
             Err(Error::UnsupportedPython { version, .. }) => {
-                expect("version", &version.as_str(), &"2.7.18")?;
+                expect("version", &version.as_str(), &"2.6.9")?;
             }
             other => return Err(format!("{other:?}").into()),
         }
@@ -268,6 +273,20 @@ fn no_such_version() -> Result<(), Failed> {
         ),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+fn windows_store() -> Result<(), Failed> {
+    let interpreter = any_python()?;
+    let scratch = scratch();
+    let stub = scratch.path().join("Microsoft/WindowsApps");
+    fs::create_dir_all(&stub)?;
+    let ran = scratch.path().join("ran");
+    let body = format!("touch '{}'; exit 49", ran.display());
+    script(&stub.join("python3"), &body)?;
+    let real = interpreter.executable.parent().ok_or("no parent")?;
+    let found = Search::new([&stub, real]).discover(None)?;
+    expect("found", &found.executable, &interpreter.executable)?;
+    expect("the stub ran", &ran.exists(), &false)
 }
 
 fn base_gone() -> Result<(), Failed> {

@@ -184,7 +184,7 @@ fn of_environment() -> Result<(), Failed> {
     // An entry of another format is as good as none.
     fs::write(
         &entry,
-        text.replace("\"format\":2", "\"format\":1")
+        text.replace("\"format\":3", "\"format\":2")
             .replace("\"nodot\":\"3", "\"nodot\":\"9"),
     )?;
     expect("format", &facts(&cache)?, &known)?;

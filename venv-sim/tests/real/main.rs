@@ -9,6 +9,7 @@ mod facts;
 mod hostile;
 mod installing;
 mod interruption;
+mod legacy;
 mod machine;
 mod packaging;
 mod peers;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     trials.extend(storing::trials());
     trials.extend(undoing::trials());
     trials.extend(interruption::trials());
+    trials.extend(legacy::trials());
     trials.extend(seeding::trials());
     trials.extend(seeing::trials());
     trials.extend(upgrade::trials());

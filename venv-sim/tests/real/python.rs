@@ -106,13 +106,11 @@ print(json.dumps([sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.ex
     create(&dir, &interpreter, &options())?;
     expect("seen from inside", &look()?, &theirs)?;
 
-    // Theirs has nothing that ours lacks, but PowerShell's script and a directory for headers.
+    // Theirs has nothing that ours lacks, but a directory for headers.
     let header = format!("include/python{version}");
     let ours = files(&dir);
     let mut lacking = files(&theirs_aside);
-    lacking.retain(|path| {
-        !ours.contains(path) && path != Path::new(&header) && path != Path::new("bin/Activate.ps1")
-    });
+    lacking.retain(|path| !ours.contains(path) && path != Path::new(&header));
     expect("lacking", &lacking, &Vec::new())
 }
 
