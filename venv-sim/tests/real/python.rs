@@ -8,8 +8,8 @@ use venv_sim::{Environment, Options, create};
 
 use crate::machine::{any_python, expect, files, options, output, python, scratch, trial};
 
-pub(crate) const VERSIONS: [&str; 9] = [
-    "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14",
+pub(crate) const VERSIONS: [&str; 10] = [
+    "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "pypy3",
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -67,7 +67,11 @@ print('fine')";
         .arg(&interpreter.base_prefix)
         .arg(&made.site_packages);
     expect("python", &output(&mut command)?, &"fine\n".to_owned())?;
-    for name in ["python3", &format!("python{version}")] {
+    let own = match version {
+        "pypy3" => "pypy3".to_owned(),
+        version => format!("python{version}"),
+    };
+    for name in ["python3", &own] {
         let program = "import sys; print(sys.prefix)";
         let said = output(Command::new(dir.join("bin").join(name)).args(["-c", program]))?;
         expect(name, &said.trim_end(), &dir.to_str().unwrap_or_default())?;
@@ -75,43 +79,66 @@ print('fine')";
     output(Command::new(&made.python).args(["-m", "venv", "--help"])).map(drop)
 }
 
-/// Everything that `sys`, `site` and `sysconfig` derive from the environment's place.
+/// Everything that `sys`, `site`, `sysconfig` and others derive from the environment's place.
+const LOOK: &str = "
+import sys, sysconfig, site, json, os, subprocess
+try:
+    from importlib.metadata import distributions
+    found = sorted(str(found.metadata['Name']) + str(found.version) for found in distributions())
+except ImportError:
+    found = None  # before 3.8
+# A process that this one starts as Python does is in the same environment.
+from multiprocessing import get_context, spawn
+again = [spawn.get_executable(), '-c', 'import sys; print(sys.prefix, sys.executable, sys.path)']
+again = subprocess.check_output(again).decode()
+print(json.dumps([sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, sys.executable,
+  getattr(sys, '_base_executable', None), list(sys.flags), sys.platlibdir if hasattr(sys, 'platlibdir') else None,
+  site.PREFIXES, site.getsitepackages(), site.getusersitepackages(), site.ENABLE_USER_SITE,
+  sysconfig.get_paths(), sysconfig.get_config_vars(), sysconfig.get_makefile_filename(),
+  sysconfig.get_config_h_filename(), sysconfig.is_python_build(), os.__file__, found, again],
+  sort_keys=True, default=str))";
+
 fn sees_the_same(version: &str) -> Result<(), Failed> {
     let interpreter = python(version)?;
-    let scratch = scratch();
-    // One directory after the other under one name, so that no path differs.
-    let dir = scratch.path().join("env");
-    let program = "
-import sys, sysconfig, site, json
-print(json.dumps([sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.executable, site.PREFIXES,
-  getattr(sys, '_base_executable', None), sysconfig.get_paths(), sysconfig.get_config_vars()], sort_keys=True))";
-    let look = || {
-        output(
-            Command::new(dir.join("bin/python"))
-                .args(["-c", program])
-                .env_remove("PYTHONPATH"),
-        )
-    };
-    let theirs_aside = scratch.path().join("theirs");
-    output(
-        Command::new(&interpreter.executable)
-            .args(["-m", "venv", "--without-pip"])
-            .arg(&dir),
-    )?;
-    let theirs = look()?;
-    std::fs::rename(&dir, &theirs_aside)?;
-    let opened = Environment::open(&theirs_aside)?;
-    let (major, minor, _) = interpreter.version;
-    expect("version of theirs", &opened.version, &(major, minor))?;
-    create(&dir, &interpreter, &options())?;
-    expect("seen from inside", &look()?, &theirs)?;
+    for (flag, system_site_packages, copies) in [
+        ("--symlinks", false, false),
+        ("--system-site-packages", true, false),
+        ("--copies", false, true),
+    ] {
+        if copies && version == "pypy3" {
+            continue; // PyPy's own copies all of /usr/lib, or fails
+        }
+        let scratch = scratch();
+        // One directory after the other under one name, so that no path differs.
+        let dir = scratch.path().join("env");
+        let look = || {
+            let mut command = Command::new(dir.join("bin/python"));
+            output(command.args(["-c", LOOK]).env_remove("PYTHONPATH"))
+        };
+        let theirs_aside = scratch.path().join("theirs");
+        let mut venv = Command::new(&interpreter.executable);
+        output(venv.args(["-m", "venv", "--without-pip", flag]).arg(&dir))?;
+        let theirs = look()?;
+        std::fs::rename(&dir, &theirs_aside)?;
+        let opened = Environment::open(&theirs_aside)?;
+        let (major, minor, _) = interpreter.version;
+        expect("version of theirs", &opened.version, &(major, minor))?;
+        let asked = Options {
+            system_site_packages,
+            copies,
+            ..options()
+        };
+        create(&dir, &interpreter, &asked)?;
+        expect(flag, &look()?, &theirs)?;
 
-    // Theirs has nothing that ours lacks, but a directory for headers.
-    let header = format!("include/python{version}");
-    let ours = files(&dir);
-    let mut lacking = files(&theirs_aside);
-    lacking.retain(|path| !ours.contains(path) && path != Path::new(&header));
-    expect("lacking", &lacking, &Vec::new())
+        // Theirs has nothing that ours lacks, but a directory for headers.
+        let header = format!("include/python{major}.{minor}");
+        let ours = files(&dir);
+        let mut lacking = files(&theirs_aside);
+        lacking.retain(|path| !ours.contains(path) && path != Path::new(&header));
+        expect("lacking", &lacking, &Vec::new())?;
+    }
+    Ok(())
 }
 
 fn runs_as_a_copy(version: &str) -> Result<(), Failed> {
