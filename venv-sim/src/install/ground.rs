@@ -80,6 +80,20 @@ impl Ground {
         Ok(ground)
     }
 
+    /// A directory with nothing in it that makes it an environment.
+    #[cfg(test)]
+    pub(crate) fn bare(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            root: File::open(dir).expect("a directory"),
+            site: "site".to_owned(),
+            python: dir.join("bin/python"),
+            relocatable: false,
+            lib64: false,
+            recovered: false,
+        }
+    }
+
     /// What is at `path`; behind a link or a file there is nothing.
     pub(crate) fn look(&self, path: &str) -> Result<Found> {
         let parent = match self.parent(path) {

@@ -240,6 +240,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
 mod tests {
     use proptest::prelude::*;
 
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -253,6 +255,94 @@ mod tests {
         for path in ["../x", "/etc", "a/../../b", "", "a//b", "."] {
             assert_eq!(parse(&to_text(&paths(path), &[])), None, "{path}");
         }
+    }
+
+    /// What is at these paths, or nothing.
+    fn contents(ground: &Ground, paths: &[&str]) -> Vec<Option<String>> {
+        let read = |path: &&str| fs::read_to_string(ground.dir.join(path)).ok();
+        paths.iter().map(read).collect()
+    }
+
+    const PATHS: [&str; 4] = ["gone.py", "site/kept.py", "site/both/a.py", "site/new.py"];
+
+    /// A file and a directory that go, one that comes in the place of one that goes, one that is
+    /// new; staged, and the journal written.
+    fn begun(dir: &Path) -> (Ground, [Vec<String>; 2]) {
+        let write = |path: &str, text: &str| {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().expect("below")).expect("made");
+            fs::write(path, text).expect("written");
+        };
+        write("gone.py", "old");
+        write("site/kept.py", "old");
+        write("site/both/a.py", "old");
+        write(".isolab/new/site/both/a.py", "new");
+        write(".isolab/new/site/new.py", "new");
+        let ground = Ground::bare(dir);
+        let paths = |paths: [&str; 2]| paths.map(str::to_owned).to_vec();
+        let (outs, ins) = (
+            paths(["gone.py", "site/both"]),
+            paths(["site/both", "site/new.py"]),
+        );
+        begin(&ground, &outs, &ins).expect("written down");
+        (ground, [outs, ins])
+    }
+
+    #[test]
+    fn a_death_after_any_rename_is_undone_until_all_are_done() {
+        let old = ["old", "old", "old"].map(|text| Some(text.to_owned()));
+        for done in 0..=4 {
+            let scratch = tempfile::tempdir().expect("a directory");
+            let (ground, [outs, ins]) = begun(scratch.path());
+            let staging = scratch.path().join(STAGING);
+            // As rename_all does them, up to where the process dies.
+            for number in 0..done {
+                let (from, to) = match number {
+                    0 | 1 => (
+                        scratch.path().join(&outs[number]),
+                        staging.join(super::old(number)),
+                    ),
+                    _ => (
+                        staging.join("new").join(&ins[number - 2]),
+                        scratch.path().join(&ins[number - 2]),
+                    ),
+                };
+                fs::rename(from, to).expect("renamed");
+            }
+            assert!(recover(&ground).expect("recovered"));
+            assert!(!staging.exists());
+            let seen = contents(&ground, &PATHS);
+            assert_eq!((&seen[..3], &seen[3]), (&old[..], &None), "{done} done");
+        }
+    }
+
+    #[test]
+    fn a_death_after_the_last_is_finished() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let (ground, [outs, ins]) = begun(scratch.path());
+        rename_all(&ground, &outs, &ins).expect("renamed");
+        commit(&ground).expect("committed");
+        assert!(recover(&ground).expect("recovered"));
+        let expected = [None, Some("old"), Some("new"), Some("new")];
+        let expected = expected.map(|text| text.map(str::to_owned));
+        assert_eq!(contents(&ground, &PATHS), expected);
+        assert!(!recover(&ground).expect("nothing to do"));
+    }
+
+    #[test]
+    fn a_rename_that_fails_takes_the_others_back() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let (ground, [outs, mut ins]) = begun(scratch.path());
+        fs::remove_file(scratch.path().join(".isolab/journal")).expect("removed");
+        fs::remove_dir(scratch.path().join(".isolab/old")).expect("removed");
+        // Staged under a name that is taken meanwhile.
+        fs::write(scratch.path().join(".isolab/new/site/kept.py"), "new").expect("written");
+        ins.push("site/kept.py".to_owned());
+        carry_out(&ground, &outs, &ins).expect_err("it would replace a file");
+        let old = [Some("old"), Some("old"), Some("old"), None];
+        let old = old.map(|text| text.map(str::to_owned));
+        assert_eq!(contents(&ground, &PATHS), old);
+        assert!(!scratch.path().join(STAGING).exists());
     }
 
     proptest! {
