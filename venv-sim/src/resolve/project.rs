@@ -124,39 +124,46 @@ impl Candidate {
 
 /// Sorts what there is of a project into what can be taken and what cannot.
 pub(super) fn sort(
-    mut offers: Vec<Offer>,
+    offers: Vec<Offer>,
     said: Option<&Said>,
     demand: &Demand<'_>,
     python: &Version,
     name: &Name,
 ) -> (Vec<Candidate>, Vec<Excluded>) {
-    offers.sort_by(|one, other| one.version().cmp(other.version()));
+    // Not the offers themselves, which are large, and of which few stay.
+    let mut order: Vec<usize> = (0..offers.len()).collect();
+    order.sort_by(|one, other| offers[*one].version().cmp(offers[*other].version()));
     let judge = Judge {
         said,
         demand,
         python,
         no_binary: demand.rules.no_binary.contains(name),
     };
-    let (mut candidates, mut excluded) = (Vec::new(), Vec::new());
-    let mut offers = offers.into_iter().peekable();
-    while let Some(first) = offers.next() {
-        let version = first.version().clone();
-        let mut group = vec![first];
-        while let Some(next) = offers.next_if(|next| *next.version() == version) {
-            group.push(next);
-        }
-        match judge.best(&version, group) {
-            Ok(offer) => {
-                let is_pinned = said.is_some_and(|said| said.pins(&version));
-                candidates.push(Candidate {
-                    is_yanked: offer.yanked.is_some() && !is_pinned,
-                    ..Candidate::new(version, Supply::Wheel(Box::new(offer)))
-                });
-            }
-            Err(why) => excluded.push(Excluded { version, why }),
+    let version = |place: &usize| offers[*place].version();
+    let groups = order.chunk_by(|one, other| version(one) == version(other));
+    let mut chosen = Vec::new();
+    let mut excluded = Vec::new();
+    for group in groups {
+        let version = version(&group[0]);
+        let files = group.iter().map(|place| (*place, &offers[*place]));
+        match judge.best(version, files) {
+            Ok(place) => chosen.push((version.clone(), place)),
+            Err(why) => excluded.push(Excluded {
+                version: version.clone(),
+                why,
+            }),
         }
     }
-    (candidates, excluded)
+    let mut offers: Vec<Option<Offer>> = offers.into_iter().map(Some).collect();
+    let candidates = chosen.into_iter().filter_map(|(version, place)| {
+        let offer = offers[place].take()?;
+        let is_pinned = said.is_some_and(|said| said.pins(&version));
+        Some(Candidate {
+            is_yanked: offer.yanked.is_some() && !is_pinned,
+            ..Candidate::new(version, Supply::Wheel(Box::new(offer)))
+        })
+    });
+    (candidates.collect(), excluded)
 }
 
 /// What decides between the files of a version.
@@ -169,32 +176,36 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// The best wheel of a version: one not taken back, with the best tag, then the latest build,
-    /// then the first in the order of the origins.
-    fn best(&self, version: &Version, offers: Vec<Offer>) -> Result<Offer, Exclusion> {
+    /// then the first in the order of the origins. Its number among `offers`.
+    fn best<'o>(
+        &self,
+        version: &Version,
+        offers: impl Iterator<Item = (usize, &'o Offer)>,
+    ) -> Result<usize, Exclusion> {
         for (versions, text) in self.said.iter().flat_map(|said| &said.constraints) {
             if !takes(versions, version) {
                 return Err(Exclusion::Constraint(text.clone()));
             }
         }
         let mut why = None;
-        let mut best: Option<(_, Offer)> = None;
-        for offer in offers {
-            match self.rank(&offer) {
+        let mut best = None;
+        for (place, offer) in offers {
+            match self.rank(offer) {
                 Ok(rank) => {
                     let build = match &offer.kind {
-                        Kind::Wheel(name) => name.build.clone(),
+                        Kind::Wheel(name) => name.build.as_ref(),
                         Kind::Source { .. } => None,
                     };
                     let score = (offer.yanked.is_some(), rank, Reverse(build));
                     if best.as_ref().is_none_or(|(other, _)| score < *other) {
-                        best = Some((score, offer));
+                        best = Some((score, place));
                     }
                 }
                 Err(exclusion) => why = Some(nearer(why, exclusion)),
             }
         }
         match (best, why) {
-            (Some((_, offer)), _) => Ok(offer),
+            (Some((_, place)), _) => Ok(place),
             (None, why) => Err(why.unwrap_or(Exclusion::Sources)),
         }
     }
