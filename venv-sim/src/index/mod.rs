@@ -14,6 +14,8 @@ mod answers;
 mod client;
 mod default_index;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod html;
 mod inputs;
 mod json;

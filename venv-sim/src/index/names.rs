@@ -200,6 +200,9 @@ impl Servers {
         names.insert(if is_whole { 0 } else { names.len() }, bare.to_owned());
         let mut why = Unknown::NoSuchName;
         for name in names {
+            if question(0, &name, Kind::V4).is_none() {
+                continue;
+            }
             match self.ask_all(&name, deadline) {
                 Ok(found) if !found.is_empty() => return Ok(best_first(found)),
                 Ok(_) => {}
@@ -337,4 +340,138 @@ fn best_first(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     });
     addresses.sort_by_key(|address| address.is_ipv6() != has_way);
     addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::index::question::tests::answer;
+
+    /// A server of names that lets `say` make each answer; how often it was asked.
+    fn server(
+        say: impl Fn(usize, &[u8]) -> Option<Vec<u8>> + Send + 'static,
+    ) -> (SocketAddr, Arc<AtomicUsize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let turn = counted.fetch_add(1, Ordering::Relaxed);
+                if let Some(message) = say(turn, &buffer[..length]) {
+                    let _ = socket.send_to(&message, from);
+                }
+            }
+        });
+        (address, count)
+    }
+
+    fn is_v4(question: &[u8]) -> bool {
+        question.ends_with(&[0, 1, 0, 1])
+    }
+
+    /// 192.0.2.1 and nothing of the other kind.
+    fn known(question: &[u8]) -> Vec<u8> {
+        match is_v4(question) {
+            true => answer(question, [0x81, 0x80], &[(1, &[192, 0, 2, 1])]),
+            false => answer(question, [0x81, 0x80], &[]),
+        }
+    }
+
+    fn asked(
+        addresses: &[SocketAddr],
+        search: &[&str],
+        host: &str,
+    ) -> Result<Vec<IpAddr>, Unknown> {
+        let servers = Servers {
+            addresses: addresses.to_vec(),
+            search: search.iter().map(|&end| end.to_owned()).collect(),
+            ndots: 1,
+        };
+        servers.addresses_of(host, Instant::now() + Duration::from_secs(5))
+    }
+
+    fn there() -> Result<Vec<IpAddr>, Unknown> {
+        Ok(vec![[192, 0, 2, 1].into()])
+    }
+
+    #[test]
+    fn a_question_that_gets_lost_is_asked_again() {
+        let (address, count) = server(|turn, question| (turn > 1).then(|| known(question)));
+        assert_eq!(asked(&[address], &[], "a.test"), there());
+        assert_eq!(count.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn one_kind_is_enough_where_the_other_is_never_answered() {
+        let (address, _) = server(|_, question| is_v4(question).then(|| known(question)));
+        assert_eq!(asked(&[address], &[], "a.test"), there());
+    }
+
+    #[test]
+    fn a_server_that_cannot_tell_is_passed_over_and_a_forged_answer_too() {
+        let (broken, _) = server(|_, question| Some(answer(question, [0x81, 0x82], &[])));
+        let (good, _) = server(|_, question| Some(known(question)));
+        assert_eq!(asked(&[broken, good], &[], "a.test"), there());
+        assert_eq!(asked(&[broken], &[], "a.test"), Err(Unknown::NoAnswer));
+        // An answer to another number.
+        let (forging, _) = server(|_, question| {
+            let mut forged = known(question);
+            forged[0] ^= 1;
+            Some(forged)
+        });
+        assert_eq!(asked(&[forging, good], &[], "a.test"), there());
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_told_at_once_and_what_may_be_appended_is() {
+        let (address, count) = server(|_, question| {
+            let has = question.windows(7).any(|part| part == b"\x06corner");
+            let none = || answer(question, [0x81, 0x83], &[]);
+            Some(if has { known(question) } else { none() })
+        });
+        assert_eq!(asked(&[address], &[], "a.test"), Err(Unknown::NoSuchName));
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        assert_eq!(asked(&[address], &["corner.test"], "a"), there());
+        assert_eq!(
+            asked(&[address], &["corner.test"], "a."),
+            Err(Unknown::NoSuchName)
+        );
+        assert_eq!(asked(&[address], &[], "a..b"), Err(Unknown::NoSuchName));
+    }
+
+    #[test]
+    fn the_files_of_the_machine_say_what_a_name_means_and_whom_to_ask() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir(root.path().join("etc")).expect("made");
+        let hosts =
+            "# comment 192.0.2.9 a.test\n192.0.2.7\tA.test other # a.test\n::1 a.test\nx y\n";
+        fs::write(root.path().join("etc/hosts"), hosts).expect("written");
+        let names = Names::of(root.path());
+        let addresses = |host: &str| names.addresses(host, Duration::from_millis(1));
+        let both: Vec<IpAddr> = vec![[192, 0, 2, 7].into(), Ipv6Addr::LOCALHOST.into()];
+        assert_eq!(addresses("a.Test"), Ok(both));
+        assert_eq!(addresses("[::1]"), Ok(vec![Ipv6Addr::LOCALHOST.into()]));
+        assert_eq!(addresses("x.localhost").map(|found| found.len()), Ok(2));
+
+        let text = "search one.test Two.test.\noptions rotate ndots:2 timeout:9\n\
+            nameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver nonsense\n; nameserver 192.0.2.2\n";
+        let servers = Servers::parse(text);
+        let expected =
+            ["192.0.2.1:53", "[fe80::1]:53"].map(|text| text.parse().expect("an address"));
+        assert_eq!(servers.addresses, expected);
+        assert_eq!(
+            (servers.search, servers.ndots),
+            (vec!["one.test".to_owned(), "two.test".to_owned()], 2)
+        );
+        assert_eq!(
+            Servers::parse("").addresses,
+            ["127.0.0.1:53".parse().expect("an address")]
+        );
+    }
 }

@@ -121,13 +121,17 @@ fn behind_name(mut bytes: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// An answer to `question` with a record of each kind and data.
-    pub(super) fn answer(question: &[u8], flags: [u8; 2], records: &[(u16, &[u8])]) -> Vec<u8> {
+    pub(in crate::index) fn answer(
+        question: &[u8],
+        flags: [u8; 2],
+        records: &[(u16, &[u8])],
+    ) -> Vec<u8> {
         let mut message = question.to_vec();
         message[2..4].copy_from_slice(&flags);
         message[7] = u8::try_from(records.len()).expect("few");

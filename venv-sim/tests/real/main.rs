@@ -8,6 +8,7 @@ mod discovery;
 mod facts;
 mod hostile;
 mod installing;
+mod index;
 mod interruption;
 mod legacy;
 mod machine;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     trials.extend(peers::trials());
     trials.extend(storing::trials());
     trials.extend(undoing::trials());
+    trials.extend(index::trials());
     trials.extend(interruption::trials());
     trials.extend(legacy::trials());
     trials.extend(seeding::trials());
