@@ -19,7 +19,7 @@ pub(super) struct Index {
     /// The index, in place of the one that the interpreter's pip would ask
     #[arg(short, long, value_name = "URL")]
     index_url: Option<String>,
-    /// One more index, asked after the first
+    /// One more index, asked before that one
     #[arg(long, value_name = "URL")]
     extra_index_url: Vec<String>,
     /// Ask no index
