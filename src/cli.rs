@@ -88,6 +88,9 @@ enum Command {
     /// Be on the host for others to reach for (what `matrix` starts there)
     #[command(name = "__canary", hide = true)]
     Canary(crate::inside::canary::Args),
+    /// Take files out of the view of a container (what `claims` runs)
+    #[command(name = "__hide", hide = true)]
+    Hide(crate::hide::Args),
 }
 
 /// What `compare` is asked to do.
@@ -201,6 +204,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Guard(args) => crate::guard::run(&args),
         Command::Inside(args) => crate::inside::run(&args),
         Command::Canary(args) => crate::inside::canary::run(&args),
+        Command::Hide(args) => crate::hide::run(&args),
     }
 }
 

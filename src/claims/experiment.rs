@@ -41,6 +41,23 @@ pub trait Experiment: Sync {
     fn cases(&self) -> Cases;
 }
 
+/// What can be found out of a claim before the part is built that its experiment waits for.
+///
+/// It has no verdict: whatever it finds, the claim still waits.
+pub trait Inquiry: Sync {
+    /// The claim's id in the ledger.
+    fn id(&self) -> &'static str;
+
+    /// What it does, in a sentence, for whoever has not run it.
+    fn about(&self) -> &'static str;
+
+    /// Finds out, as [`Experiment::run`].
+    ///
+    /// # Errors
+    /// As there.
+    fn run(&self, context: &Context<'_>) -> Result<Findings>;
+}
+
 /// Findings for which a verdict is known beforehand: the same three for every
 /// experiment, so that none can do without.
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub fn run(
 fn settle(claim: &Claim, context: &Context<'_>) -> Settled {
     let began = Instant::now();
     let (findings, ruling) = match experiments::find(&claim.id) {
-        None => (Findings::default(), waiting(claim)),
+        None => (looked_into(claim, context), waiting(claim)),
         Some(experiment) => match experiment.run(context) {
             Ok(findings) => {
                 let ruling = rule(claim, experiment, &findings);
@@ -114,6 +114,18 @@ fn settle(claim: &Claim, context: &Context<'_>) -> Settled {
         ruling,
         findings,
     }
+}
+
+/// What is found out of a claim that waits for its experiment.
+fn looked_into(claim: &Claim, context: &Context<'_>) -> Findings {
+    let Some(inquiry) = experiments::inquiry(&claim.id) else {
+        return Findings::default();
+    };
+    inquiry.run(context).unwrap_or_else(|error| {
+        let mut findings = Findings::default();
+        findings.lack("what can be found out already", &error);
+        findings
+    })
 }
 
 /// The verdict on `claim` by `findings`: a pure function of the two.

@@ -94,6 +94,10 @@ pub enum Attempt {
     InterpreterFile,
     /// Ask whether that file can be written to.
     WriteInterpreter,
+    /// Ask Python where its standard library is.
+    StandardLibrary,
+    /// Ask whether that place can be written to.
+    WriteStandardLibrary,
     /// Ask Python which C library it is running on.
     CLibrary,
     /// Ask whether that file can be written to.
@@ -102,7 +106,7 @@ pub enum Attempt {
 
 impl Attempt {
     /// Every attempt.
-    pub const ALL: [Self; 41] = {
+    pub const ALL: [Self; 43] = {
         use Attempt::*;
         [
             BootId,
@@ -144,6 +148,8 @@ impl Attempt {
             WritePackages,
             InterpreterFile,
             WriteInterpreter,
+            StandardLibrary,
+            WriteStandardLibrary,
             CLibrary,
             WriteCLibrary,
         ]

@@ -39,13 +39,16 @@ pub enum Axis {
     Packages,
     /// The Python interpreter.
     Interpreter,
+    /// The modules that come with the interpreter.
+    #[serde(rename = "stdlib")]
+    StandardLibrary,
     /// The C library, standing for the system's libraries.
     Libraries,
 }
 
 impl Axis {
     /// Every axis, in the order of the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Processes,
         Self::Users,
         Self::Mounts,
@@ -60,6 +63,7 @@ impl Axis {
         Self::Devices,
         Self::Packages,
         Self::Interpreter,
+        Self::StandardLibrary,
         Self::Libraries,
     ];
 
@@ -81,6 +85,7 @@ impl Axis {
             Self::Devices => "devices",
             Self::Packages => "packages",
             Self::Interpreter => "interpreter",
+            Self::StandardLibrary => "stdlib",
             Self::Libraries => "libraries",
         }
     }
@@ -103,6 +108,7 @@ impl Axis {
             Self::Devices => "Can it open devices behind which the whole host lies?",
             Self::Packages => "Are its Python packages those of the host's interpreter?",
             Self::Interpreter => "Is its Python interpreter the host's file?",
+            Self::StandardLibrary => "Is its Python standard library the host's directory?",
             Self::Libraries => "Is the C library under its interpreter the host's file?",
         }
     }
@@ -171,6 +177,10 @@ impl Axis {
                 "An environment has no interpreter but a link to one; a container and a guest have \
                  a copy. Source: PEP 405."
             }
+            Self::StandardLibrary => {
+                "An environment has packages of its own and no standard library: its interpreter \
+                 finds the one of the base by `home` in pyvenv.cfg. Source: PEP 405."
+            }
             Self::Libraries => {
                 "What a package compiled in C needs of the system is outside of every environment: \
                  it comes with the root file system."
@@ -197,6 +207,7 @@ impl Axis {
             Self::Devices => &[BootId, CountDevices, OpenKernelLog, OpenDisk, MakeDevice],
             Self::Packages => &[BootId, PackageDirectory, WritePackages],
             Self::Interpreter => &[BootId, InterpreterFile, WriteInterpreter],
+            Self::StandardLibrary => &[BootId, StandardLibrary, WriteStandardLibrary],
             Self::Libraries => &[BootId, CLibrary, WriteCLibrary],
         }
     }

@@ -67,6 +67,11 @@ pub fn judge(axis: Axis, inside: &Answer, against: Reference<'_>) -> Judged {
             Attempt::WriteInterpreter,
             "interpreter",
         ),
+        Axis::StandardLibrary => case.file(
+            Attempt::StandardLibrary,
+            Attempt::WriteStandardLibrary,
+            "standard library",
+        ),
         Axis::Libraries => case.file(Attempt::CLibrary, Attempt::WriteCLibrary, "C library"),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::claims::experiment::{Experiment, Settings};
+use crate::claims::experiment::{Experiment, Inquiry, Settings};
 use crate::claims::ledger::{Claim, Ledger};
 use crate::claims::render::{self, Detail, Style};
 use crate::claims::{self, Record, experiments};
@@ -253,6 +253,8 @@ fn described(claim: &Claim) -> serde_json::Value {
     let experiment = experiments::find(&claim.id);
     let mut described = json!(claim);
     described["experiment"] = json!(experiment.map(Experiment::about));
+    let inquiry = experiments::inquiry(&claim.id);
+    described["inquiry"] = json!(inquiry.map(Inquiry::about));
     described
 }
 

@@ -24,6 +24,8 @@ impl Home {
             .args(arguments)
             .current_dir(self.path())
             .env("XDG_CACHE_HOME", self.path().join("cache"))
+            // Only a test of what an index gives should wait for one.
+            .env("PIP_NO_INDEX", "1")
             .env("NO_COLOR", "1");
         command
     }

@@ -6,3 +6,4 @@ mod hostile;
 mod interrupted;
 mod paper;
 mod schema;
+mod venv;

@@ -56,7 +56,7 @@ fn change_by_attempts() -> Option<String> {
     let (began, wall) = (Instant::now(), SystemTime::now());
     let lab = Lab::new();
     let matrix = lab.matrix("process");
-    assert_eq!(matrix["columns"][0]["cells"].as_array().unwrap().len(), 15);
+    assert_eq!(matrix["columns"][0]["cells"].as_array().unwrap().len(), 16);
     assert!(lab.left_behind().is_empty(), "{:?}", lab.left_behind());
     // The clock went on as it goes.
     let passed = wall.elapsed().unwrap_or_default();

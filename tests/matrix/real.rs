@@ -64,7 +64,7 @@ fn bare() {
 
 fn venv() {
     all_are("venv", "packages", &["own"]);
-    all_are("venv", "interpreter libraries", &["host", "look"]);
+    all_are("venv", "interpreter stdlib libraries", &["host", "look"]);
     all_are("venv", "processes files network ports", &["host"]);
     all_are(
         "venv",
@@ -78,7 +78,11 @@ fn container() {
     all_are("container", apart, &["own"]);
     all_are("container", "kernel time", &["look"]);
     all_are("container", "devices", &["nothing", "denied"]);
-    all_are("container", "interpreter libraries", &["own", "not-tried"]);
+    all_are(
+        "container",
+        "interpreter stdlib libraries",
+        &["own", "not-tried"],
+    );
 }
 
 fn runtime<const N: usize>() {
@@ -96,7 +100,7 @@ fn bwrap() {
 fn guest() {
     let all = "processes users mounts files network ports hostname ipc cgroup time kernel";
     all_are("vm", all, &["own"]);
-    all_are("vm", "interpreter libraries", &["own", "not-tried"]);
+    all_are("vm", "interpreter stdlib libraries", &["own", "not-tried"]);
 }
 
 /// The canary's process, named by the outcome of an attempt that saw it.

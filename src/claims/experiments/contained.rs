@@ -2,7 +2,8 @@
 //! experiments do.
 
 use std::fs::{self, File};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::Write as _;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ pub(super) struct Started {
     // Dropped first: nothing writes to the files once it is gone.
     running: Running,
     /// Its standard input, at whose end a program that holds ends.
-    _input: OwnedFd,
+    input: File,
     stdout: PathBuf,
     stderr: PathBuf,
 }
@@ -78,7 +79,7 @@ pub(super) fn start(place: &Path, spec: Spec) -> Result<Started> {
     };
     Ok(Started {
         running: Container::run(&bundle, "claims", stdio, &options)?,
-        _input: input,
+        input: input.into(),
         stdout,
         stderr,
     })
@@ -92,18 +93,41 @@ impl Started {
 
     /// Waits until it has said something.
     pub(super) fn wait_for_output(&mut self, interrupt: &Interrupt) -> Result<()> {
+        self.wait_until(interrupt, &|said| !said.is_empty())
+    }
+
+    /// Waits for its `number`th line, from 0.
+    pub(super) fn line(&mut self, number: usize, interrupt: &Interrupt) -> Result<String> {
+        self.wait_until(interrupt, &|said| said.matches('\n').count() > number)?;
+        let said = beginning(&self.stdout)?;
+        Ok(said.lines().nth(number).unwrap_or_default().to_owned())
+    }
+
+    /// Tells it a line.
+    pub(super) fn tell(&mut self, line: &str) -> Result<()> {
+        writeln!(self.input, "{line}").context("cannot tell the container to go on")
+    }
+
+    fn wait_until(&mut self, interrupt: &Interrupt, done: &dyn Fn(&str) -> bool) -> Result<()> {
         let end = Instant::now() + BOUND;
-        while fs::metadata(&self.stdout).map_or(0, |file| file.len()) == 0 {
+        while !done(&beginning(&self.stdout)?) {
             ensure!(!interrupt.raised(), "interrupted");
             ensure!(
                 Instant::now() < end,
                 "the container said nothing within {BOUND:?}"
             );
             if let Some(status) = self.running.try_wait()? {
-                bail!(
-                    "the container ended early, with status {}",
-                    status.shell_code()
-                );
+                // It may have said so just before its end.
+                if done(&beginning(&self.stdout)?) {
+                    break;
+                }
+                let complaint = beginning(&self.stderr)?;
+                let ended = Ended {
+                    status,
+                    stdout: String::new(),
+                    stderr: complaint,
+                };
+                bail!("the container ended early: {}", ended.told());
             }
             thread::sleep(Duration::from_millis(2));
         }

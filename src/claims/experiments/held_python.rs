@@ -31,9 +31,20 @@ impl Held {
     /// Starts `script`, which has to print one line of JSON and then read its
     /// standard input to the end, with the interpreter `python`.
     pub(super) fn start(python: &Path, script: &Path) -> Result<Self> {
+        Self::start_with(python, &["-I"], script, &[])
+    }
+
+    /// The same with `flags` for the interpreter and `arguments` for the script.
+    pub(super) fn start_with(
+        python: &Path,
+        flags: &[&str],
+        script: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let mut child = Command::new(python)
-            .arg("-I")
+            .args(flags)
             .arg(script)
+            .args(arguments)
             .env_clear()
             .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8")])
             .stdin(Stdio::piped())

@@ -1,25 +1,34 @@
 //! The experiments, one a file, and the list of them.
 
-use super::experiment::Experiment;
+use super::experiment::{Experiment, Inquiry};
 
+mod compose_separate;
 mod contained;
 mod containers_are_linux;
 mod density;
 mod distribution;
+mod django_series;
 mod engines;
 mod held_python;
 mod hello_world;
 mod host_view;
+mod loaded;
+mod loopback;
 mod mapped;
 mod one_process;
+mod packages;
 mod portability;
+mod postgres;
 mod predates_docker;
 mod python_root;
 mod runtimes;
+mod served_django;
 mod several;
+mod taken_away;
 mod venv_isolates_packages;
 mod venv_limited;
 mod venv_needs_system_python;
+mod venv_no_services;
 mod vm_700mb;
 mod vm_own_resources;
 mod vm_size_speed;
@@ -34,6 +43,7 @@ static REGISTRY: &[&dyn Experiment] = &[
     &predates_docker::PredatesDocker,
     &venv_isolates_packages::VenvIsolatesPackages,
     &venv_needs_system_python::VenvNeedsSystemPython,
+    &venv_no_services::VenvNoServices,
     &venv_limited::VenvLimited,
     &vm_700mb::Vm700Mb,
     &vm_own_resources::VmOwnResources,
@@ -51,9 +61,18 @@ pub fn find(id: &str) -> Option<&'static dyn Experiment> {
         .find(|experiment| experiment.id() == id)
 }
 
+/// What can be found out of claims that wait for their experiment.
+static INQUIRIES: &[&dyn Inquiry] = &[&compose_separate::ComposeSeparate];
+
+/// What can be found out of the claim `id` before its experiment is built.
+#[must_use]
+pub fn inquiry(id: &str) -> Option<&'static dyn Inquiry> {
+    INQUIRIES.iter().copied().find(|inquiry| inquiry.id() == id)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::REGISTRY;
+    use super::{INQUIRIES, REGISTRY};
     use crate::claims::experiment::{Cases, Experiment};
     use crate::claims::findings::Findings;
     use crate::claims::ledger::Ledger;
@@ -156,6 +175,18 @@ mod tests {
             assert!(!experiment.about().is_empty());
             let same = REGISTRY.iter().filter(|other| other.id() == id);
             assert_eq!(same.count(), 1, "{id}");
+        }
+    }
+
+    /// One that can be settled needs no inquiry: its experiment finds out.
+    #[test]
+    fn every_inquiry_is_into_a_claim_that_waits() {
+        let ledger = Ledger::own();
+        for inquiry in INQUIRIES {
+            let claim = ledger.find(inquiry.id()).unwrap();
+            assert!(!claim.waits_for.is_empty(), "{}", claim.id);
+            assert!(super::find(&claim.id).is_none(), "{}", claim.id);
+            assert!(!inquiry.about().is_empty());
         }
     }
 

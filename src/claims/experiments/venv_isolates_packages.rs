@@ -3,7 +3,8 @@
 //! Each environment gets a version whose functions the other does not have, and
 //! one gets a second package besides. All programs hold until every one has
 //! answered, so the versions were seen at the same time; what an environment or
-//! the base interpreter sees that was not put there is a leak.
+//! the base interpreter sees that was not put there is a leak. The same with real
+//! projects, which answer over HTTP, is added where an index gives them.
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,7 @@ use venv_sim::Interpreter;
 
 use super::distribution::Distribution;
 use super::held_python::Held;
+use super::served_django;
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::{Fact, Findings, Outcome};
 use crate::claims::ledger::Claim;
@@ -68,7 +70,9 @@ impl Experiment for VenvIsolatesPackages {
     fn about(&self) -> &'static str {
         "makes two environments with conflicting versions of a package, runs a program in both \
          and in the interpreter that they were made for at the same time, and asks each what it \
-         sees; with a second interpreter, where there is one, a third environment"
+         sees; with a second interpreter, where there is one, a third environment; then serves \
+         real Djangos that conflict, from environments of one interpreter and of two, and asks \
+         all over HTTP while they run"
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Findings> {
@@ -113,6 +117,7 @@ impl Experiment for VenvIsolatesPackages {
         }
         ask_at_once(&all, &script, context, &mut findings)?;
         findings.step("held every program until all had answered");
+        served_django::serve(&base, context, &mut findings)?;
         Ok(findings)
     }
 
@@ -139,14 +144,27 @@ impl Experiment for VenvIsolatesPackages {
         let leaks = named("sees what was not put there")
             .filter(|fact| fact.outcome == Outcome::Bool(true))
             .count();
-        let effects = vec![
+        let mut effects = vec![
             Effect::counted(claim, "versions", versions.len() as f64)?,
             Effect::counted(claim, "leaks", leaks as f64)?,
         ];
-        let because = format!(
+        let mut because = format!(
             "{} ran side by side, and {leaks} of {asked} places saw more than was put there",
             versions.join(" and ")
         );
+        // Where no index gives real ones, our own have to do, and `missing` says why.
+        let (djangos, pythons) = served_django::counted(findings)?;
+        if let Some(djangos) = djangos {
+            effects.push(Effect::counted(claim, "djangos", djangos)?);
+            let answered = served_django::PROJECTS
+                .map(|project| findings.text(served_django::DJANGO, project))
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()?;
+            because += &format!("; Django {} answered at once", answered.join(" and "));
+        }
+        if let Some(pythons) = pythons {
+            effects.push(Effect::counted(claim, "pythons", pythons)?);
+        }
         Ok(Ruling::of(effects, because))
     }
 
@@ -246,4 +264,45 @@ fn note(asked: &Asked, seen: &Seen, findings: &mut Findings) {
         || seen.says.is_some() != asked.put.is_some()
         || seen.companion != asked.companion;
     findings.fact("sees what was not put there", asked.name, leaks, command);
+}
+
+#[cfg(test)]
+mod tests {
+    use served_django::{DJANGO, PROJECTS, PYTHON, PYTHONS, SERVERS, TOGETHER};
+
+    use super::*;
+    use crate::claims::ledger::Ledger;
+    use crate::claims::rule;
+    use crate::claims::ruling::Verdict;
+
+    /// The verdict where the packages are kept apart, and real projects answer so.
+    fn judged(djangos: &[&str], pythons: &[&str], together: bool) -> Verdict {
+        let mut findings = VenvIsolatesPackages.cases().supports;
+        for (subject, version) in PROJECTS.iter().zip(djangos) {
+            findings.fact(DJANGO, subject, *version, "c");
+        }
+        for (subject, version) in PYTHONS.iter().zip(pythons) {
+            findings.fact(PYTHON, subject, *version, "c");
+        }
+        findings.fact(TOGETHER, SERVERS, together, "c");
+        let ledger = Ledger::own();
+        let claim = ledger.find("venv-isolates-packages").unwrap();
+        rule(claim, &VenvIsolatesPackages, &findings).verdict
+    }
+
+    #[test]
+    fn real_projects_turn_the_verdict_where_they_were_tried() {
+        let (two, one) = (["4.1.13", "4.2.1"], ["4.1.13", "4.1.13"]);
+        let (old, same) = (["2.7.18", "3.6.15"], ["3.6.15", "3.6.1"]);
+        for (djangos, pythons, verdict) in [
+            (&two[..], &old[..], Verdict::Supported),
+            (&one, &old, Verdict::Refuted),
+            (&two, &same, Verdict::Refuted),
+            (&two, &[], Verdict::Supported),
+            (&two[..1], &[], Verdict::Supported),
+        ] {
+            assert_eq!(judged(djangos, pythons, true), verdict, "{djangos:?}");
+        }
+        assert_eq!(judged(&two, &old, false), Verdict::Inconclusive);
+    }
 }

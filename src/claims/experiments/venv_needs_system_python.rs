@@ -3,7 +3,8 @@
 //! The environment runs in a container that sees all of the host, once with
 //! nothing hidden and once without the interpreter that it was made for. The
 //! container with a Python of its own runs from its own files; that none of them
-//! is the host's is seen from outside, in what its process has mapped.
+//! is the host's is seen from outside, in what its process has mapped. Then the same goes
+//! from under a program that runs already, and the system's libraries from under its modules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +15,7 @@ use isolab_oci::Spec;
 use venv_sim::{Environment, Interpreter};
 
 use super::python_root::PythonRoot;
-use super::{contained, host_view, mapped};
+use super::{contained, host_view, mapped, taken_away};
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::Findings;
 use crate::claims::ledger::Claim;
@@ -30,9 +31,9 @@ const SAID: &str = "it runs";
 /// The program that says it.
 const SCRIPT: &str = include_str!("starts.py");
 
-const ENVIRONMENT: &str = "venv";
+const ENVIRONMENT: &str = taken_away::ENVIRONMENT;
 const COPIED: &str = "venv --copies";
-const CONTAINER: &str = "container";
+const CONTAINER: &str = taken_away::CONTAINER;
 const PLAIN: &str = "ran with nothing hidden";
 const HIDDEN: &str = "ran without the system's Python";
 const BORROWED: &str = "files of the system's Python mapped";
@@ -45,7 +46,8 @@ impl Experiment for VenvNeedsSystemPython {
     fn about(&self) -> &'static str {
         "follows pyvenv.cfg and the links of an environment to its interpreter, hides that and its \
          library in a mount namespace, and starts the environment's Python there; beside it the \
-         same with nothing hidden, and a container with a Python of its own"
+         same with nothing hidden, and a container with a Python of its own; hides it also from \
+         a program that runs, and the system's libraries from the environment's modules"
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Findings> {
@@ -80,6 +82,7 @@ impl Experiment for VenvNeedsSystemPython {
             trial.count(subject, name, spec, &mut findings)?;
         }
         context.doing(0.6)?;
+        let interpreter = base.clone();
         let root = PythonRoot::make(&context.scratch.join("own"), base, "starts.py", SCRIPT)?;
         findings.step("copied the interpreter and what it loads into a container's own root");
         let own = |arguments: &[&str]| Ok(root.spec(arguments));
@@ -90,6 +93,22 @@ impl Experiment for VenvNeedsSystemPython {
         trial.look(ENVIRONMENT, seen, &mut findings)?;
         trial.look(CONTAINER, own, &mut findings)?;
         findings.step("held one of each and looked which files it has mapped are the system's");
+
+        context.doing(0.9)?;
+        let trial = taken_away::Trial {
+            context,
+            python: &environment.python,
+            base: &hidden,
+            interpreter: &interpreter,
+        };
+        if let Err(error) = trial.take_the_interpreter(&mut findings) {
+            context.doing(0.9)?;
+            findings.lack("a running program from under which Python goes", &error);
+        }
+        if let Err(error) = trial.take_the_libraries(&mut findings) {
+            context.doing(0.9)?;
+            findings.lack("a library of the system under a module", &error);
+        }
         Ok(findings)
     }
 
@@ -112,13 +131,18 @@ impl Experiment for VenvNeedsSystemPython {
         if findings.amount(BORROWED, CONTAINER)? > 0.0 {
             return Err(Gap::new("the container used the system's Python itself"));
         }
-        let effects = vec![
-            Effect::counted(claim, "environment", without)?,
-            Effect::counted(claim, "control", control / controls)?,
-            Effect::counted(claim, "container", contained / containers)?,
-        ];
-        // The last two say whether the trial was one, and nothing of the claim.
-        if let Some(failed) = effects[1..].iter().find(|effect| effect.met() != Met::Yes) {
+        let (taken, taken_controls) = taken_away::effects(claim, findings)?;
+        let mut effects = vec![Effect::counted(claim, "environment", without)?];
+        effects.extend(taken);
+        let own = effects.len();
+        effects.push(Effect::counted(claim, "control", control / controls)?);
+        effects.push(Effect::counted(claim, "container", contained / containers)?);
+        effects.extend(taken_controls);
+        // Those say whether the trials were any, and nothing of the claim.
+        if let Some(failed) = effects[own..]
+            .iter()
+            .find(|effect| effect.met() != Met::Yes)
+        {
             return Err(Gap::new(format!(
                 "a trial that has to go well did not: {}, {}",
                 failed.name,
@@ -147,6 +171,8 @@ impl Experiment for VenvNeedsSystemPython {
             }
             findings.fact(BORROWED, ENVIRONMENT, 3.0, "c");
             findings.fact(BORROWED, CONTAINER, borrowed, "c");
+            // It loses what it cannot start without.
+            taken_away::found(&mut findings, if without > 0.0 { 0.0 } else { 2.0 });
             findings
         };
         crate::claims::experiment::Cases {
@@ -293,6 +319,28 @@ mod tests {
     use crate::claims::ledger::Ledger;
     use crate::claims::rule;
     use crate::claims::ruling::Verdict;
+
+    /// One module that still loads is one that needed nothing of the system.
+    #[test]
+    fn a_program_that_does_not_notice_refutes() {
+        let ledger = Ledger::own();
+        let claim = ledger.find("venv-needs-system-python").unwrap();
+        let mut findings = VenvNeedsSystemPython.cases().supports;
+        let before = findings.facts.len();
+        taken_away::found(&mut findings, 1.0);
+        findings.facts.rotate_left(before); // of two facts the first counts
+        let ruling = rule(claim, &VenvNeedsSystemPython, &findings);
+        assert_eq!(ruling.verdict, Verdict::Refuted);
+        let mut without = VenvNeedsSystemPython.cases().supports;
+        without
+            .facts
+            .retain(|fact| !fact.name.starts_with("modules"));
+        let ruling = rule(claim, &VenvNeedsSystemPython, &without);
+        assert_eq!(
+            (ruling.verdict, ruling.effects.len()),
+            (Verdict::Supported, 3)
+        );
+    }
 
     /// What never ran proves nothing by not running, for the claim or against it.
     #[test]

@@ -4,6 +4,7 @@
 use super::list::{State, state};
 use super::verdicts::{Detail, settled};
 use super::{Ink, Paper, Style};
+use crate::claims::experiment::{Experiment, Inquiry};
 use crate::claims::experiments;
 use crate::claims::ledger::Claim;
 use crate::claims::record::Settled;
@@ -31,8 +32,10 @@ pub fn explain(claim: &Claim, last: Option<&Settled>, style: Style) -> String {
         let said = "it is about Docker: settled with docker or podman where one runs";
         paper.labelled(Ink::Plain, "docker", said);
     }
-    if let Some(experiment) = experiments::find(&claim.id) {
-        paper.labelled(Ink::Plain, "does", experiment.about());
+    let experiment = experiments::find(&claim.id).map(Experiment::about);
+    let inquiry = || experiments::inquiry(&claim.id).map(Inquiry::about);
+    if let Some(about) = experiment.or_else(inquiry) {
+        paper.labelled(Ink::Plain, "does", about);
     }
     for threshold in claim.thresholds.values() {
         let said = format!(
@@ -56,6 +59,10 @@ pub fn explain(claim: &Claim, last: Option<&Settled>, style: Style) -> String {
     match state(claim) {
         State::Waits(parts) => {
             paper.labelled(Ink::Faint, "state", &format!("waits for {parts}"));
+            if inquiry().is_some() {
+                let run = format!("isolab claims run {}: what is found already", claim.id);
+                paper.labelled(Ink::Plain, "run it", &run);
+            }
         }
         State::CanRun | State::Sourced => {
             let run = format!("isolab claims run {}", claim.id);

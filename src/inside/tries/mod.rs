@@ -77,6 +77,8 @@ fn one(attempt: Attempt, request: &Request, python: &python::Asked) -> Tried {
         | Attempt::WritePackages
         | Attempt::InterpreterFile
         | Attempt::WriteInterpreter
+        | Attempt::StandardLibrary
+        | Attempt::WriteStandardLibrary
         | Attempt::CLibrary
         | Attempt::WriteCLibrary => python.answer(attempt, request.python.as_deref()),
     }

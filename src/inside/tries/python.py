@@ -28,5 +28,6 @@ def library():
 print(json.dumps({
     "packages": packages(),
     "interpreter": os.path.realpath(sys.executable),
+    "standard": os.path.dirname(os.path.realpath(os.__file__)),
     "library": library(),
 }))

@@ -28,6 +28,7 @@ const BOUND: Duration = Duration::from_secs(40);
 struct Facts {
     packages: PathBuf,
     interpreter: PathBuf,
+    standard: PathBuf,
     library: Option<PathBuf>,
 }
 
@@ -52,6 +53,9 @@ impl Asked {
                 Attempt::InterpreterFile | Attempt::WriteInterpreter => {
                     ("os.path.realpath(sys.executable)", Some(&facts.interpreter))
                 }
+                Attempt::StandardLibrary | Attempt::WriteStandardLibrary => {
+                    ("the directory of os.__file__", Some(&facts.standard))
+                }
                 _ => ("the C library in /proc/self/maps", facts.library.as_ref()),
             },
         };
@@ -60,9 +64,10 @@ impl Asked {
             return tried(call, Err("it is linked statically"));
         };
         match attempt {
-            Attempt::WritePackages | Attempt::WriteInterpreter | Attempt::WriteCLibrary => {
-                files::may_write(file)
-            }
+            Attempt::WritePackages
+            | Attempt::WriteInterpreter
+            | Attempt::WriteStandardLibrary
+            | Attempt::WriteCLibrary => files::may_write(file),
             _ => identified(call, file),
         }
     }

@@ -48,6 +48,8 @@ fn host() -> Answer {
         (WritePackages, yes("it could")),
         (InterpreterFile, yes("8:2 /usr/bin/python3.11")),
         (WriteInterpreter, yes("it could")),
+        (StandardLibrary, yes("8:4 /usr/lib/python3.11")),
+        (WriteStandardLibrary, yes("it could")),
         (CLibrary, yes("8:3 /usr/lib/libc.so.6")),
         (WriteCLibrary, yes("it could")),
     ];
@@ -265,6 +267,7 @@ fn a_file_is_the_hosts_by_its_inode_and_not_by_its_name() {
     for (axis, attempt, hosts) in [
         (Axis::Packages, Attempt::PackageDirectory, "8:1"),
         (Axis::Interpreter, Attempt::InterpreterFile, "8:2"),
+        (Axis::StandardLibrary, Attempt::StandardLibrary, "8:4"),
         (Axis::Libraries, Attempt::CLibrary, "8:3"),
     ] {
         check(

@@ -38,8 +38,8 @@ impl Plan {
         let demand = Demand {
             markers: &interpreter.markers,
             rank: &|tag| tags.rank(tag),
-            wanted: &order.asked.wanted,
-            constraints: &order.asked.constraints,
+            wanted: &order.wanted,
+            constraints: &order.constraints,
             held: &held,
             rules: &order.rules,
         };
