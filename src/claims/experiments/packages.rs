@@ -9,12 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use venv_sim::fill::{Means, Order, fill, typed};
+use venv_sim::fill::{Means, Order, fill};
 use venv_sim::index::{Inputs, variables_of_process};
 use venv_sim::install::InstallOptions;
 use venv_sim::wheel::Wheel;
 use venv_sim::{
     Cache, Catalogue as _, Environment, Index, IndexFlags, IndexSettings, Interpreter, Kind, Offer,
+    Rules,
 };
 
 use crate::interrupt::Interrupt;
@@ -110,10 +111,8 @@ pub(super) fn environment_with(
     interrupt: &Interrupt,
 ) -> Result<(Environment, Vec<String>)> {
     let made = venv_sim::create(place, python, &venv_sim::Options::default())?;
-    let order = Order {
-        wanted: vec![typed(wanted, place)?],
-        ..Order::default()
-    };
+    let (words, variables) = ([wanted.to_owned()], variables_of_process());
+    let order = Order::read(&words, &[], &[], Rules::default(), &variables)?;
     let environment = made.clone();
     let came = unless_interrupted(interrupt, move || {
         installed(&environment, &order, true).or_else(|_| installed(&environment, &order, false))

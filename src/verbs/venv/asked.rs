@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use venv_sim::fill::{Order, typed};
-use venv_sim::index::{IndexFlags, Strategy};
+use venv_sim::fill::Order;
+use venv_sim::index::{IndexFlags, Strategy, variables_of_process};
 use venv_sim::install::{InstallOptions, LinkMode};
-use venv_sim::{Projects, Rules};
+use venv_sim::{Name, Rules};
 
-use super::show::names;
 use crate::hint;
 
 /// Which index is asked, and how.
@@ -161,51 +160,25 @@ pub(super) fn say(sentence: &str) {
 impl Choice {
     /// The order for what was typed and what files of requirements say.
     pub(super) fn order(&self, words: &[String], files: &[PathBuf]) -> Result<Order> {
-        let directory = std::env::current_dir()?;
-        let mut order = Order {
-            rules: Rules {
-                prereleases: self.pre,
-                no_dependencies: self.no_deps,
-                require_hashes: self.require_hashes,
-                ..Rules::default()
-            },
-            ..Order::default()
+        let rules = Rules {
+            prereleases: self.pre,
+            no_dependencies: self.no_deps,
+            require_hashes: self.require_hashes,
+            ..Rules::default()
         };
-        for word in words {
-            order.wanted.push(typed(word, &directory)?);
+        let variables = variables_of_process();
+        let order = Order::read(words, files, &self.constraint, rules, &variables)?;
+        if order.asked.wanted.is_empty() {
+            eprintln!("warning: nothing is asked for: the files name no requirement");
         }
-        read(&mut order, files, &self.constraint)?;
         Ok(order)
     }
 }
 
-/// Reads files of requirements and of constraints into the order.
-fn read(order: &mut Order, files: &[PathBuf], constraints: &[PathBuf]) -> Result<()> {
-    let _ = order;
-    if files.is_empty() && constraints.is_empty() {
-        return Ok(());
-    }
-    Err(hint::with(
-        "files of requirements are not read yet",
-        "name the requirements",
-    ))
-}
-
 /// The projects that files of requirements name.
-pub(super) fn named_in(files: &[PathBuf]) -> Result<Vec<venv_sim::Name>> {
-    let mut order = Order::default();
-    read(&mut order, files, &[])?;
-    let names = order.wanted.into_iter();
-    Ok(names.map(|wanted| wanted.requirement.name).collect())
-}
-
-/// The projects that `all` or `these` means.
-pub(super) fn projects(all: bool, these: &[String]) -> Result<Projects> {
-    Ok(match (all, these) {
-        (true, _) => Projects::All,
-        (false, []) => Projects::None,
-        (false, these) => Projects::These(names(these)?),
-    })
+pub(super) fn named_in(files: &[PathBuf]) -> Result<Vec<Name>> {
+    let order = Order::read(&[], files, &[], Rules::default(), &variables_of_process())?;
+    Ok(order.names().cloned().collect())
 }
 
 /// Whether anything was asked for.

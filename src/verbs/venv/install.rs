@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use venv_sim::fill::{self, fill};
 use venv_sim::index::variables_of_process;
-use venv_sim::{Cache, Chosen, Search, Surroundings};
+use venv_sim::{Cache, Chosen, Name, Projects, Search, Surroundings};
 
 use super::asked::{self, Choice, Index, Means};
 use super::outcome;
+use super::show::names;
 use super::watch::Watch;
 use crate::{hint, stdout};
 
@@ -60,19 +61,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     asked::check_not_empty(&args.wanted, &args.requirement)?;
     let chosen = place(args)?;
     let mut order = args.choice.order(&args.wanted, &args.requirement)?;
-    let named = order
-        .wanted
-        .iter()
-        .map(|wanted| wanted.requirement.name.to_string());
-    let named: Vec<String> = named.collect();
     order.is_dry_run = args.means.dry_run;
-    let upgraded = match args.upgrade {
-        true => [&named[..], &args.upgrade_package[..]].concat(),
-        false => args.upgrade_package.clone(),
-    };
-    order.rules.upgrade = asked::projects(false, &upgraded)?;
-    let again = if args.reinstall { &named[..] } else { &[] };
-    order.rules.reinstall = asked::projects(false, again)?;
+    let named: Vec<Name> = order.names().cloned().collect();
+    let mut upgraded = names(&args.upgrade_package)?;
+    if args.upgrade {
+        upgraded.extend(named.iter().cloned());
+    }
+    order.rules.upgrade = Projects::These(upgraded);
+    if args.reinstall {
+        order.rules.reinstall = Projects::These(named);
+    }
     change(&chosen, &order, &args.index, &args.means)
 }
 

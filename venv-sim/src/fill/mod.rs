@@ -18,7 +18,7 @@ mod supply;
 
 use std::path::{Path, PathBuf};
 
-pub use order::{Order, typed};
+pub use order::Order;
 pub use plan::Plan;
 
 use crate::cache::Cache;

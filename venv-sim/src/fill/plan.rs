@@ -38,8 +38,8 @@ impl Plan {
         let demand = Demand {
             markers: &interpreter.markers,
             rank: &|tag| tags.rank(tag),
-            wanted: &order.wanted,
-            constraints: &order.constraints,
+            wanted: &order.asked.wanted,
+            constraints: &order.asked.constraints,
             held: &held,
             rules: &order.rules,
         };
