@@ -321,3 +321,63 @@ fn every_verb_has_help_with_what_it_does() {
         assert!(output.stdout.len() > 100, "{verb}");
     }
 }
+
+#[test]
+fn the_verbs_of_environments_are_in_help_completions_and_manual() {
+    let home = Home::new();
+    let said = |arguments: &[&str]| {
+        let output = home.isolab(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let verbs = [
+        "create",
+        "install",
+        "uninstall",
+        "sync",
+        "download",
+        "cache",
+        "list",
+        "freeze",
+        "show",
+        "check",
+        "tree",
+        "which",
+        "du",
+    ];
+    let help = said(&["venv", "--help"]);
+    let script = said(&["completions", "bash"]);
+    home.isolab(&["man", "man1"]).output().unwrap();
+    for verb in verbs {
+        assert!(help.contains(&format!("\n  {verb} ")), "{verb} in {help}");
+        assert!(
+            script.contains(&format!("isolab__venv__{verb}")) || script.contains(verb),
+            "{verb}"
+        );
+        assert!(
+            home.path()
+                .join(format!("man1/isolab-venv-{verb}.1"))
+                .is_file(),
+            "{verb}"
+        );
+    }
+    // What ends with 1, and when, is told where it is not plain.
+    for verb in ["check", "install", "uninstall", "show"] {
+        says(&said(&["venv", verb, "--help"]), &["xits with"]);
+    }
+}
+
+#[test]
+fn an_environment_that_is_not_there_is_answered_with_how_to_get_one() {
+    let home = Home::new();
+    for verb in ["list", "freeze", "check", "tree", "which", "du"] {
+        let mut command = home.isolab(&["venv", verb]);
+        let output = command.env_remove("VIRTUAL_ENV").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{verb}");
+        says(&text(&output), &["none is active", "isolab venv create"]);
+    }
+    says(
+        &home.fails(&["doctor", "vm", "somewhere"]),
+        &["doctor venv DIR"],
+    );
+}

@@ -6,6 +6,8 @@ use anyhow::Result;
 use clap::Args;
 use venv_sim::{Cache, Chosen, Installed, Interpreter, Surroundings};
 
+use crate::report::text::shown;
+
 /// Which environment.
 #[derive(Debug, Args)]
 pub(super) struct Place {
@@ -30,7 +32,8 @@ impl Place {
         let chosen = self.choose()?;
         let installed = Installed::of(&chosen.environment)?;
         for one in &installed.unreadable {
-            eprintln!("warning: {}: {}", one.path.display(), one.why);
+            let path = one.path.to_string_lossy();
+            eprintln!("warning: {}: {}", shown(&path), shown(&one.why));
         }
         Ok(Seen { chosen, installed })
     }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use venv_sim::{Chosen, SysPath, SysPathEntry, SysPathKind, sys_path};
+use venv_sim::index::variables_of_process;
+use venv_sim::{Cache, Chosen, SysPath, SysPathEntry, SysPathKind, fill, sys_path};
 
 use super::place::Place;
 use super::table::table;
@@ -33,15 +34,26 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let chosen = args.place.choose()?;
     let path = sys_path(&chosen.environment)?;
+    let index = index(&chosen);
     stdout::print(if args.json {
-        format!("{:#}\n", described(&chosen, &path))
+        format!("{:#}\n", described(&chosen, &path, &index))
     } else {
-        text(&chosen, &path)
+        text(&chosen, &path, &index)
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn described(chosen: &Chosen, path: &SysPath) -> Value {
+/// Where packages come from, and who says so; the reason where nobody does.
+fn index(chosen: &Chosen) -> Vec<String> {
+    let environment = &chosen.environment;
+    let interpreter = environment.interpreter(&Cache::of_user());
+    let said = interpreter
+        .and_then(|python| fill::index_of(environment, &python, &variables_of_process()));
+    let said = said.unwrap_or_else(|error| error.to_string());
+    said.lines().map(str::to_owned).collect()
+}
+
+fn described(chosen: &Chosen, path: &SysPath, index: &[String]) -> Value {
     let entry = |entry: &SysPathEntry| {
         json!({
             "path": entry.path.to_string_lossy(),
@@ -66,6 +78,7 @@ fn described(chosen: &Chosen, path: &SysPath) -> Value {
         "pythonhome": path.python_home,
         "begins_with_script": path.begins_with_script,
         "path": entries,
+        "index": index,
         "code_at_start": code.collect::<Vec<_>>(),
     })
 }
@@ -98,7 +111,7 @@ fn what(entry: &SysPathEntry) -> String {
     }
 }
 
-fn text(chosen: &Chosen, path: &SysPath) -> String {
+fn text(chosen: &Chosen, path: &SysPath, index: &[String]) -> String {
     let environment = &chosen.environment;
     let mut text = String::new();
     let mut line = |title: &str, value: &str| {
@@ -143,6 +156,11 @@ fn text(chosen: &Chosen, path: &SysPath) -> String {
         let (file, said) = (line.file.to_string_lossy(), &line.text);
         let said: String = said.chars().take(100).collect();
         let _ = writeln!(text, "{}:{}: {}", shown(&file), line.line, shown(&said));
+    }
+    text.push_str("\npackages come from\n\n");
+    for line in index {
+        text.push_str(&shown(line));
+        text.push('\n');
     }
     text
 }

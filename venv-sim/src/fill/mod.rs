@@ -24,7 +24,7 @@ pub use plan::Plan;
 use crate::cache::Cache;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::index::{IndexFlags, Inputs, Variables};
+use crate::index::{IndexFlags, IndexSettings, Inputs, Variables};
 use crate::install::{Addition, Changed, InstallOptions, install};
 use crate::installed::Installed;
 use crate::interpreter::Interpreter;
@@ -135,8 +135,22 @@ pub fn download(
     Ok((plan, paths))
 }
 
-/// What `Inputs` are made of, for whoever asks which index is asked.
-pub(crate) fn inputs<'a>(
+/// Which index `environment` is filled from where the command line says nothing, and who says so:
+/// a line each, without secrets.
+///
+/// # Errors
+/// Those of [`IndexSettings::of`].
+pub fn index_of(
+    environment: &Environment,
+    interpreter: &Interpreter,
+    variables: &Variables,
+) -> Result<String> {
+    let inputs = inputs(Some(environment), interpreter, "install", variables);
+    Ok(IndexSettings::of(&inputs, &IndexFlags::default())?.explanation())
+}
+
+/// What the settings of an index are read from.
+fn inputs<'a>(
     environment: Option<&'a Environment>,
     interpreter: &'a Interpreter,
     command: &'a str,

@@ -45,7 +45,9 @@ pub(super) fn read(path: &Path) -> Result<Distribution, String> {
 pub(super) fn follow(path: &Path) -> Result<Distribution, String> {
     let written = text(path)?;
     let sources = PathBuf::from(written.lines().next().unwrap_or("").trim());
-    if !sources.is_absolute() {
+    // It goes into lines of requirements, each of which is one requirement.
+    let is_odd = sources.to_string_lossy().contains(char::is_control);
+    if !sources.is_absolute() || is_odd {
         return Err("it names no directory".to_owned());
     }
     let name = path.file_stem().unwrap_or_default().to_string_lossy();

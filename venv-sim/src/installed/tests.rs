@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -289,4 +290,37 @@ fn a_circle_is_drawn_once_and_marked() {
     ]);
     let expected = ["a", "  b", "    c", "      a Cycle", "      d"];
     check_tree(&place, false, &[], &expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever others wrote, it is read to its end, and no line of a list is two.
+    #[test]
+    fn whatever_others_wrote_a_frozen_line_is_one_line(
+        headers in proptest::collection::vec("(Requires-Dist|Requires-Python|X): [ -~\\r\\t]{0,40}", 0..4),
+        origin in r#"\{"url":"[ -~]{0,20}(\\n)?","(dir_info|archive_info)":\{("editable":true)?\}\}"#,
+        requires in "[ -~\\n]{0,60}",
+        link in "/?[ -~\\r\\x1b]{0,20}",
+    ) {
+        let place = place(&[("demo", "1.0", &headers.join("\n"))]);
+        let write = |path: &str, text: &str| fs::write(place.path().join(path), text).expect("written");
+        write("demo-1.0.dist-info/direct_url.json", &origin);
+        write("demo-1.0.dist-info/RECORD", &requires);
+        fs::create_dir(place.path().join("old.egg-info")).expect("made");
+        write("old.egg-info/PKG-INFO", "Metadata-Version: 1.0\nName: old\nVersion: 1\n");
+        write("old.egg-info/requires.txt", &requires);
+        write("linked.egg-link", &link);
+        let installed = read(&place);
+        for one in installed.freeze((3, 11), true) {
+            let text = one.to_string();
+            let lines = text.lines().filter(|line| !line.starts_with('#')).count();
+            prop_assert_eq!(lines, 1);
+            prop_assert!(!text.replace('\n', "").contains(char::is_control), "{:?}", text);
+        }
+        let environment = python("3.11");
+        let _ = installed.check(&Installed::default(), &environment, |_| false);
+        let _ = installed.check_files(place.path());
+        let _ = installed.tree(&environment, true, &[]);
+    }
 }

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
     if let Some(dir) = std::env::var_os(undoing::CHILD) {
         return undoing::change_for_ever(dir.as_ref());
     }
+    if let Some(dir) = std::env::var_os(seeing::CHILD) {
+        return seeing::ask(dir.as_ref());
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let cache = machine::make_cache();
     // The one that waits ten seconds first, so that others run beside it.

@@ -23,6 +23,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             path_as_it_is,
         ),
         trial(
+            "nothing_is_imported_from_the_working_directory",
+            missing(),
+            hijacked,
+        ),
+        trial(
             "usage_of_a_new_environment_is_its_own_but_for_activation",
             missing(),
             usage_of_new,
@@ -150,4 +155,41 @@ fn usage_of_new() -> Result<(), Failed> {
     // The cache of these tests lies on the same file system: activation files are links to it.
     expect("whether it shares", &(used.all.shared > 0), &true)?;
     expect("packages", &used.packages.len(), &0)
+}
+
+/// Asked by a process of its own, whose working directory has a `json.py`.
+fn hijacked() -> Result<(), Failed> {
+    let (scratch, _, environment) = new_environment()?;
+    let work = scratch.path().join("work");
+    fs::create_dir(&work)?;
+    for module in ["json", "os", "sysconfig", "site"] {
+        fs::write(
+            work.join(format!("{module}.py")),
+            "raise SystemExit('hijacked')",
+        )?;
+    }
+    let asked = output(
+        Command::new(std::env::current_exe()?)
+            .current_dir(&work)
+            .env(CHILD, &environment.dir),
+    )?;
+    expect("what it is told", &asked.trim(), &"asked")
+}
+
+/// What names the environment to the process that asks about it.
+pub(crate) const CHILD: &str = "VENV_SIM_TEST_ASKS_SYS_PATH";
+
+/// The process that asks.
+pub(crate) fn ask(dir: &std::path::Path) -> std::process::ExitCode {
+    let asked = Environment::open(dir).and_then(|environment| sys_path(&environment));
+    match asked {
+        Ok(_) => {
+            println!("asked");
+            std::process::ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
 }
