@@ -59,7 +59,13 @@ fn lost_interpreter() -> Result<(), Failed> {
             std::os::unix::fs::symlink("/gone/away/bin/python3", &link)?;
         }
     }
-    fails(&mut home.venv(&["list"]), &["is gone"])?;
+    fails(
+        &mut home.venv(&["which"]),
+        &["is gone", "isolab doctor venv"],
+    )?;
+    // From this list the packages can be had in another environment.
+    let frozen = ok(&mut home.venv(&["freeze"]))?;
+    expect("what is frozen", frozen.as_str(), "app==1.0\ncore==2.0\n")?;
     // By PATH: pyenv's shims look for pyenv in HOME.
     let path = format!("{bin}:/usr/bin:/bin");
     let doctor = |arguments: &[&str]| {

@@ -83,8 +83,24 @@ impl Surroundings {
     /// [`Error::NoEnvironment`] where there is none; [`Error::NotAnEnvironment`] and
     /// [`Error::BrokenActive`] where it is none, or a broken one.
     pub fn choose(&self, named: Option<&Path>) -> Result<Chosen> {
+        self.chosen(named, Environment::open)
+    }
+
+    /// As [`choose`](Self::choose), also where its interpreter is gone: for what only reads.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn choose_to_read(&self, named: Option<&Path>) -> Result<Chosen> {
+        self.chosen(named, Environment::read)
+    }
+
+    fn chosen(
+        &self,
+        named: Option<&Path>,
+        open: fn(&Path) -> Result<Environment>,
+    ) -> Result<Chosen> {
         let (dir, why) = self.place(named)?;
-        let environment = Environment::open(&dir).map_err(|error| match error {
+        let environment = open(&dir).map_err(|error| match error {
             Error::NotAnEnvironment { dir, cause } if why == Why::Active => {
                 Error::BrokenActive { dir, cause }
             }

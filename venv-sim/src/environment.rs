@@ -38,6 +38,31 @@ impl Environment {
     /// [`Error::NotAnEnvironment`] if there is no `pyvenv.cfg` with a `home` and a version, or no
     /// `bin/python` that leads to a program: the interpreter it was made for may be gone.
     pub fn open(dir: &Path) -> Result<Self> {
+        let environment = Self::read(dir)?;
+        let python = &environment.python;
+        if python.is_file() {
+            return Ok(environment);
+        }
+        let cause = match python.is_symlink() {
+            true => {
+                let home = environment.home.display();
+                format!("its interpreter, once in {home}, is gone")
+            }
+            false => "it has no bin/python".to_owned(),
+        };
+        Err(Error::NotAnEnvironment {
+            dir: environment.dir,
+            cause,
+        })
+    }
+
+    /// As [`open`](Self::open), also where its interpreter is gone: what is installed in it can
+    /// be read all the same.
+    ///
+    /// # Errors
+    /// [`Error::NotAnEnvironment`] if there is no `pyvenv.cfg` with a `home` and a version, or
+    /// nothing for packages.
+    pub fn read(dir: &Path) -> Result<Self> {
         let dir = std::path::absolute(dir).map_err(Error::io("find", dir))?;
         let refused = |cause: String| Error::NotAnEnvironment {
             dir: dir.clone(),
@@ -50,14 +75,6 @@ impl Environment {
         let version = config.version();
         let version = version.ok_or_else(|| refused("its pyvenv.cfg has no `version`".into()))?;
         let python = dir.join("bin/python");
-        if !python.is_file() {
-            let cause = if python.is_symlink() {
-                format!("its interpreter, once in {home}, is gone")
-            } else {
-                "it has no bin/python".to_owned()
-            };
-            return Err(refused(cause));
-        }
         let site_packages = site_packages(&dir, version)
             .ok_or_else(|| refused("it has no site-packages".into()))?;
         Ok(Self {

@@ -245,7 +245,10 @@ impl Error {
                 what: "the prompt", ..
             } => "choose a prompt of one line",
             Self::Unwritable { .. } => "use an interpreter whose path is plain text of one line",
-            Self::NotAnEnvironment { .. } => "create it first, or name the directory above `bin/`",
+            Self::NotAnEnvironment { .. } => {
+                "create it first, or name the directory above `bin/`; `isolab doctor venv DIR` \
+                 tells what is wrong with one"
+            }
             Self::NoEnvironment { .. } => {
                 "`isolab venv create` makes one here; `--env DIR` names one elsewhere"
             }

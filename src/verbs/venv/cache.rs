@@ -115,7 +115,9 @@ fn prune(store: &Store, args: &PruneArgs) -> Result<String> {
         pruned.wheels,
         pruned.kept,
     );
-    Ok(format!(
-        "removed {wheels} wheels, {bytes}; kept {kept} that environments are linked into\n"
-    ))
+    let kept = match kept {
+        0 => String::new(),
+        kept => format!("; kept {kept} that environments are linked into"),
+    };
+    Ok(format!("removed {wheels} wheels, {bytes}{kept}\n"))
 }

@@ -29,7 +29,13 @@ impl Place {
 
     /// Reads what is installed; what cannot be read is told on standard error.
     pub(super) fn read(&self) -> Result<Seen> {
-        let chosen = self.choose()?;
+        let chosen = Surroundings::of_process().choose_to_read(self.env.as_deref())?;
+        if !chosen.environment.python.is_file() {
+            eprintln!(
+                "warning: its interpreter, once in {}, is gone: `isolab doctor venv --fix` looks for another",
+                shown(&chosen.environment.home.to_string_lossy())
+            );
+        }
         let installed = Installed::of(&chosen.environment)?;
         for one in &installed.unreadable {
             let path = one.path.to_string_lossy();
