@@ -244,19 +244,21 @@ fn below(directory: &Path) -> Result<Vec<PathBuf>> {
 pub(super) struct Limit {
     pub(super) of: &'static str,
     pub(super) file: &'static str,
-    pub(super) most: u64,
+    pub(super) most: i64,
 }
 
-/// The limits of memory and processes of the control group that `pid` is in, as the kernel has
-/// them.
+/// Those of the limits asked for that the kernel has for the control group of `pid`: a group that
+/// is not the container's own has others, or none.
 pub(super) fn limits(pid: i32) -> Vec<Limit> {
     use crate::environment::{cgroup, mounts, read};
     let mounted = mounts::parse(&read("/proc/self/mountinfo"));
     let groups = cgroup::hierarchies(&read(format!("/proc/{pid}/cgroup")), &mounted);
     let read = |(of, file)| {
         let mut own = groups.iter().filter_map(|group| group.own.as_deref());
-        let most = own.find_map(|own| read(own.join(file)).trim().parse().ok())?;
-        Some(Limit { of, file, most })
+        let most: i64 = own.find_map(|own| read(own.join(file)).trim().parse().ok())?;
+        [MEMORY, PROCESSES]
+            .contains(&most)
+            .then_some(Limit { of, file, most })
     };
     let files = [
         ("memory", "memory.max"),

@@ -56,6 +56,8 @@ const CARRIED: &str = "programs of database servers in its wheel";
 const LISTENED: &str = "listened on one port at once";
 const ANSWERED: &str = "databases that gave back what each was given";
 const STARTED: &str = "databases that were started";
+/// Part of what a container gives a database, where it may.
+const LIMITS: &str = "limits of a control group";
 
 /// What a listener says.
 #[derive(Debug, Deserialize)]
@@ -335,7 +337,7 @@ fn run_databases(port: u16, context: &Context<'_>, findings: &mut Findings) -> R
         Ok(started) => (started, true),
         Err(error) => {
             context.doing(0.7)?;
-            findings.lack("limits of a control group", &error);
+            findings.lack(LIMITS, &error);
             (start(false)?, false)
         }
     };
@@ -390,7 +392,18 @@ fn note(name: &str, database: &Database, limited: bool, findings: &mut Findings)
     if !limited {
         return Ok(());
     }
-    for limit in postgres::limits(pid) {
+    let limits = postgres::limits(pid);
+    if limits.is_empty()
+        && findings
+            .missing
+            .iter()
+            .all(|missing| missing.part != LIMITS)
+    {
+        let what = "its control group has none of those that were asked for";
+        let remedy = "run it as root, or where a control group is delegated to the user";
+        findings.lack(LIMITS, &crate::hint::with(what, remedy));
+    }
+    for limit in limits {
         let what = format!("limit of {}", limit.of);
         findings.fact(&what, name, limit.most as f64, limit.file);
     }
