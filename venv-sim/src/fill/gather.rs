@@ -48,12 +48,18 @@ pub(super) fn into_store(
     let found = all(&missing, |at| {
         let pick = picks[at];
         let path = fetch(pick, supply, directory, means)?;
-        let stored = store.add(&path)?;
-        check(pick, &path, Some(&stored.sha256))?;
-        // The store has its own.
-        if path.starts_with(directory) {
-            let _ = fs::remove_file(&path);
-        }
+        let stored = match vouched(offer(pick)) {
+            // What was checked on its way here is the store's to keep.
+            Some(sha256) if path.starts_with(directory) => {
+                check(pick, &path, Some(sha256))?;
+                store.take(&path, sha256)?
+            }
+            _ => {
+                let stored = store.add(&path)?;
+                check(pick, &path, Some(&stored.sha256))?;
+                stored
+            }
+        };
         (means.progress)(Step::Stored(&offer(pick).file_name));
         Ok(stored)
     })?;
@@ -110,11 +116,15 @@ fn announce<'a>(picks: impl Iterator<Item = &'a Pick>, means: &Means<'_>) {
 
 /// What the store has by the digest that the index promises.
 fn known(pick: &Pick, store: &Store) -> Option<Stored> {
-    let offer = offer(pick);
+    let digest = vouched(offer(pick))?;
+    let is_asked_for = pick.hashes.is_empty() || pick.hashes.contains(digest);
+    store.get(digest).filter(|_| is_asked_for)
+}
+
+/// The SHA-256 that is promised of an offer, if one is.
+fn vouched(offer: &Offer) -> Option<&Digest> {
     let is_sha256 = |digest: &&Digest| matches!(digest, Digest::Sha256(_));
-    let digest = offer.digests.iter().find(is_sha256)?;
-    let vouched = pick.hashes.is_empty() || pick.hashes.contains(digest);
-    store.get(digest).filter(|_| vouched)
+    offer.digests.iter().find(is_sha256)
 }
 
 fn fetch(pick: &Pick, supply: &Supply, directory: &Path, means: &Means<'_>) -> Result<PathBuf> {

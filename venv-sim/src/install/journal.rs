@@ -14,6 +14,7 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::clear::remove_tree;
 use super::ground::{Ground, STAGING};
 use crate::error::{Error, Result};
 
@@ -73,8 +74,7 @@ pub(crate) fn recover(ground: &Ground) -> Result<bool> {
 /// Removes `.isolab`, whatever is in it.
 pub(crate) fn clear(ground: &Ground) -> Result<()> {
     let path = ground.dir.join(STAGING);
-    // remove_dir_all goes by descriptor and follows no link.
-    match fs::remove_dir_all(&path) {
+    match remove_tree(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@
 //! undone where one fails, and where a process died among them by the next that changes the
 //! environment, or by [`recover`].
 
+mod clear;
 mod commands;
 mod ground;
 mod info;

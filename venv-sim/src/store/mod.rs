@@ -32,6 +32,7 @@ pub use entry::Stored;
 pub(crate) use manifest::{Directory, Manifest, StoredFile, join};
 pub use mend::Mended;
 pub(crate) use mend::Tree;
+use place::Archive;
 pub use prune::{Prune, Pruned, Size};
 pub(crate) use unpack::set_modified;
 
@@ -91,17 +92,42 @@ impl Store {
             return stored.called(name).map_err(bad);
         }
         let archive = self.place.copy_archive(&source, path)?;
-        let digest = archive.digest.clone();
-        if let Some(stored) = self.get(&digest) {
-            archive.keep(&self.archive(&digest))?;
-            identity.remember(&digest, &self.cache);
-            return stored.called(name).map_err(bad);
+        let stored = self.keep(file, name, &archive, path)?;
+        identity.remember(&archive.digest, &self.cache);
+        Ok(stored)
+    }
+
+    /// As [`Store::add`], of a wheel at `path` that nobody else knows of and whose SHA-256 was
+    /// found out while it came: it is moved here and not copied.
+    pub(crate) fn take(&self, path: &Path, sha256: &Digest) -> Result<Stored> {
+        let file = path.file_name().and_then(|name| name.to_str());
+        let file = file.unwrap_or_default();
+        let name: WheelName = file.parse().map_err(|cause| Error::BadWheel {
+            path: path.to_owned(),
+            cause,
+        })?;
+        match self.place.take_archive(path, sha256)? {
+            Some(archive) => self.keep(file, name, &archive, path),
+            // It lies on another file system.
+            None => self.add(path),
         }
-        let reader = archive.reader()?;
-        let wheel = Wheel::read(file, reader).map_err(bad)?;
-        let stored = self.build(file, &wheel, &digest, path)?;
-        archive.keep(&self.archive(&digest))?;
-        identity.remember(&digest, &self.cache);
+    }
+
+    /// The entry of `archive`, which is built where there is none, and the archive beside it.
+    fn keep(&self, file: &str, name: WheelName, archive: &Archive, path: &Path) -> Result<Stored> {
+        let bad = |cause| Error::BadWheel {
+            path: path.to_owned(),
+            cause,
+        };
+        let digest = &archive.digest;
+        let stored = match self.get(digest) {
+            Some(stored) => stored,
+            None => {
+                let wheel = Wheel::read(file, archive.reader()?).map_err(bad)?;
+                self.build(file, &wheel, digest, path)?
+            }
+        };
+        archive.keep(&self.archive(digest))?;
         stored.called(name).map_err(bad)
     }
 

@@ -142,6 +142,20 @@ impl Place {
         Ok(archive)
     }
 
+    /// Moves a wheel here whose digest is known; `None` where it lies on another file system.
+    pub(crate) fn take_archive(&self, path: &Path, sha256: &Digest) -> Result<Option<Archive>> {
+        let (_, temporary) = new_file(&self.archives())?;
+        let archive = Archive {
+            temporary,
+            digest: sha256.clone(),
+        };
+        match fs::rename(path, &archive.temporary) {
+            Ok(()) => Ok(Some(archive)),
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Ok(None),
+            Err(error) => Err(Error::io("move into the store", path)(error)),
+        }
+    }
+
     /// Removes what processes that were killed left unfinished.
     pub(crate) fn sweep(&self) {
         for directory in [self.wheels(), self.archives(), self.bytecode()] {

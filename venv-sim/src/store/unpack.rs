@@ -1,6 +1,6 @@
 //! Unpacking a wheel into a tree, on all processors, each content checked in the same pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
 
 use super::manifest::{Directory, Manifest, StoredFile};
 use super::reader::SharedFile;
@@ -50,10 +50,7 @@ pub(crate) fn unpack(
     let scripts = wheel.entry_points.scripts().map_err(bad)?;
     let scripts = scripts.into_iter().cloned().collect();
     let tree = entry.join("tree");
-    for directory in &directories {
-        let directory = tree.join(&directory.path);
-        fs::create_dir(&directory).map_err(Error::io("create directory", &directory))?;
-    }
+    fs::create_dir(&tree).map_err(Error::io("create directory", &tree))?;
     let manifest = Manifest {
         file: file.to_owned(),
         name: wheel.name.clone(),
@@ -63,7 +60,7 @@ pub(crate) fn unpack(
         scripts,
         directories,
     };
-    write_all(wheel, &members, &tree, path)?;
+    Work::of(&members, &manifest.directories, &tree)?.run(wheel, path)?;
     Ok(manifest)
 }
 
@@ -127,52 +124,111 @@ fn is_executable(member: &Member) -> bool {
     member.is_executable || in_data && parts.next().is_some_and(|part| part == "scripts")
 }
 
-fn write_all(
-    wheel: &Wheel<SharedFile>,
-    members: &[Member],
-    tree: &Path,
-    path: &Path,
-) -> Result<()> {
-    let root = File::open(tree).map_err(Error::io("open directory", tree))?;
-    let next = AtomicUsize::new(0);
-    let failure = OnceLock::new();
-    let work = || {
+/// What is to be written, and how far it is.
+struct Work<'w> {
+    tree: &'w Path,
+    root: File,
+    directories: &'w [Directory],
+    /// Each member with the place of its directory, in the order of these.
+    members: Vec<(usize, &'w Member)>,
+    /// How many directories are there; the first is the tree itself.
+    made: AtomicUsize,
+    /// The next member to be written.
+    next: AtomicUsize,
+    failure: OnceLock<Error>,
+}
+
+impl<'w> Work<'w> {
+    fn of(members: &'w [Member], directories: &'w [Directory], tree: &'w Path) -> Result<Self> {
+        let places = directories.iter().enumerate();
+        let places: HashMap<&Path, usize> = places
+            .map(|(place, directory)| (Path::new(&directory.path), place))
+            .collect();
+        let place = |member: &Member| {
+            let directory = member.path.parent().unwrap_or(Path::new(""));
+            // Without a directory there is what is not kept, and written nowhere.
+            places.get(directory).copied().unwrap_or(0)
+        };
+        let members = members.iter().map(|member| (place(member), member));
+        let mut members: Vec<_> = members.collect();
+        members.sort_by_key(|(place, _)| *place);
+        Ok(Self {
+            root: File::open(tree).map_err(Error::io("open directory", tree))?,
+            tree,
+            directories,
+            members,
+            made: AtomicUsize::new(1),
+            next: AtomicUsize::new(0),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// One thread makes directories and then writes with the others, which write into each as
+    /// soon as it is made.
+    fn run(mut self, wheel: &Wheel<SharedFile>, path: &Path) -> Result<()> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let most = MOST_THREADS.min(self.members.len() / PORTION + 1);
+        let work = &self;
+        thread::scope(|scope| {
+            for _ in 1..threads.min(most) {
+                scope.spawn(|| work.write_all(wheel, path));
+            }
+            work.make_directories();
+            work.write_all(wheel, path);
+        });
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        let _ = self.failure.set(error);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    fn make_directories(&self) {
+        for directory in &self.directories[1..] {
+            let mode = Mode::from_bits_truncate(0o777);
+            if let Err(error) = mkdirat(&self.root, &directory.path[..], mode) {
+                let path = self.tree.join(&directory.path);
+                return self.fail(Error::io("create directory", path)(error.into()));
+            }
+            self.made.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn write_all(&self, wheel: &Wheel<SharedFile>, path: &Path) {
         let mut wheel = wheel.clone();
         let mut buffer = vec![0; 128 * 1024];
         loop {
-            let from = next.fetch_add(PORTION, Ordering::Relaxed);
-            let Some(portion) = members.get(from..) else {
+            let from = self.next.fetch_add(PORTION, Ordering::Relaxed);
+            let Some(portion) = self.members.get(from..) else {
                 return;
             };
-            for member in portion.iter().take(PORTION) {
-                if let Err(error) = write_one(&mut wheel, member, &root, &mut buffer) {
-                    let error = match error {
+            for (place, member) in portion.iter().take(PORTION) {
+                while self.made.load(Ordering::Acquire) <= *place && !self.has_failed() {
+                    thread::yield_now();
+                }
+                if self.has_failed() {
+                    return;
+                }
+                if let Err(error) = write_one(&mut wheel, member, &self.root, &mut buffer) {
+                    return self.fail(match error {
                         ExtractError::Refused(cause) => Error::BadWheel {
                             path: path.to_owned(),
                             cause,
                         },
                         ExtractError::Write(error) => {
-                            Error::io("write", tree.join(&member.path))(error)
+                            Error::io("write", self.tree.join(&member.path))(error)
                         }
-                    };
-                    // The others find nothing left to do.
-                    next.store(members.len(), Ordering::Relaxed);
-                    let _ = failure.set(error);
-                    return;
+                    });
                 }
             }
         }
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 1..threads.min(MOST_THREADS).min(members.len() / PORTION + 1) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    match failure.into_inner() {
-        Some(error) => Err(error),
-        None => Ok(()),
     }
 }
 
@@ -204,8 +260,25 @@ pub(crate) fn create(root: &File, path: &Path, is_executable: bool) -> io::Resul
     let mode = if is_executable { 0o755 } else { 0o644 };
     let mode = Mode::from_bits_truncate(mode);
     let file = openat(root, path, flags, mode)?;
-    fchmod(&file, mode)?;
+    if !umask_leaves(mode) {
+        fchmod(&file, mode)?;
+    }
     Ok(file.into())
+}
+
+/// Whether new files get this mode as it is.
+///
+/// Source: `proc_pid_status(5)`, field `Umask`.
+fn umask_leaves(mode: Mode) -> bool {
+    static UMASK: OnceLock<Option<Mode>> = OnceLock::new();
+    let umask = UMASK.get_or_init(|| {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let mut lines = status.lines();
+        let digits = lines.find_map(|line| line.strip_prefix("Umask:"))?;
+        let bits = u32::from_str_radix(digits.trim(), 8).ok()?;
+        Some(Mode::from_bits_truncate(bits))
+    });
+    umask.is_some_and(|umask| !umask.intersects(mode))
 }
 
 pub(crate) fn set_modified(file: &File, seconds: i64) -> io::Result<()> {
