@@ -127,7 +127,7 @@ fn no_pip() -> Result<(), Failed> {
     let scratch = scratch();
     if Path::new("/usr/share/python-wheels").exists() {
         // What distributions keep there seeds any interpreter; one that pip is not for, is refused.
-        python.version = (3, 2, 0);
+        python.version = (3, 4, 0);
     }
     python.stdlib = scratch.path().to_owned();
     let dir = scratch.path().join("env");
