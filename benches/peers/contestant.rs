@@ -82,8 +82,19 @@ pub(crate) struct Contestant {
     pub(crate) lacks: Vec<String>,
     /// Seconds of each trial, in the order taken.
     pub(crate) samples: BTreeMap<State, Vec<f64>>,
-    /// What a trial leaves on disk, in bytes of allocated blocks.
-    pub(crate) disk_bytes: Option<u64>,
+    /// What a trial leaves on disk.
+    pub(crate) left: Option<Left>,
+    /// The largest resident set of a trial's processes, in bytes, where the race asks for it.
+    pub(crate) peak_bytes: Option<u64>,
+}
+
+/// What a trial leaves on disk, in bytes of allocated blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    /// All of it, hard links counted once.
+    pub(crate) allocated: u64,
+    /// Of it what nothing else holds, too: no store, and no other environment.
+    pub(crate) exclusive: u64,
 }
 
 impl Contestant {
@@ -115,7 +126,8 @@ impl Contestant {
             absent: None,
             lacks: Vec::new(),
             samples: BTreeMap::new(),
-            disk_bytes: None,
+            left: None,
+            peak_bytes: None,
         }
     }
 
@@ -145,6 +157,14 @@ impl Contestant {
         self
     }
 
+    pub(crate) fn allocated(&self) -> Option<u64> {
+        self.left.map(|left| left.allocated)
+    }
+
+    pub(crate) fn exclusive(&self) -> Option<u64> {
+        self.left.map(|left| left.exclusive)
+    }
+
     /// The samples of a state, resampled; `None` if there are none.
     pub(crate) fn bootstrap(&self, state: State) -> Option<Bootstrap> {
         Bootstrap::of(self.samples.get(&state)?)
@@ -169,6 +189,8 @@ pub(crate) struct Race {
     pub(crate) inspection: Option<Inspection>,
     /// What holds for the race as a whole.
     pub(crate) notes: Vec<String>,
+    /// Whether the memory of each is found out before anything is timed.
+    pub(crate) weighs: bool,
     /// Where trials may make their directories.
     pub(crate) scratch: PathBuf,
     /// Containers that run already, from its begin to its end.
@@ -216,7 +238,7 @@ impl Race {
                 return;
             }
             if contestant.absent.is_none() {
-                let tried = trial::warm_up(contestant, &self.scratch);
+                let tried = trial::warm_up(contestant, self.weighs, &self.scratch);
                 contestant.absent = tried.err().map(|error| format!("{error:#}"));
             }
         }

@@ -1,68 +1,176 @@
-//! The makers of virtual environments: all for one interpreter, none with a
-//! package in it.
+//! The makers of virtual environments: all for one interpreter; first without a
+//! package, then with pip.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
+use venv_sim::Interpreter;
 
 use crate::contestant::{Contestant, Race, Role, State, Target, Turn};
 use crate::find_program;
 use crate::runtimes::first_line;
 
-/// The race of those that make virtual environments.
-pub(crate) fn race(scratch: &Path) -> Result<Race> {
-    let interpreter = venv_sim::discover(None)?.executable;
-    let maker = |name, role, path: &Path, words: &[&str]| {
-        let (path, version) = (path.to_owned(), first_line(path));
-        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let (python, own) = (interpreter.clone(), scratch.to_owned());
-        Contestant::new(name, role, version, move |turn: &Turn| {
-            let mut command = Command::new(&path);
-            command.args(&words);
-            if !words.iter().any(|word| word == "-m") {
-                command.arg("--python").arg(&python);
-            }
-            command
-                .arg(&turn.dir)
-                // What it would leave out then, a user's would not.
-                .env_remove("PYTHONDONTWRITEBYTECODE")
-                .env_remove("VIRTUAL_ENV")
-                // Caches of the peers: warm after the first trial, gone with us.
-                .env("UV_CACHE_DIR", own.join("uv"))
-                .env("VIRTUALENV_OVERRIDE_APP_DATA", own.join("virtualenv"));
-            command
-        })
-    };
-    let isolab = Path::new(env!("CARGO_BIN_EXE_isolab"));
-    let mut contestants = vec![maker("isolab", Role::Ours, isolab, &["venv", "create"])];
-    let uv: &[&str] = &["venv", "--quiet", "--offline", "--no-config"];
-    let virtualenv: &[&str] = &["--quiet", "--no-seed"];
-    for (name, words) in [("uv", uv), ("virtualenv", virtualenv)] {
-        contestants.extend(find_program(name).map(|path| maker(name, Role::Peer, &path, words)));
-    }
-    let venv = ["-m", "venv", "--without-pip"];
-    contestants.push(maker("python -m venv", Role::Peer, &interpreter, &venv));
+/// The races of those that make virtual environments.
+pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
+    let mut races = vec![bare(&venv_sim::discover(None)?, scratch)];
+    // With an older one some makers add setuptools, and others do not.
+    let newer = ["3.13", "3.12", "3.14"];
+    let found = newer
+        .iter()
+        .find_map(|it| venv_sim::discover(Some(it)).ok());
+    races.extend(found.map(|found| seeded(&found, scratch)));
+    Ok(races)
+}
+
+fn bare(interpreter: &Interpreter, scratch: &Path) -> Race {
+    let uv = ["venv", "--quiet", "--offline", "--no-config"].map(str::to_owned);
+    let mut contestants = vec![
+        isolab(interpreter, scratch, &[]),
+        peer("uv", &uv, interpreter, scratch),
+        peer(
+            "virtualenv",
+            &["--quiet", "--no-seed"].map(str::to_owned),
+            interpreter,
+            scratch,
+        ),
+    ];
+    contestants.push(Some(venv(interpreter, scratch, &["--without-pip"])));
     let version = Contestant::new("isolab --version", Role::Floor, String::new(), |_| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
         command.arg("--version");
         command
     });
-    contestants.push(version);
-    let at_most = |state| Target {
+    contestants.push(Some(version));
+    race(
+        "environments",
+        "an environment without packages in a new directory, from just before its maker is \
+         spawned until it is reaped",
+        contestants,
+        0.25,
+        scratch,
+    )
+}
+
+fn seeded(interpreter: &Interpreter, scratch: &Path) -> Race {
+    let bundled = interpreter.stdlib.join("ensurepip/_bundled");
+    let words = [
+        "venv",
+        "--quiet",
+        "--offline",
+        "--no-config",
+        "--seed",
+        "--no-index",
+    ];
+    let mut uv = words.map(str::to_owned).to_vec();
+    uv.push(format!("--find-links={}", bundled.display()));
+    let contestants = vec![
+        isolab(interpreter, scratch, &["--seed"]),
+        peer("uv", &uv, interpreter, scratch),
+        peer("virtualenv", &["--quiet".to_owned()], interpreter, scratch),
+        Some(venv(interpreter, scratch, &[])),
+    ];
+    let about = "an environment with pip in a new directory, from the wheel that the interpreter \
+                 carries (virtualenv's has its own)";
+    race("environments: with pip", about, contestants, 0.4, scratch)
+}
+
+fn race(
+    name: &'static str,
+    about: &'static str,
+    contestants: Vec<Option<Contestant>>,
+    at_most: f64,
+    scratch: &Path,
+) -> Race {
+    let target = |state| Target {
         peer: "uv",
         state,
-        at_most: 0.25,
+        at_most,
     };
-    Ok(Race {
-        name: "environments",
-        about: "an environment without packages in a new directory, from just before its maker is \
-                spawned until it is reaped",
-        contestants,
-        targets: vec![at_most(State::Hot), at_most(State::Cold)],
+    Race {
+        name,
+        about,
+        contestants: contestants.into_iter().flatten().collect(),
+        targets: vec![target(State::Hot), target(State::Cold)],
         inspection: None,
         notes: Vec::new(),
         scratch: scratch.to_owned(),
         crowd: None,
+        weighs: true,
+    }
+}
+
+fn isolab(interpreter: &Interpreter, scratch: &Path, flags: &[&str]) -> Option<Contestant> {
+    let words = ["venv", "create"].iter().chain(flags);
+    let words: Vec<String> = words.map(|&word| word.to_owned()).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_isolab"));
+    Some(maker(
+        "isolab",
+        Role::Ours,
+        program,
+        &words,
+        Some(interpreter),
+        scratch,
+    ))
+}
+
+fn peer(
+    name: &'static str,
+    words: &[String],
+    interpreter: &Interpreter,
+    scratch: &Path,
+) -> Option<Contestant> {
+    let program = find_program(name)?;
+    Some(maker(
+        name,
+        Role::Peer,
+        &program,
+        words,
+        Some(interpreter),
+        scratch,
+    ))
+}
+
+fn venv(interpreter: &Interpreter, scratch: &Path, flags: &[&str]) -> Contestant {
+    let words = ["-m", "venv"].iter().chain(flags);
+    let words: Vec<String> = words.map(|&word| word.to_owned()).collect();
+    maker(
+        "python -m venv",
+        Role::Peer,
+        &interpreter.executable,
+        &words,
+        None,
+        scratch,
+    )
+}
+
+/// One that is called with `words`, the interpreter where it has to be told, and the directory.
+fn maker(
+    name: &'static str,
+    role: Role,
+    program: &Path,
+    words: &[String],
+    interpreter: Option<&Interpreter>,
+    scratch: &Path,
+) -> Contestant {
+    let (program, version) = (program.to_owned(), first_line(program));
+    let python = interpreter.map(|interpreter| interpreter.executable.clone());
+    let (words, own) = (words.to_owned(), scratch.to_owned());
+    Contestant::new(name, role, version, move |turn: &Turn| {
+        let mut command = Command::new(&program);
+        command.args(&words);
+        if let Some(python) = &python {
+            command.arg("--python").arg(python);
+        }
+        command
+            .arg(&turn.dir)
+            // What it would leave out then, a user's would not.
+            .env_remove("PYTHONDONTWRITEBYTECODE")
+            .env_remove("VIRTUAL_ENV")
+            // Caches: warm after the first trial, gone with us.
+            .env("XDG_CACHE_HOME", own.join("isolab"))
+            .env("UV_CACHE_DIR", own.join("uv"))
+            .env("VIRTUALENV_OVERRIDE_APP_DATA", own.join("virtualenv"));
+        command
     })
 }

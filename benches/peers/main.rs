@@ -25,6 +25,8 @@ mod crowd;
 mod environments;
 mod equal;
 mod facts;
+mod index;
+mod installs;
 mod lives;
 mod loads;
 mod memory;
@@ -34,6 +36,7 @@ mod runtimes;
 mod table;
 mod timeline;
 mod trial;
+mod weigh;
 
 use contestant::Race;
 use record::Record;
@@ -65,6 +68,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = weigh::asked() {
+        return code;
+    }
     match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -87,7 +93,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut races = runtimes::races(&field)?;
-    races.push(environments::race(scratch.path())?);
+    races.extend(environments::races(scratch.path())?);
+    // They fetch what they install, so only if they are wanted.
+    let filter = arguments.filter.as_deref();
+    if filter.is_none_or(installs::is_meant) {
+        match installs::races(scratch.path()) {
+            Ok(more) => races.extend(more),
+            Err(error) => println!("no race of those who fill environments: {error:#}\n"),
+        }
+    }
     if let Some(filter) = &arguments.filter {
         races.iter_mut().for_each(|race| race.keep_only(filter));
     }
@@ -119,6 +133,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             print!("{}", table::findings(race));
             trial::run(race, arguments.runs, arguments.seed, &interrupt)?;
             print!("{}", table::render(race));
+            trial::clear_away(scratch.path())?;
             Ok(())
         })?;
     }

@@ -41,6 +41,10 @@ struct ContestantRecord<'a> {
     lacks: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     disk_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exclusive_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_bytes: Option<u64>,
     states: BTreeMap<&'static str, StateRecord<'a>>,
 }
 
@@ -95,7 +99,9 @@ fn contestant<'a>(race: &Race, own: &'a Contestant) -> ContestantRecord<'a> {
         version: &own.version,
         absent: own.absent.as_deref(),
         lacks: &own.lacks,
-        disk_bytes: own.disk_bytes,
+        disk_bytes: own.left.map(|left| left.allocated),
+        exclusive_bytes: own.left.map(|left| left.exclusive),
+        peak_bytes: own.peak_bytes,
         states: states.collect(),
     }
 }

@@ -132,6 +132,7 @@ impl Field {
             notes: self.notes.clone(),
             scratch: self.scratch.clone(),
             crowd: None,
+            weighs: false,
         }
     }
 }

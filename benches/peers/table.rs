@@ -75,6 +75,9 @@ fn wrap(out: &mut String, text: &str) {
     }
 }
 
+/// Bytes that may be known of a contestant.
+type Figure = fn(&Contestant) -> Option<u64>;
+
 /// Medians and ratios, one state after the other.
 pub(crate) fn render(race: &Race) -> String {
     let ours = race.contestants.iter().find(|c| c.role == Role::Ours);
@@ -105,18 +108,20 @@ pub(crate) fn render(race: &Race) -> String {
         }
         out.push('\n');
     }
-    let takes = race
-        .contestants
-        .iter()
-        .filter_map(|c| Some((c, c.disk_bytes?)));
-    let takes: Vec<String> = takes
-        .map(|(c, bytes)| format!("{} {}", c.name, human(bytes as f64, Unit::Bytes)))
-        .collect();
-    if !takes.is_empty() {
-        line(
-            &mut out,
-            &format!("allocated on disk by each: {}", takes.join(", ")),
-        );
+    let figures = [
+        ("allocated on disk by each", Contestant::allocated as Figure),
+        ("of it shared with nothing else", Contestant::exclusive),
+        ("most memory at once (RSS)", |c| c.peak_bytes),
+    ];
+    for (what, of) in figures {
+        let known = race.contestants.iter().filter_map(|c| {
+            let bytes = of(c)?;
+            Some(format!("{} {}", c.name, human(bytes as f64, Unit::Bytes)))
+        });
+        let known: Vec<String> = known.collect();
+        if !known.is_empty() {
+            line(&mut out, &format!("{what}: {}", known.join(", ")));
+        }
     }
     line(
         &mut out,

@@ -14,10 +14,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use isolab::footprint::allocated_bytes;
+use isolab::footprint::{allocated_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
 
-use crate::contestant::{Contestant, Race, State, Turn};
+use crate::contestant::{Contestant, Left, Race, State, Turn};
+use crate::weigh;
 
 /// The pause before a cold trial.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -66,39 +67,84 @@ fn take_turn(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
     taken.and(cleared)
 }
 
-/// One trial that does not count; it says what a trial leaves on disk.
-pub(crate) fn warm_up(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
+/// One trial that does not count; it says what a trial leaves on disk and, where
+/// it `weighs`, takes of memory.
+pub(crate) fn warm_up(contestant: &mut Contestant, weighs: bool, scratch: &Path) -> Result<()> {
     let around = next_turn(scratch);
     if let Some((before, _)) = &contestant.around_turn {
         before(&around)?;
     }
-    let tried = timed(contestant, scratch);
+    let tried = timed(contestant, scratch).and_then(|(_, left)| {
+        let peak = weighs.then(|| weighed(contestant, scratch)).transpose()?;
+        Ok((left, peak))
+    });
     if let Some((_, after)) = &contestant.around_turn {
         after(&around)?;
     }
-    contestant.disk_bytes = tried?.1;
+    (contestant.left, contestant.peak_bytes) = tried?;
     Ok(())
 }
 
-/// One trial: its seconds, and the bytes that it left.
-fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<u64>)> {
+/// One trial for its memory: the most that one of its commands had at once.
+fn weighed(contestant: &Contestant, scratch: &Path) -> Result<u64> {
+    let result = scratch.join("peak");
+    let mut most = 0;
+    tried(contestant, scratch, |command| {
+        run_timed(&mut weigh::wrapped(command, &result)?, scratch)?;
+        most = most.max(weigh::read(&result)?);
+        Ok(0.0)
+    })?;
+    Ok(most)
+}
+
+/// One trial: its seconds, and what it left.
+fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<Left>)> {
+    tried(contestant, scratch, |command| run_timed(command, scratch))
+}
+
+fn tried(
+    contestant: &Contestant,
+    scratch: &Path,
+    run: impl FnMut(&mut Command) -> Result<f64>,
+) -> Result<(f64, Option<Left>)> {
     let turn = next_turn(scratch);
     if let Some((before, _)) = &contestant.around_trial {
         before(&turn).context("before the trial")?;
     }
     let mut commands = (contestant.commands)(&turn);
-    let each = commands
-        .iter_mut()
-        .map(|command| run_timed(command, scratch));
-    let seconds: Result<f64> = each.sum();
+    let seconds: Result<f64> = commands.iter_mut().map(run).sum();
     if let Some((_, after)) = &contestant.around_trial {
         after(&turn).context("after the trial")?;
     }
-    let bytes = allocated_bytes(&[&turn.dir]).ok();
-    if bytes.is_some() {
-        fs::remove_dir_all(&turn.dir).context("cannot remove what a trial made")?;
+    let left = turn.dir.exists().then(|| left(&turn.dir)).transpose()?;
+    if left.is_some() {
+        // Removing a tree slows down whoever makes the next one, on some file systems
+        // several times. It is done when nothing is timed any more.
+        let away = scratch.join("away");
+        fs::create_dir_all(&away)
+            .and_then(|()| fs::rename(&turn.dir, away.join(&turn.id)))
+            .context("cannot move away what a trial made")?;
     }
-    Ok((seconds?, bytes))
+    Ok((seconds?, left))
+}
+
+fn left(dir: &Path) -> Result<Left> {
+    let measured = || {
+        Ok::<_, std::io::Error>(Left {
+            allocated: allocated_bytes(&[dir])?,
+            exclusive: exclusive_bytes(&[dir])?,
+        })
+    };
+    measured().context("cannot find out what a trial takes on disk")
+}
+
+/// Removes what trials have made, when none follows.
+pub(crate) fn clear_away(scratch: &Path) -> Result<()> {
+    let away = scratch.join("away");
+    match away.exists() {
+        true => fs::remove_dir_all(&away).context("cannot remove what the trials made"),
+        false => Ok(()),
+    }
 }
 
 /// The seconds that a command took; it must succeed.
