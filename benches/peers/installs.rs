@@ -91,7 +91,7 @@ fn wheels(scratch: &Path, interpreter: &Interpreter) -> Result<PathBuf> {
     let dir = scratch.join("wheels");
     let mut download = isolab(scratch);
     download
-        .args(["venv", "download", "--quiet", "--python"])
+        .args(["venv", "download", "--python"])
         .arg(&interpreter.executable)
         .arg("--dest")
         .arg(&dir)
@@ -171,7 +171,7 @@ impl Field {
         let mut command = match who {
             Who::Isolab => {
                 let mut command = isolab(&self.scratch);
-                command.args(["venv", verb, "--quiet", "--env"]);
+                command.args(["venv", verb, "--env"]);
                 command.arg(&turn.dir);
                 command
             }
