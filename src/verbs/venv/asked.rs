@@ -118,6 +118,9 @@ pub(super) struct Means {
     /// Print what was done as JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Say nothing but what is wrong
+    #[arg(short, long, conflicts_with = "json")]
+    pub(super) quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

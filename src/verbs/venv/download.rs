@@ -42,6 +42,9 @@ pub struct Args {
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
+    /// Say nothing but what is wrong
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// Does it.
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let interpreter = interpreter(args)?;
     let mut order = args.choice.order(&args.wanted, &args.requirement)?;
     order.is_dry_run = args.dry_run;
-    let watch = Watch::new();
+    let watch = Watch::new(args.quiet);
     let done = {
         let (cache, variables, flags) =
             (Cache::of_user(), variables_of_process(), args.index.flags());
@@ -69,6 +72,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     drop(watch); // its bar goes before anything is printed
     let (plan, paths) = done?;
     outcome::warn(&plan.notes);
+    if args.quiet {
+        return Ok(ExitCode::SUCCESS);
+    }
     stdout::print(if args.json {
         let done = json!({
             "schema": "isolab.venv.download/1",

@@ -82,7 +82,7 @@ pub(super) fn change(
     means: &Means,
 ) -> Result<ExitCode> {
     let environment = &chosen.environment;
-    let watch = Watch::new();
+    let watch = Watch::new(means.quiet);
     let filled = {
         let (cache, variables, flags) = (Cache::of_user(), variables_of_process(), index.flags());
         let means = fill::Means {
@@ -99,10 +99,12 @@ pub(super) fn change(
     let filled = filled?;
     outcome::warn(&filled.plan.notes);
     outcome::warn(filled.changed.iter().flat_map(|changed| &changed.warnings));
-    stdout::print(match means.json {
-        true => format!("{:#}\n", outcome::described(&filled, &environment.dir)),
-        false => outcome::text(&filled, &environment.dir, took),
-    })?;
+    if !means.quiet {
+        stdout::print(match means.json {
+            true => format!("{:#}\n", outcome::described(&filled, &environment.dir)),
+            false => outcome::text(&filled, &environment.dir, took),
+        })?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,11 +38,20 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>], numbers: Option<usize
 mod tests {
     use super::*;
 
+    fn row(cells: [&str; 3]) -> Vec<String> {
+        cells.map(str::to_owned).to_vec()
+    }
+
     #[test]
     fn columns_are_as_wide_as_needed_and_the_empty_are_left_out() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["django", "", "4.2"]), row(["a\u{1b}[31m", "", "10"])];
+        let rows = [row(["django", "", "4.2"]), row(["six", "", "10"])];
         let drawn = table(&["name", "none", "size"], &rows, Some(2));
-        assert_eq!(drawn, "name     size\ndjango    4.2\na\u{fffd}[31m    10\n");
+        assert_eq!(drawn, "name    size\ndjango   4.2\nsix       10\n");
+    }
+
+    #[test]
+    fn what_is_installed_does_not_command_the_terminal() {
+        let drawn = table(&["name"], &[row(["a\u{1b}[31m", "", ""])], None);
+        assert!(drawn.contains("a\u{fffd}[31m"), "{drawn:?}");
     }
 }

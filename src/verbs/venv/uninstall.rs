@@ -41,6 +41,9 @@ pub struct Args {
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
+    /// Say nothing but what is wrong
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// Does it.
@@ -102,6 +105,9 @@ fn remove(args: &Args, seen: &Seen, there: &[Name]) -> Result<()> {
     };
     let changed = uninstall(&seen.chosen.environment, there, &options)?;
     outcome::warn(&changed.warnings);
+    if args.quiet {
+        return Ok(());
+    }
     stdout::print(if args.json {
         let removed = changed.removed.iter();
         let removed =

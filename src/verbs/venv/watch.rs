@@ -20,6 +20,7 @@ pub(super) struct Watch(Mutex<State>);
 struct State {
     begun: Instant,
     bar: Option<ProgressBar>,
+    is_quiet: bool,
     message: String,
     wheels: usize,
     stored: usize,
@@ -29,10 +30,12 @@ struct State {
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
+    /// One that shows nothing where it `is_quiet`.
+    pub(super) fn new(is_quiet: bool) -> Self {
         Self(Mutex::new(State {
             begun: Instant::now(),
             bar: None,
+            is_quiet,
             message: String::new(),
             wheels: 0,
             stored: 0,
@@ -86,7 +89,7 @@ impl State {
     }
 
     fn draw(&mut self) {
-        if self.begun.elapsed() < QUIET || !std::io::stderr().is_terminal() {
+        if self.is_quiet || self.begun.elapsed() < QUIET || !std::io::stderr().is_terminal() {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {

@@ -34,7 +34,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::refusal::{Refusal, shown};
-use crate::requirement::Name;
+use crate::requirement::{Name, takes};
 use crate::store::{Store, Stored};
 use ground::Ground;
 use layout::Layout;
@@ -220,7 +220,7 @@ fn check_fit(additions: &[Addition<'_>], interpreter: &Interpreter) -> Result<()
     for Addition { stored, .. } in additions {
         let refused = |cause| refused("install", &stored.name.project, cause, remedy);
         if let Some(versions) = stored.requires_python()
-            && !versions.contains(&version)
+            && !takes(versions, &version)
         {
             let why = format!("it is for Python {versions}, and this is {version}");
             return Err(refused(why));
