@@ -219,11 +219,10 @@ impl Field {
             Way::Symlink => "symlink",
         };
         match who {
-            Who::Pip if way == Way::Compiled => {}
             Who::Pip => drop(command.arg("--no-compile")),
             _ => drop(command.args(["--link-mode", mode])),
         }
-        if way == Way::Compiled && who != Who::Pip {
+        if way == Way::Compiled {
             command.arg("--compile-bytecode");
         }
         command.args(WANTED);
@@ -232,7 +231,7 @@ impl Field {
 
     fn warm(self: &Rc<Self>, who: Who, way: Way) -> Option<Contestant> {
         // pip knows one way only: it writes each file.
-        if who == Who::Pip && matches!(way, Way::HardLink | Way::Symlink) {
+        if who == Who::Pip && way != Way::Copy {
             return None;
         }
         self.contestant(
@@ -268,6 +267,10 @@ impl Field {
     }
 
     fn resolve(self: &Rc<Self>, who: Who, index: &Rc<Index>) -> Option<Contestant> {
+        // It keeps no answers that could be known from before.
+        if who == Who::Pip {
+            return None;
+        }
         let index = index.clone();
         self.contestant(
             who,
