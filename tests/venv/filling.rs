@@ -173,7 +173,17 @@ fn upgraded() -> Result<(), Failed> {
         "what is new",
         installed(&home)?,
         vec!["app==1.0".into(), "core==2.0".into()],
-    )
+    )?;
+    let printed = ok(home.venv(&["install", "-U", "core"]).args(&from))?;
+    expect(
+        "whether the newest comes again",
+        printed.contains("core 2.0"),
+        false,
+    )?;
+    fs::write(home.project().join("empty.txt"), "# cut off\n")?;
+    let ended = home.venv(&["sync", "empty.txt"]).args(&from).output()?;
+    expect("whether it is refused", ended.status.code(), Some(1))?;
+    expect("how many stay", installed(&home)?.len(), 2)
 }
 
 fn dry() -> Result<(), Failed> {

@@ -138,7 +138,8 @@ impl Config {
 }
 
 /// One word of a shell's command line, on one line whatever it holds.
-pub(crate) fn shell_word(word: &OsStr) -> String {
+#[must_use]
+pub fn shell_word(word: &OsStr) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+=:@%,".contains(byte);
     let bytes = word.as_bytes();
     if !bytes.is_empty() && bytes.iter().all(plain) {

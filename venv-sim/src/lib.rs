@@ -61,6 +61,7 @@ pub mod wheel;
 pub use cache::Cache;
 pub use catalogue::{Catalogue, Kind, Location, MetadataOffer, Offer};
 pub use chosen::{Chosen, Surroundings, Why};
+pub use config::shell_word;
 pub use create::create;
 pub use discover::{Candidate, discover, interpreters};
 pub use doctor::{Ailment, AilmentKind, Health, examine};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use venv_sim::{Environment, Interpreter, Options};
+use venv_sim::{Environment, Interpreter, Options, shell_word};
 
 use crate::stdout;
 
@@ -90,7 +90,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             interpreter.executable.display(),
             interpreter.why(),
             environment.dir.display(),
-            environment.dir.join("bin/activate").display()
+            shell_word(environment.dir.join("bin/activate").as_os_str())
         )
     })?;
     Ok(ExitCode::SUCCESS)

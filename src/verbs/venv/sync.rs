@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::asked::{Choice, Index, Means};
 use super::install::change;
 use super::place::Place;
+use crate::hint;
 
 /// What `venv sync` is asked to make of an environment.
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,9 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     index: Index,
+    /// Remove everything where the files name nothing
+    #[arg(long)]
+    allow_empty_requirements: bool,
     #[command(flatten)]
     means: Means,
 }
@@ -37,6 +41,13 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let chosen = args.place.choose()?;
     let mut order = args.choice.order(&[], &args.files)?;
+    if order.names().next().is_none() && !args.allow_empty_requirements && !args.means.dry_run {
+        // A file that was cut off must not cost an environment.
+        return Err(hint::with(
+            "the files name no requirement, and so everything would be removed",
+            "`--allow-empty-requirements` removes it, `--dry-run` shows what that is",
+        ));
+    }
     order.is_exact = true;
     order.is_dry_run = args.means.dry_run;
     change(&chosen, &order, &args.index, &args.means)

@@ -43,7 +43,12 @@ impl Plan {
             held: &held,
             rules: &order.rules,
         };
-        let resolution = resolve(&demand, supply)?;
+        let mut resolution = resolve(&demand, supply)?;
+        for pick in &mut resolution.picks {
+            if is_there(pick, order, installed) {
+                pick.offer = None;
+            }
+        }
         let is_picked = |name: &Name| resolution.picks.iter().any(|pick| pick.name == *name);
         let others = installed.distributions.iter().map(Distribution::name);
         let mut removals: Vec<Name> = match order.is_exact {
@@ -87,6 +92,18 @@ impl Plan {
         };
         self.additions().zip(wheels).map(origin).collect()
     }
+}
+
+/// Whether the version that was chosen is the one that is installed: who asks for the newest has
+/// it then. What an address or a hash says is found out by having it.
+fn is_there(pick: &Pick, order: &Order, installed: &Installed) -> bool {
+    let found = installed.find(&pick.name);
+    let is_same =
+        found.is_some_and(|one| one.direct_url.is_none() && *one.version() == pick.version);
+    is_same
+        && pick.url.is_none()
+        && pick.hashes.is_empty()
+        && !order.rules.reinstall.contains(&pick.name)
 }
 
 fn held(one: &Distribution) -> Held {
