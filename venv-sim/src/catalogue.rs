@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::error::Result;
+use crate::index::url::redacted;
 use crate::requirement::Name;
 use crate::wheel::{Digest, Metadata, WheelName};
 
@@ -117,7 +118,7 @@ impl Offer {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(url) => f.write_str(url),
+            Self::Url(url) => f.write_str(&redacted(url)),
             Self::Path(path) => write!(f, "{}", path.display()),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::index::url::redacted;
+
 /// What is wrong with a piece of text that others wrote, as a sentence's end:
 /// `the version `one` of its name: …`. On one line, whatever the text holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +18,23 @@ impl Refusal {
             true => why.replace(char::is_control, " "),
             false => why,
         })
+    }
+}
+
+/// An address in a message, or what was meant as one: as [`shown`], without name and password.
+pub(crate) fn shown_url(text: &str) -> String {
+    shown(&redacted(text))
+}
+
+/// A requirement in a message, whose address may hold a password even where it cannot be read.
+pub(crate) fn shown_line(line: &str) -> String {
+    match line.split_once('@') {
+        // A name and extras; behind the `@` is an address.
+        Some((name, url)) if !name.contains([':', '/']) => {
+            let space = &url[..url.len() - url.trim_start().len()];
+            shown(&format!("{name}@{space}{}", redacted(url.trim_start())))
+        }
+        _ => shown_url(line),
     }
 }
 

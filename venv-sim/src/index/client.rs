@@ -252,8 +252,14 @@ impl Client {
             ureq::Error::Timeout(_) => {
                 Trouble::Unreachable(format!("nothing came from it for {seconds} s"))
             }
+            // Where there is a proxy, it is the only one whose name is looked up here.
             ureq::Error::HostNotFound => {
-                Trouble::Unreachable(format!("nobody knows the name {}", shown(&url.host)))
+                Trouble::Unreachable(match self.settings.proxies.to(url) {
+                    Some(proxy) => {
+                        format!("nobody knows the name {} of the proxy", shown(proxy.host()))
+                    }
+                    None => format!("nobody knows the name {}", shown(&url.host)),
+                })
             }
             ureq::Error::Rustls(why) => untrusted(why),
             ureq::Error::Io(why) => unreachable(why, self.settings.timeout),

@@ -17,7 +17,7 @@ use super::proxy::Proxies;
 use super::trust::Trust;
 use super::url::{Url, redacted};
 use crate::error::{Error, Result};
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown, shown_url};
 
 /// Which indexes are asked, and how.
 #[derive(Debug, Clone)]
@@ -193,7 +193,7 @@ impl Reader<'_> {
                 continue;
             }
             if is_gone {
-                let cause = Refusal::new(format!("{} is not there", shown(&value)));
+                let cause = Refusal::new(format!("{} is not there", shown_url(&value)));
                 return Err(bad("the place", &from, cause));
             }
             self.say("also files of", &shown_link(&url), &from);
@@ -223,7 +223,7 @@ impl Reader<'_> {
             let url = Url::from_str(&format!("https://{value}/"))
                 .map_err(|cause| bad("--trusted-host", &from, cause))?;
             if url.path != "/" || url.user.is_some() || url.query.is_some() {
-                let cause = Refusal::new(format!("{} is no HOST or HOST:PORT", shown(&value)));
+                let cause = Refusal::new(format!("{} is no HOST or HOST:PORT", shown_url(&value)));
                 return Err(bad("--trusted-host", &from, cause));
             }
             self.say("trusted without proof:", &value, &from);

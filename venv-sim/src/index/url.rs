@@ -64,6 +64,7 @@ impl FromStr for Url {
         };
         let (rest, fragment) = split_at(rest, '#');
         let (rest, query) = split_at(rest, '?');
+        let is_authority = rest.starts_with("//");
         let rest = rest
             .strip_prefix("//")
             .or((scheme == Scheme::File).then_some(rest))
@@ -77,6 +78,11 @@ impl FromStr for Url {
         let host = host.to_ascii_lowercase();
         let host = match scheme {
             Scheme::File if host.is_empty() || host == "localhost" => String::new(),
+            Scheme::File if !is_authority => {
+                let why = "has a relative path: write it from `/` on, as `file:///…`, or name the \
+                           file's path without `file:`";
+                return Err(refused(why));
+            }
             Scheme::File => return Err(refused("is a file on another machine")),
             _ if is_host(&host) => host,
             _ => return Err(refused("has no host that can be looked up")),
@@ -264,16 +270,35 @@ impl fmt::Debug for Url {
     }
 }
 
-/// A text that may be an address, without what stands before an `@`.
+/// A text that may be an address, without what stands before an `@`. Where it is no address,
+/// nobody knows how far a password goes: everything up to its last `@` may be one.
 pub(crate) fn redacted(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("//") else {
+    let Some(at) = text.rfind('@') else {
         return text.to_owned();
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}//{}", &rest[at + 1..]),
-        None => text.to_owned(),
+    let scheme = split_scheme(text).map_or("", |(scheme, _)| scheme);
+    let is_file = scheme.eq_ignore_ascii_case("file");
+    let after = text
+        .split_once("//")
+        .filter(|(before, _)| !scheme.is_empty() && before.len() == scheme.len() + 1);
+    match after {
+        Some((before, rest)) => {
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (user, host) = match rest[..end].rfind('@') {
+                Some(at) => (at + 1, &rest[at + 1..end]),
+                None => (0, &rest[..end]),
+            };
+            let is_one = split_port(host)
+                .is_some_and(|(host, _)| is_host(host) || (is_file && host.is_empty()));
+            if is_one {
+                return format!("{before}//{}", &rest[user..]);
+            }
+        }
+        // The path of a file, which has no place for a password.
+        None if is_file => return text.to_owned(),
+        None => {}
     }
+    format!("…{}", &text[at..])
 }
 
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
@@ -448,6 +473,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_address_shows_nothing_up_to_its_last_at() {
+        for (text, shown) in [
+            ("https://me:s3#cret@h/simple", "…@h/simple"),
+            ("https://me:s3/cret@h/simple", "…@h/simple"),
+            ("https:/me:s3cret@h/simple", "…@h/simple"),
+            ("me:s3cret@h/simple", "…@h/simple"),
+            ("https://me:s3 cret@h/simple", "https://h/simple"),
+            ("git+ssh://git@h/a.git@v1", "git+ssh://h/a.git@v1"),
+            ("https://h/a@1.whl", "https://h/a@1.whl"),
+            ("file:///a@b/c.whl", "file:///a@b/c.whl"),
+            ("file:a@b/c.whl", "file:a@b/c.whl"),
+            ("a.whl", "a.whl"),
+        ] {
+            assert_eq!(redacted(text), shown, "{text}");
+        }
+    }
+
+    #[test]
     fn files_of_this_machine_are_found_and_others_refused() {
         let path = Path::new("/a b/ü%41/c.whl");
         let there = Url::of_path(path);
@@ -464,6 +507,8 @@ mod tests {
         "file://elsewhere/a"
             .parse::<Url>()
             .expect_err("another machine");
+        let why = "file:w/a.whl".parse::<Url>().expect_err("relative");
+        assert!(why.to_string().contains("relative path"), "{why}");
         assert_eq!(url("https://a/b").to_path(), None);
     }
 

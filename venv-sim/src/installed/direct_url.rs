@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::index::url::redacted;
 use crate::requirement::Name;
 use crate::wheel::Digest;
 
 /// Where a project came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectUrl {
-    /// The address, without a fragment.
+    /// The address, without a fragment and without a password, whoever wrote it down.
     pub url: String,
     /// What lies there.
     pub origin: Origin,
@@ -69,6 +70,32 @@ struct Repository {
     commit_id: String,
 }
 
+/// An address as it may be written down: without a fragment, and without name and password but
+/// those of which PEP 610 says that they are no secret: names of variables, and `git`.
+pub(crate) fn recorded(url: &str) -> String {
+    let bare = redacted(url);
+    let bare = bare.split('#').next().unwrap_or_default();
+    let kept = url.split_once("//").and_then(|(_, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (user, _) = rest[..end].rsplit_once('@')?;
+        let is_public = user == "git" || user.splitn(2, ':').all(is_variable);
+        is_public.then_some(user)
+    });
+    match (kept, bare.split_once("//")) {
+        (Some(user), Some((scheme, rest))) => format!("{scheme}//{user}@{rest}"),
+        _ => bare.to_owned(),
+    }
+}
+
+/// `${NAME}`
+fn is_variable(text: &str) -> bool {
+    let name = text
+        .strip_prefix("${")
+        .and_then(|text| text.strip_suffix('}'));
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(is_part))
+}
+
 impl DirectUrl {
     /// Reads the JSON; the error says in words what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -96,7 +123,7 @@ impl DirectUrl {
             return Err("its direct_url.json has an address with space in it".to_owned());
         }
         Ok(Self {
-            url: written.url,
+            url: recorded(&written.url),
             origin,
             subdirectory: written.subdirectory,
         })
@@ -104,7 +131,7 @@ impl DirectUrl {
 
     /// The JSON for a file at `url` whose content has this digest.
     pub(crate) fn of_archive(url: &str, sha256: &Digest) -> String {
-        let url = url.split('#').next().unwrap_or(url);
+        let url = recorded(url);
         let hex = sha256.hex();
         let hash = format!("sha256={hex}");
         // `hash` is how the first version of the format has it, and who reads only that.
@@ -185,6 +212,29 @@ mod tests {
             r#"{"url":"file:///home/user/demo","dir_info":{}}"#,
             "demo @ file:///home/user/demo",
         );
+    }
+
+    #[test]
+    fn no_password_is_written_down_or_read_back() {
+        for (url, expected) in [
+            ("http://me:s3cret@h/a.whl#sha256=0", "http://h/a.whl"),
+            ("http://t0ken@h/a.whl", "http://h/a.whl"),
+            (
+                "http://${USER}:${PASS}@h/a.whl",
+                "http://${USER}:${PASS}@h/a.whl",
+            ),
+            ("http://${TOKEN}@h/a.whl", "http://${TOKEN}@h/a.whl"),
+            ("http://me:${PASS}@h/a.whl", "http://h/a.whl"),
+            ("ssh://git@h/a.git", "ssh://git@h/a.git"),
+            ("file:///a@b/c.whl", "file:///a@b/c.whl"),
+        ] {
+            assert_eq!(recorded(url), expected);
+            let digest = Digest::from_hex("sha256", &"0".repeat(64)).expect("a digest");
+            let written = DirectUrl::of_archive(url, &digest);
+            assert!(!written.contains("s3cret"), "{written}");
+            let theirs = serde_json::json!({ "url": url, "dir_info": {} }).to_string();
+            assert_eq!(DirectUrl::parse(&theirs).expect("read").url, expected);
+        }
     }
 
     #[test]

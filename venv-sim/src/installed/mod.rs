@@ -22,6 +22,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use check::{Finding, Problem};
+pub(crate) use direct_url::recorded;
 pub use direct_url::{DirectUrl, Origin as DirectOrigin};
 pub use files::{FileState, Harm};
 pub use freeze::Frozen;

@@ -27,7 +27,8 @@ use pep440_rs::{Version, VersionSpecifiers};
 pub(crate) use specifier::{takes, takes_one};
 use text::Text;
 
-use crate::refusal::{Refusal, shown};
+use crate::index::url::redacted;
+use crate::refusal::{Refusal, shown_line, shown_url};
 
 /// What one line of a list of requirements asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,8 @@ impl FromStr for Requirement {
     fn from_str(line: &str) -> Result<Self, Refusal> {
         let mut text = Text::new(line);
         let requirement = requirement(&mut text);
-        requirement.map_err(|why| Refusal::new(format!("the requirement {}: {why}", shown(line))))
+        requirement
+            .map_err(|why| Refusal::new(format!("the requirement {}: {why}", shown_line(line))))
     }
 }
 
@@ -96,7 +98,7 @@ fn requirement(text: &mut Text<'_>) -> Result<Requirement, Refusal> {
             source,
             marker,
         }),
-        rest => Err(Refusal::new(format!("{} is too much", shown(rest)))),
+        rest => Err(Refusal::new(format!("{} is too much", shown_url(rest)))),
     }
 }
 
@@ -125,16 +127,21 @@ fn specifiers(text: &mut Text<'_>) -> Result<VersionSpecifiers, Refusal> {
     }
     VersionSpecifiers::from_str(written).map_err(|why| {
         // The parser shows a pointer on lines of its own below the reason.
+        if redacted(written) != written {
+            // An address, which the parser's reason would quote.
+            return Refusal::new(format!("the versions {} are none", shown_url(written)));
+        }
         let why = why.to_string();
         let why = why.lines().next().unwrap_or_default();
         Refusal::new(format!(
             "the versions {}: {}",
-            shown(written),
+            shown_url(written),
             why.trim_end()
         ))
     })
 }
 
+/// For people: an address is shown without name and password.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.name)?;
@@ -144,7 +151,7 @@ impl fmt::Display for Requirement {
         }
         match &self.source {
             Source::Versions(versions) => write!(f, "{versions}")?,
-            Source::Url(url) => write!(f, " @ {url}")?,
+            Source::Url(url) => write!(f, " @ {}", redacted(url))?,
         }
         match &self.marker {
             Some(marker) => write!(f, " ; {marker}"),
@@ -219,6 +226,28 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_in_no_message_and_still_in_what_was_read() {
+        let line = "foo @ http://me:s3cret@h/foo-1.0-py3-none-any.whl";
+        let read: Requirement = line.parse().expect("a requirement");
+        assert!(!read.to_string().contains("s3cret"), "{read}");
+        assert!(matches!(read.source, Source::Url(url) if url.contains("s3cret")));
+        for line in [
+            "foo @ http://me:s3cret@h/foo.whl what",
+            "foo @ http://me:s3#cret@h/foo.whl what",
+            "foo@http://me:s3cret@h/foo.whl ; bogus",
+            "foo @ http://me: s3cret@h/foo.whl",
+            "foo http://me:s3cret@h/foo.whl",
+            "foo == http://me:s3cret@h/foo.whl",
+            "//me:s3cret@h/foo.whl",
+            "me:s3cret@h/foo.whl",
+        ] {
+            let why = line.parse::<Requirement>().expect_err(line).to_string();
+            assert!(!why.contains("cret") && !why.contains("s3"), "{why}");
+            assert!(why.contains("h/foo.whl"), "{why}");
+        }
+    }
+
+    #[test]
     fn parentheses_without_end_do_not_exhaust_the_stack() {
         let deep = format!("a ; {}", "(".repeat(100_000));
         deep.parse::<Requirement>().expect_err("refused");
@@ -230,7 +259,13 @@ mod tests {
             line in "\\PC{0,40}|[a-z0-9.<>=!~,;()@'\" \\[\\]\n*+-]{0,50}|a ; [a-z_.='\"<> ()]{0,60}",
         ) {
             match line.parse::<Requirement>() {
-                Ok(read) => prop_assert_eq!(read.to_string().parse::<Requirement>(), Ok(read)),
+                Ok(mut read) => {
+                    // What is shown of an address is all of it but name and password.
+                    if let Source::Url(url) = &mut read.source {
+                        *url = redacted(url);
+                    }
+                    prop_assert_eq!(read.to_string().parse::<Requirement>(), Ok(read));
+                }
                 Err(why) => prop_assert!(!why.to_string().contains('\n'), "{}", why),
             }
         }

@@ -1,7 +1,7 @@
 //! A line of text that is read from left to right.
 
 use super::Name;
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown, shown_line};
 
 /// What is still to be read.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,10 @@ impl<'a> Text<'a> {
         let rest = self.0;
         let word = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         match word.is_empty() {
-            true => Err(Refusal::new(format!("there is no name at {}", shown(rest)))),
+            true => Err(Refusal::new(format!(
+                "there is no name at {}",
+                shown_line(rest)
+            ))),
             false => word.parse(),
         }
     }

@@ -19,7 +19,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown_url};
 use crate::requirement::Name;
 use crate::wheel::Digest;
 pub(crate) use address::{decoded, file_name};
@@ -181,7 +181,7 @@ impl Reader<'_, '_> {
                 }
                 Choice::Building(name) => return Err(refused(at, building(name))),
                 other => {
-                    let why = format!("{other:?} does not belong behind a requirement");
+                    let why = format!("{} does not belong behind a requirement", other.name());
                     return Err(refused(
                         at,
                         (Refusal::new(why), "write it on a line of its own"),
@@ -213,7 +213,7 @@ impl Reader<'_, '_> {
             Choice::Editable(what) => {
                 let why = format!(
                     "{} would be an editable installation, which is built",
-                    shown(&what)
+                    shown_url(&what)
                 );
                 return Err(refused(at, (Refusal::new(why), BUILD)));
             }
@@ -254,7 +254,7 @@ impl Reader<'_, '_> {
 
     fn included(&mut self, written: &str, at: &Position, meaning: Meaning) -> Result<()> {
         if address::is_one(written) && !written.starts_with("file:") {
-            let why = format!("{} is not on this machine", shown(written));
+            let why = format!("{} is not on this machine", shown_url(written));
             let remedy = "bring the file here first, and name its path";
             return Err(refused(at, (Refusal::new(why), remedy)));
         }
@@ -262,7 +262,7 @@ impl Reader<'_, '_> {
         let directory = self.open.last().and_then(|(named, _)| named.parent());
         let path = directory.unwrap_or(Path::new("")).join(written);
         let real = path.canonicalize().map_err(|why| {
-            let why = format!("{} cannot be read: {why}", shown(written));
+            let why = format!("{} cannot be read: {why}", shown_url(written));
             refused(
                 at,
                 (
@@ -274,7 +274,7 @@ impl Reader<'_, '_> {
         if self.open.iter().any(|(_, open)| *open == real) || self.open.len() >= DEEPEST {
             let why = format!(
                 "{} is being read already: files that include each other have no end",
-                shown(written)
+                shown_url(written)
             );
             return Err(refused(
                 at,

@@ -1,6 +1,6 @@
 //! The options that a line of a file may have.
 
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown_url};
 
 /// An option, with what it is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,30 @@ pub(super) enum Choice {
     Building(&'static str),
     /// What has no meaning here, and does no harm.
     Nothing,
+}
+
+impl Choice {
+    /// As it is written, without what it is given, which may be a secret.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Requirements(_) => "--requirement",
+            Self::Constraints(_) => "--constraint",
+            Self::Editable(_) => "--editable",
+            Self::IndexUrl(_) => "--index-url",
+            Self::ExtraIndexUrl(_) => "--extra-index-url",
+            Self::FindLinks(_) => "--find-links",
+            Self::NoIndex => "--no-index",
+            Self::Pre => "--pre",
+            Self::PreferBinary => "--prefer-binary",
+            Self::NoBinary(_) => "--no-binary",
+            Self::OnlyBinary(_) => "--only-binary",
+            Self::RequireHashes => "--require-hashes",
+            Self::TrustedHost(_) => "--trusted-host",
+            Self::Hash(_) => "--hash",
+            Self::Building(name) => name,
+            Self::Nothing => "this option",
+        }
+    }
 }
 
 /// How an option is written, and what it is: with a value or without.
@@ -121,7 +145,7 @@ fn find(word: &str) -> Result<(&'static Spelling, Option<String>), Refusal> {
     let known: Vec<_> = KNOWN.iter().map(|known| known.long).collect();
     Err(Refusal::new(format!(
         "{} is no option of a line; known are {}",
-        shown(word),
+        shown_url(word),
         known.join(", ")
     )))
 }

@@ -243,3 +243,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_password_is_in_no_refusal() {
+    for line in [
+        "foo @ http://me:s3cret@h/foo.tar.gz",
+        "foo @ http://me:s3cret@h/bar-1.0-py3-none-any.whl",
+        "http://me:s3cret@h/foo.tar.gz",
+        "me:s3cret@h/foo-1.0-py3-none-any.whl",
+        "foo @ git+https://me:s3cret@h/foo.git",
+        "-r https://me:s3cret@h/r.txt",
+        "-e git+https://me:s3cret@h/foo.git",
+        "foo --index-url https://me:s3cret@h/simple",
+        "foo --extra-index-url=https://me:s3#cret@h/simple",
+        "--index https://me:s3cret@h/simple",
+        "--index=https://me:s3cret@h/simple",
+    ] {
+        let (why, _) = refusal(line);
+        assert!(!why.contains("cret"), "{why}");
+    }
+    let typed = "foo @ http://me:s3cret@h/foo.tar.gz";
+    let why = Wanted::typed(typed).expect_err(typed).to_string();
+    assert!(!why.contains("s3cret"), "{why}");
+}

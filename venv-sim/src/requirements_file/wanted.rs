@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::address;
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown, shown_line, shown_url};
 use crate::requirement::{Name, Requirement, Source};
 use crate::wheel::{Digest, WheelName};
 
@@ -45,7 +45,7 @@ impl Wanted {
     /// [`crate::Error::BadRequirement`] where it cannot be read, or is no wheel.
     pub fn typed(text: &str) -> crate::Result<Self> {
         let requirement = requirement(text).map_err(|(cause, remedy)| {
-            let at = shown(text);
+            let at = shown_line(text);
             crate::Error::BadRequirement { at, cause, remedy }
         })?;
         Ok(Self {
@@ -65,7 +65,7 @@ pub(super) fn requirement(text: &str) -> Result<Requirement, Refused> {
         if let Source::Url(url) = &read.source {
             let wheel = wheel_at(url)?;
             if wheel.project != read.name {
-                let why = format!("{} is a wheel of {}", shown(url), wheel.project);
+                let why = format!("{} is a wheel of {}", shown_url(url), wheel.project);
                 return Err((Refusal::new(why), "name a wheel of the project"));
             }
         }
@@ -133,7 +133,12 @@ fn is_path(what: &str) -> bool {
 
 fn existing(path: &str) -> Result<PathBuf, Refused> {
     let missing = |why: &str| {
-        let why = Refusal::new(format!("{} {why}", shown(path)));
+        // An address without its scheme looks like a path.
+        let path = match path.starts_with(['.', '/', '~']) {
+            true => shown(path),
+            false => shown_url(path),
+        };
+        let why = Refusal::new(format!("{path} {why}"));
         (
             why,
             "look at the path, which begins at the working directory",
@@ -154,11 +159,11 @@ fn existing(path: &str) -> Result<PathBuf, Refused> {
 fn wheel_at(url: &str) -> Result<WheelName, Refused> {
     let scheme = url.split(':').next().unwrap_or(url);
     if let Some((system, _)) = scheme.split_once('+') {
-        let why = format!("{} is a repository of {system}", shown(url));
+        let why = format!("{} is a repository of {system}", shown_url(url));
         return Err((Refusal::new(why), BUILD));
     }
     if !matches!(scheme, "http" | "https" | "file") {
-        let why = format!("nothing can be got from {}", shown(url));
+        let why = format!("nothing can be got from {}", shown_url(url));
         return Err((Refusal::new(why), "name an address of `https:` or `file:`"));
     }
     let name = address::file_name(url);
@@ -166,7 +171,7 @@ fn wheel_at(url: &str) -> Result<WheelName, Refused> {
         .extension()
         .is_some_and(|it| it.eq_ignore_ascii_case("whl"))
     {
-        let why = format!("{} is no wheel but sources", shown(url));
+        let why = format!("{} is no wheel but sources", shown_url(url));
         return Err((Refusal::new(why), BUILD));
     }
     name.parse()

@@ -1,6 +1,6 @@
 //! A line taken apart: the requirement before its options, and the options as words.
 
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown_line};
 
 /// What stands before the first word that begins with `-`, and the rest.
 pub(super) fn split(line: &str) -> (&str, &str) {
@@ -42,7 +42,7 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, Refusal> {
     match quote {
         Some(_) => Err(Refusal::new(format!(
             "the quote in {} has no end",
-            shown(text)
+            shown_line(text)
         ))),
         None => {
             words.extend(word);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::catalogue::{Kind, Location, MetadataOffer, Offer};
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown, shown_url};
 use crate::requirement::Name;
 use crate::requirements_file::{BUILD, Refused, decoded, file_name};
 use crate::wheel::{Digest, WheelName};
@@ -16,7 +16,7 @@ pub(super) fn offer(name: &Name, written: &str) -> Result<Offer, Refused> {
     let (address, fragment) = written.split_once('#').unwrap_or((written, ""));
     let file_name = file_name(address);
     if !file_name.ends_with(".whl") {
-        let why = format!("{} is no wheel but sources", shown(written));
+        let why = format!("{} is no wheel but sources", shown_url(written));
         return Err((Refusal::new(why), BUILD));
     }
     let refused = |why: Refusal| (why, "name a file that is a wheel");
@@ -47,11 +47,6 @@ pub(super) fn offer(name: &Name, written: &str) -> Result<Offer, Refused> {
         metadata: MetadataOffer::No,
         origin: "the address".to_owned(),
     })
-}
-
-/// An address as `direct_url.json` has it.
-pub(super) fn without_fragment(address: &str) -> &str {
-    address.split('#').next().unwrap_or(address)
 }
 
 /// What the fragment of an address says of the content: `sha256=…`.

@@ -6,7 +6,7 @@ use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 
 use super::demand::Demand;
 use crate::error::{Error, Result};
-use crate::refusal::{Refusal, shown};
+use crate::refusal::{Refusal, shown_url};
 use crate::requirement::{Name, Source, takes_one};
 use crate::requirements_file::Wanted;
 use crate::wheel::Digest;
@@ -104,9 +104,9 @@ impl Said {
                 cause: Refusal::new(format!(
                     "{} is asked for from {} and, by {}, from {}",
                     wanted.requirement.name,
-                    shown(url),
+                    shown_url(url),
                     other.asked,
-                    shown(&other.written)
+                    shown_url(&other.written)
                 )),
                 remedy: "leave one of the two out",
             }),

@@ -13,6 +13,7 @@ use super::project::{Candidate, Excluded, Exclusion, Project, Supply, sort};
 use super::said::{self, Said};
 use crate::catalogue::{Catalogue, Offer};
 use crate::error::{Error, Result};
+use crate::installed::recorded;
 use crate::refusal::Refusal;
 use crate::requirement::{Name, Requirement, takes};
 use crate::trouble::Trouble;
@@ -267,7 +268,7 @@ impl<'a> World<'a> {
         let version = offer.version().clone();
         let is_same = |installed: &&Held| {
             installed.metadata.version == version
-                && installed.url.as_deref() == Some(direct::without_fragment(&address.written))
+                && installed.url.as_deref().map(recorded) == Some(recorded(&address.written))
         };
         let (mut candidates, excluded) = match self.installed(name).filter(is_same) {
             Some(installed) => {
