@@ -14,8 +14,9 @@ mod settings;
 mod wanted;
 mod words;
 
-use std::fs::File;
-use std::io::Read as _;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -50,7 +51,8 @@ pub struct RequirementsFile {
 }
 
 impl RequirementsFile {
-    /// Reads the file at `path`, and those that it includes, into this. `variables` are those
+    /// Reads the file at `path`, or standard input where that is `-`, and those that it includes,
+    /// into this. `variables` are those
     /// that `${NAME}` may stand for.
     ///
     /// # Errors
@@ -76,7 +78,7 @@ impl RequirementsFile {
         let mut reader = Reader {
             into: self,
             variables,
-            open: vec![(name.into(), name.into())],
+            open: vec![(name.into(), None)],
         };
         reader.text(text, Meaning::Wanted)
     }
@@ -98,24 +100,40 @@ enum Meaning {
     Constraint,
 }
 
+/// A file under whatever name: its device and its number there.
+type Identity = (u64, u64);
+
+fn identity(of: &Metadata) -> Identity {
+    (of.dev(), of.ino())
+}
+
 /// Files that are being read, one in another.
 struct Reader<'r, 'v> {
     into: &'r mut RequirementsFile,
     variables: &'r Variables<'v>,
-    /// As it was named, and where it really lies.
-    open: Vec<(PathBuf, PathBuf)>,
+    /// As it was named, and which it is; what is no file has no identity.
+    open: Vec<(PathBuf, Option<Identity>)>,
 }
 
 impl Reader<'_, '_> {
     fn file(&mut self, path: &Path, meaning: Meaning) -> Result<()> {
-        let real = path
-            .canonicalize()
-            .map_err(Error::io("read requirements from", path))?;
         let mut content = Vec::new();
-        let read =
-            File::open(&real).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut content));
-        read.map_err(Error::io("read requirements from", path))?;
-        self.open.push((path.to_owned(), real));
+        let mut read = || match path.as_os_str() == "-" {
+            true => {
+                let input = io::stdin().lock();
+                input.take(LONGEST + 1).read_to_end(&mut content)?;
+                Ok(None)
+            }
+            // Itself, and not where its links lead: a pipe has no other name.
+            false => {
+                let file = File::open(path)?;
+                let identity = identity(&file.metadata()?);
+                file.take(LONGEST + 1).read_to_end(&mut content)?;
+                Ok(Some(identity))
+            }
+        };
+        let identity = read().map_err(Error::io("read requirements from", path))?;
+        self.open.push((path.to_owned(), identity));
         self.text(&content, meaning)?;
         self.open.pop();
         Ok(())
@@ -261,7 +279,7 @@ impl Reader<'_, '_> {
         let written = written.strip_prefix("file://").unwrap_or(written);
         let directory = self.open.last().and_then(|(named, _)| named.parent());
         let path = directory.unwrap_or(Path::new("")).join(written);
-        let real = path.canonicalize().map_err(|why| {
+        let there = path.metadata().map_err(|why| {
             let why = format!("{} cannot be read: {why}", shown_url(written));
             refused(
                 at,
@@ -271,7 +289,8 @@ impl Reader<'_, '_> {
                 ),
             )
         })?;
-        if self.open.iter().any(|(_, open)| *open == real) || self.open.len() >= DEEPEST {
+        let there = Some(identity(&there));
+        if self.open.iter().any(|(_, open)| *open == there) || self.open.len() >= DEEPEST {
             let why = format!(
                 "{} is being read already: files that include each other have no end",
                 shown_url(written)

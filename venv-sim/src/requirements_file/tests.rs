@@ -266,3 +266,17 @@ fn a_password_is_in_no_refusal() {
     let why = Wanted::typed(typed).expect_err(typed).to_string();
     assert!(!why.contains("s3cret"), "{why}");
 }
+
+#[test]
+fn a_pipe_is_read_as_a_file_is() {
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(b"demo==1.0\n").expect("written");
+    drop(writer);
+    let mut file = RequirementsFile::default();
+    let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    file.read(path.as_ref(), &|_| None).expect("read");
+    assert_eq!(texts(&file.wanted), ["demo==1.0"]);
+}
