@@ -1,17 +1,22 @@
 //! Bringing wheels here: several at once, each unpacked as soon as it is down.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use nix::fcntl::OFlag;
+
 use super::plan::Plan;
 use super::supply::Supply;
 use super::{Means, Step};
 use crate::cache::Cache;
-use crate::catalogue::{Location, Offer};
+use crate::catalogue::{Kind, Location, Offer};
 use crate::error::{Error, Result};
 use crate::refusal::{Refusal, shown};
 use crate::resolve::Pick;
@@ -60,6 +65,7 @@ pub(super) fn into_store(
                 stored
             }
         };
+        is_picked(pick, &stored, &path)?;
         (means.progress)(Step::Stored(&offer(pick).file_name));
         Ok(stored)
     })?;
@@ -87,15 +93,30 @@ pub(super) fn into_directory(
         let place = directory.join(&offer(pick).file_name);
         // A wheel of this machine stays where it is, and a copy comes.
         if !same_file(&path, &place) {
-            let mut new = place.clone().into_os_string();
-            new.push(".new");
-            fs::copy(&path, &new)
-                .and_then(|_| fs::rename(&new, &place))
-                .map_err(Error::io("write", &place))?;
+            copy(&path, directory, &place).map_err(Error::io("write", &place))?;
         }
         (means.progress)(Step::Stored(&offer(pick).file_name));
         Ok(place)
     })
+}
+
+/// A copy of `path` at `place` in `directory`, there only when it is whole. Anybody may be able to
+/// write to the directory: on the way it has a name that cannot be guessed, and no link is followed.
+fn copy(path: &Path, directory: &Path, place: &Path) -> io::Result<()> {
+    let number = RandomState::new().hash_one(place);
+    let new = directory.join(format!(".new-{number:016x}"));
+    let mut from = File::open(path)?;
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&new)?;
+    let copied = io::copy(&mut from, &mut to).and_then(|_| fs::rename(&new, place));
+    if copied.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    copied
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {
@@ -114,11 +135,34 @@ fn announce<'a>(picks: impl Iterator<Item = &'a Pick>, means: &Means<'_>) {
     (means.progress)(Step::Gathering(count, bytes));
 }
 
-/// What the store has by the digest that the index promises.
+/// What the store has by the digest that the index promises. A page may promise another project's
+/// digest: that wheel is not taken, and the file, once it is here, tells what it is.
 fn known(pick: &Pick, store: &Store) -> Option<Stored> {
+    let Kind::Wheel(name) = &offer(pick).kind else {
+        return None;
+    };
     let digest = vouched(offer(pick))?;
-    let is_asked_for = pick.hashes.is_empty() || pick.hashes.contains(digest);
-    store.get(digest).filter(|_| is_asked_for)
+    if !pick.hashes.iter().all(|list| list.contains(digest)) {
+        return None;
+    }
+    let stored = store.get(digest)?.called(name.clone()).ok()?;
+    (stored.name.project == pick.name && stored.name.version == pick.version).then_some(stored)
+}
+
+/// Holds a wheel that came to what was chosen.
+fn is_picked(pick: &Pick, stored: &Stored, path: &Path) -> Result<()> {
+    let (project, version) = (&stored.name.project, &stored.name.version);
+    if (project, version) == (&pick.name, &pick.version) {
+        return Ok(());
+    }
+    let cause = format!(
+        "it is {project} {version}, and {} {} was chosen",
+        pick.name, pick.version
+    );
+    Err(Error::BadWheel {
+        path: path.to_owned(),
+        cause: Refusal::new(cause),
+    })
 }
 
 /// The SHA-256 that is promised of an offer, if one is.
@@ -140,13 +184,18 @@ fn fetch(pick: &Pick, supply: &Supply, directory: &Path, means: &Means<'_>) -> R
     })
 }
 
-/// Holds the file to the hashes that the user gave, one of which it has to have.
+/// Holds the file to the hashes that the user gave: of each list it has to have one.
 fn check(pick: &Pick, path: &Path, sha256: Option<&Digest>) -> Result<()> {
-    if pick.hashes.is_empty() || sha256.is_some_and(|digest| pick.hashes.contains(digest)) {
+    let is_open = |list: &&Vec<Digest>| !sha256.is_some_and(|digest| list.contains(digest));
+    let open: Vec<_> = pick.hashes.iter().filter(is_open).collect();
+    if open.is_empty() {
         return Ok(());
     }
-    let content = fs::read(path).map_err(Error::io("read", path))?;
-    if pick.hashes.iter().any(|hash| hash.is_of(&content)) {
+    let listed: Vec<&Digest> = open.iter().copied().flatten().collect();
+    let found = File::open(path).and_then(|file| Digest::read_from(file, &listed));
+    let found = found.map_err(Error::io("read", path))?;
+    let holds = |list: &&Vec<Digest>| found.iter().any(|digest| list.contains(digest));
+    if open.iter().all(holds) {
         return Ok(());
     }
     let cause = format!(
@@ -166,21 +215,26 @@ fn all<T: Send>(order: &[usize], work: impl Fn(usize) -> Result<T> + Sync) -> Re
     }
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(order.len()));
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(order.len()) {
-            scope.spawn(|| {
-                loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(at) = order.get(place) else { break };
-                    let done = work(*at);
-                    if done.is_err() {
-                        next.store(order.len(), Ordering::Relaxed);
-                    }
-                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results.push((place, done));
-                }
-            });
+    let share = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(at) = order.get(place) else { break };
+            let done = work(*at);
+            if done.is_err() {
+                next.store(order.len(), Ordering::Relaxed);
+            }
+            let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+            results.push((place, done));
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..AT_ONCE.min(order.len()) {
+            // Where there may be no more threads, those that are here do it all.
+            if thread::Builder::new().spawn_scoped(scope, share).is_err() {
+                break;
+            }
+        }
+        share();
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(place, done)| (done.is_ok(), *place));
@@ -230,3 +284,6 @@ impl Drop for Here {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

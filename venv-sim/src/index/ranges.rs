@@ -125,7 +125,7 @@ impl Remote<'_> {
         let has = |(first, bytes): (&u64, &Vec<u8>)| position < first + bytes.len() as u64;
         if !self.blocks.range(..=position).next_back().is_some_and(has) {
             let first = position / BLOCK * BLOCK;
-            let last = (first + BLOCK).min(self.length) - 1;
+            let last = first.saturating_add(BLOCK).min(self.length) - 1;
             let headers: Vec<_> = self
                 .etag
                 .iter()

@@ -54,12 +54,7 @@ pub(super) fn gather(
         Some(Pick {
             version: candidate.version.clone(),
             offer: candidate.offer().cloned(),
-            hashes: said
-                .into_iter()
-                .filter_map(|said| said.hashes.first())
-                .flatten()
-                .cloned()
-                .collect(),
+            hashes: said.map_or_else(Vec::new, |said| said.hashes.clone()),
             extras: one.extras.into_iter().collect(),
             requested: asked.contains(&name),
             url: one.project.url.clone(),

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
+use std::mem::discriminant;
 use std::rc::Rc;
 
 use pep440_rs::{Version, VersionSpecifiers};
@@ -232,10 +233,16 @@ impl Judge<'_> {
     }
 }
 
-/// Whether one of each list of the user's is the file's, or the file's is not known yet.
+/// Whether one of each list of the user's is the file's, or may be: a digest by an algorithm that
+/// the list does not name contradicts nothing, and the content itself is held to the list later.
 fn vouches(said: &Said, digests: &[Digest]) -> bool {
+    let compares = |hashes: &[Digest], digest: &Digest| {
+        let mut listed = hashes.iter().map(discriminant);
+        listed.any(|algorithm| algorithm == discriminant(digest))
+    };
     let meets = |hashes: &Vec<Digest>| {
-        digests.is_empty() || digests.iter().any(|digest| hashes.contains(digest))
+        digests.iter().any(|digest| hashes.contains(digest))
+            || !digests.iter().any(|digest| compares(hashes, digest))
     };
     said.hashes.iter().all(meets)
 }

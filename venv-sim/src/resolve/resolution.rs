@@ -24,8 +24,8 @@ pub struct Pick {
     pub version: Version,
     /// The wheel to take; none where what is installed stays.
     pub offer: Option<Offer>,
-    /// What its content has to be: one of these, where the user says.
-    pub hashes: Vec<Digest>,
+    /// What its content has to be: one of each list, where the user gives lists.
+    pub hashes: Vec<Vec<Digest>>,
     /// What more of it is wanted.
     pub extras: Vec<Name>,
     /// Whether the user asks for it, and not only what it serves.

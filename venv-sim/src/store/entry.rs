@@ -35,7 +35,7 @@ impl Stored {
 
     /// The same wheel under the name that its file has here: the store knows it by its content,
     /// and whom it is for stands in the name.
-    pub(super) fn called(mut self, name: WheelName) -> Result<Self, Refusal> {
+    pub(crate) fn called(mut self, name: WheelName) -> Result<Self, Refusal> {
         let inside = &self.manifest.name;
         if (&name.project, &name.version) != (&inside.project, &inside.version) {
             return Err(Refusal::new(format!(

@@ -95,6 +95,14 @@ impl FromStr for Build {
                 "the build tag {shown} of its name begins with no number"
             ))
         })?;
+        // The name becomes a line of the store's list, and a line it has to stay.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        if !rest.chars().all(is_plain) {
+            let shown = shown(text);
+            return Err(Refusal::new(format!(
+                "the build tag {shown} of its name has other characters than letters and digits"
+            )));
+        }
         let rest = rest.to_owned();
         Ok(Self { number, rest })
     }
@@ -183,6 +191,7 @@ mod tests {
             ("../a-1.0-py3-none-any.whl", "project"),
             ("a-one-py3-none-any.whl", "version"),
             ("a-1.0-x1-py3-none-any.whl", "build tag"),
+            ("a-1.0-1\nx-py3-none-any.whl", "build tag"),
             ("a-1.0-py3-no/ne-any.whl", "no/ne"),
             ("a-1.0-py3..py2-none-any.whl", "tag"),
         ] {

@@ -4,6 +4,7 @@
 //! uninstalling removes, where a path may lead upwards, to `bin` say.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -127,6 +128,42 @@ impl Digest {
             Self::Sha384(digest) => Checker::Sha384(Sha384::new(), *digest),
             Self::Sha512(digest) => Checker::Sha512(Sha512::new(), *digest),
         }
+    }
+
+    /// The digests of a content, by the algorithms of those in `like`, from one reading of it:
+    /// however many digests it is to be compared with, it is hashed once by each algorithm.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) fn read_from(mut content: impl Read, like: &[&Self]) -> io::Result<Vec<Self>> {
+        let is_like = |algorithm: fn(&&&Self) -> bool| like.iter().any(|one| algorithm(&one));
+        let mut sha256 = is_like(|one| matches!(one, Self::Sha256(_))).then(Sha256::new);
+        let mut sha384 = is_like(|one| matches!(one, Self::Sha384(_))).then(Sha384::new);
+        let mut sha512 = is_like(|one| matches!(one, Self::Sha512(_))).then(Sha512::new);
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            let piece = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => &buffer[..count],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some(state) = &mut sha256 {
+                state.update(piece);
+            }
+            if let Some(state) = &mut sha384 {
+                state.update(piece);
+            }
+            if let Some(state) = &mut sha512 {
+                state.update(piece);
+            }
+        }
+        let found = [
+            sha256.map(|state| Self::Sha256(state.finalize().into())),
+            sha384.map(|state| Self::Sha384(state.finalize().into())),
+            sha512.map(|state| Self::Sha512(state.finalize().into())),
+        ];
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The digest in hexadecimal, as indexes and lists of requirements write it.

@@ -226,6 +226,21 @@ fn constraints_hashes_and_wheels_that_are_not_wanted() {
 }
 
 #[test]
+fn a_digest_by_an_algorithm_that_is_not_listed_contradicts_nothing() {
+    let shelf = Shelf::new("a 1.0");
+    let mut ask = Ask::new("a==1.0").constrained("a==1.0");
+    let sha512 = vec![crate::wheel::Digest::Sha512([0; 64])];
+    let sha256 = vec![crate::wheel::Digest::of(b"a-1.0-py3-none-any.whl")];
+    ask.wanted[0].hashes.clone_from(&sha512);
+    ask.constraints[0].hashes.clone_from(&sha256);
+    let resolution = ask.of(&shelf).expect("a choice");
+    // Each list goes with it to where the content is.
+    let hashes = &resolution.picks[0].hashes;
+    assert_eq!(hashes.len(), 2);
+    assert!(hashes.contains(&sha512) && hashes.contains(&sha256));
+}
+
+#[test]
 fn what_a_hashed_requirement_needs_has_to_be_hashed_too() {
     let shelf = Shelf::new("a 1.0 : b\nb 1.0");
     let mut ask = Ask::new("a==1.0");
