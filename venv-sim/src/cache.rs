@@ -4,12 +4,12 @@
 //! Nothing in it is trusted because of its name. Under sudo, HOME may still name the user's
 //! directory: a file that belongs to someone else is as good as absent.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::unistd::geteuid;
 
@@ -101,23 +101,16 @@ impl Cache {
         mode: u32,
         finish: impl FnOnce(&File) -> io::Result<()>,
     ) -> io::Result<()> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let path = self.path(name).ok_or(io::ErrorKind::NotFound)?;
         let directory = path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let temporary = directory.join(format!(".new-{}-{count}", process::id()));
-        // What a killed process of the same number left behind.
-        let _ = fs::remove_file(&temporary);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-            .and_then(|mut file| file.write_all(content).and_then(|()| finish(&file)))
+        let (mut file, temporary) = new_file(directory, mode)?;
+        let written = file
+            .write_all(content)
+            .and_then(|()| finish(&file))
             .and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -127,18 +120,43 @@ impl Cache {
     }
 }
 
+/// How the name of a file begins that is not complete yet. Its writer has it locked.
+const UNFINISHED: &str = ".new-";
+
+/// A new file in `directory`, to be read and written, that [`sweep`] removes once its writer is
+/// dead.
+///
+/// Its name is drawn: processes that share a directory need not see each other's numbers.
+pub(crate) fn new_file(directory: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(mode);
+    loop {
+        let number = RandomState::new().hash_one(process::id());
+        let path = directory.join(format!("{UNFINISHED}{number:016x}"));
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            file => file?,
+        };
+        // Where files cannot be locked, none is swept either.
+        let swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        if !swept && file.metadata()?.nlink() > 0 {
+            return Ok((file, path));
+        }
+        // A sweeper came between the two: the file is as good as gone.
+    }
+}
+
 /// Removes what writers that were killed left unfinished in `directory`.
-fn sweep(directory: &Path) {
+pub(crate) fn sweep(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let writer = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(".new-")?.split('-').next());
-        // Where /proc cannot tell who lives, everyone may.
-        let dead = |writer: &str| {
-            Path::new("/proc/self").exists() && !Path::new("/proc").join(writer).exists()
-        };
-        if writer.is_some_and(dead) {
+        let unfinished = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        // What is no file might not end to be opened.
+        if unfinished
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -165,13 +183,10 @@ mod tests {
     fn what_a_killed_writer_left_is_swept_and_what_a_live_one_writes_is_not() {
         let home = tempfile::tempdir().expect("a directory");
         let cache = Cache::at(home.path());
-        // No process has the highest number that a pid can never reach.
-        let (dead, live) = (
-            home.path().join(".new-4194305-0"),
-            home.path().join(".new-1-0"),
-        );
+        // The dead one's number is that of a process that lives, and not the other way round.
+        let dead = home.path().join(format!(".new-{}-0", process::id()));
         fs::write(&dead, "half").expect("written");
-        fs::write(&live, "half").expect("written");
+        let (_held, live) = new_file(home.path(), 0o600).expect("created");
         cache.write("entry", b"whole", 0o600).expect("written");
         assert_eq!(cache.read("entry").as_deref(), Some(&b"whole"[..]));
         assert!(!dead.exists() && live.exists());

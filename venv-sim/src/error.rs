@@ -199,6 +199,17 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A change of an environment was cut short, and what it had done is not written any more.
+    #[error(
+        "cannot undo what a killed process began in {}: its journal is lost, and what it moved \
+         away is in .isolab/old",
+        dir.display()
+    )]
+    LostJournal {
+        /// The environment's directory.
+        dir: PathBuf,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -267,6 +278,10 @@ impl Error {
             Self::Impossible { remedy, .. } => remedy,
             Self::InUse { .. } => "wait for it to finish, then try again",
             Self::Spoiled { .. } => "give its wheel again, from which it is unpacked anew",
+            Self::LostJournal { .. } => {
+                "take what you want to keep out of `.isolab/old`, remove `.isolab`, and install \
+                 again what is incomplete"
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::CrossesDevices => {
                 "have the cache on the same file system, or choose to copy"
             }

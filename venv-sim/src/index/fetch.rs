@@ -14,6 +14,7 @@ use super::client::{Client, Question, Range, at, reading, wrong};
 use super::listing::is_plain;
 use super::ranges::continues_at;
 use super::url::Url;
+use crate::cache::new_file;
 use crate::catalogue::{Location, Offer};
 use crate::error::{Error, Result};
 use crate::refusal::{Refusal, shown};
@@ -96,19 +97,11 @@ struct Part {
 
 impl Part {
     fn begin(directory: &Path, offer: &Offer) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         fs::create_dir_all(directory).map_err(Error::io("create directory", directory))?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".new-{}-fetch-{count}", process::id()));
-        // What a killed process of the same number left behind.
-        let _ = fs::remove_file(&path);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&path);
+        let file = new_file(directory, 0o644);
+        let (file, path) = file.map_err(Error::io("create a file in", directory))?;
         Ok(Self {
-            file: file.map_err(Error::io("create", &path))?,
+            file,
             path,
             length: 0,
             hashes: Hashes::of(&offer.digests),

@@ -6,8 +6,9 @@
 //! of its own in `.isolab` on one side.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
@@ -62,13 +63,28 @@ pub(crate) fn recover(ground: &Ground) -> Result<bool> {
             0..LONGEST => fs::read(&path).map_err(Error::io("read", &path))?,
             _ => Vec::new(),
         };
-        // It got its name when it was whole: one that is not, is not ours.
-        if let Some((outs, ins)) = parse(&text) {
-            undo(ground, &outs, &ins)?;
+        match parse(&text) {
+            Some((outs, ins)) => undo(ground, &outs, &ins)?,
+            // It got its name when it was whole, but a disk may have lost it since. What was
+            // moved away is all that there is of it: nobody else knows where it belongs.
+            None if holds_something(&ground.dir.join(STAGING).join("old"))? => {
+                return Err(Error::LostJournal {
+                    dir: ground.dir.clone(),
+                });
+            }
+            None => {}
         }
     }
     clear(ground)?;
     Ok(true)
+}
+
+fn holds_something(directory: &Path) -> Result<bool> {
+    match fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read directory", directory)(error)),
+    }
 }
 
 /// Removes `.isolab`, whatever is in it.
@@ -96,6 +112,13 @@ pub(crate) fn make_staging(ground: &Ground) -> Result<OwnedFd> {
 
 /// Writes the journal.
 fn begin(ground: &Ground, outs: &[String], ins: &[String]) -> Result<()> {
+    let text = to_text(outs, ins);
+    let path = ground.dir.join(STAGING).join("journal.new");
+    if text.len() as u64 >= LONGEST {
+        // Nobody would read it again.
+        let error = io::Error::from(ErrorKind::FileTooLarge);
+        return Err(Error::io("write", path)(error));
+    }
     let staging = make_staging(ground)?;
     match mkdirat(&staging, "old", Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
@@ -103,10 +126,11 @@ fn begin(ground: &Ground, outs: &[String], ins: &[String]) -> Result<()> {
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    let path = ground.dir.join(STAGING).join("journal.new");
     let file = openat(&staging, "journal.new", flags, mode);
     let file = file.map_err(ground.io("create", ".isolab/journal.new"))?;
-    let written = fs::File::from(file).write_all(&to_text(outs, ins));
+    let mut file = fs::File::from(file);
+    // On the disk before anything is moved: a name without its content would undo nothing.
+    let written = file.write_all(&text).and_then(|()| file.sync_data());
     written.map_err(Error::io("write", path))?;
     renameat(&staging, "journal.new", &staging, "journal")
         .map_err(ground.io("rename", ".isolab/journal.new"))
@@ -240,8 +264,6 @@ pub(crate) fn parse(text: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
 mod tests {
     use proptest::prelude::*;
 
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -327,6 +349,22 @@ mod tests {
         let expected = expected.map(|text| text.map(str::to_owned));
         assert_eq!(contents(&ground, &PATHS), expected);
         assert!(!recover(&ground).expect("nothing to do"));
+    }
+
+    #[test]
+    fn what_was_moved_away_outlives_a_journal_that_was_lost() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let (ground, [outs, _]) = begun(scratch.path());
+        let staging = scratch.path().join(STAGING);
+        fs::write(staging.join("journal"), "").expect("emptied");
+        let away = staging.join(super::old(0));
+        fs::rename(scratch.path().join(&outs[0]), &away).expect("renamed");
+        let error = recover(&ground).expect_err("refused");
+        assert!(error.to_string().contains(".isolab/old"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains(STAGING)));
+        assert_eq!(fs::read_to_string(&away).expect("it is there"), "old");
+        fs::rename(&away, scratch.path().join(&outs[0])).expect("put back");
+        assert!(recover(&ground).expect("nothing is lost now"));
     }
 
     #[test]

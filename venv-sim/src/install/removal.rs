@@ -87,8 +87,10 @@ impl Removal {
                     let sources = (name == "__pycache__").then_some(&node.files);
                     let node = node.directories.get(&name);
                     let looked = match node {
+                        // Where nothing goes, a directory is somebody's, empty or not. Only
+                        // Python makes this one, and makes it again.
                         None if sources.is_none_or(HashSet::is_empty) => {
-                            is_empty(&entry.path()) && !is_kept(ground, &below)
+                            name == "__pycache__" && is_empty(&entry.path())
                         }
                         node => {
                             let node = node.unwrap_or(&empty);
@@ -173,6 +175,40 @@ fn join(directory: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_directory_that_held_nothing_that_goes_stays() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let dir = scratch.path();
+        for name in [
+            "mydata",
+            "site/ns",
+            "site/tiny/__pycache__",
+            "site/tiny/mine",
+        ] {
+            fs::create_dir_all(dir.join(name)).expect("made");
+        }
+        let info = "site/tiny-1.dist-info";
+        fs::create_dir(dir.join(info)).expect("made");
+        let record = "tiny/a.py,,\ntiny/below/b.py,,\ntiny-1.dist-info/RECORD,,\n";
+        fs::write(dir.join(info).join("RECORD"), record).expect("written");
+        fs::create_dir(dir.join("site/tiny/below")).expect("made");
+        for name in ["site/tiny/a.py", "site/tiny/below/b.py"] {
+            fs::write(dir.join(name), "").expect("written");
+        }
+        let ground = Ground::bare(dir);
+        let present = Present::read(&ground).expect("read");
+        let plan = Removal::plan(&ground, &present, &[0], &mut Vec::new());
+        let mut outs = plan.expect("planned").outs;
+        outs.sort();
+        let expected = [
+            info,
+            "site/tiny/__pycache__",
+            "site/tiny/a.py",
+            "site/tiny/below",
+        ];
+        assert_eq!(outs, expected);
+    }
 
     #[test]
     fn bytecode_is_that_of_its_source_alone() {

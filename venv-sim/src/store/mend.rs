@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -173,16 +174,12 @@ impl Store {
         file: &StoredFile,
     ) -> Result<()> {
         // Among the archives: what a killed process leaves there is swept.
-        let (placeholder, temporary) = place::new_file(&self.place.archives())?;
-        drop(placeholder);
-        let _ = fs::remove_file(&temporary);
+        let (mut to, temporary) = place::new_file(&self.place.archives())?;
         let target = stored.tree().join(&member.path);
         let mut mend = || -> Result<()> {
-            let directory = self.place.archives();
-            let root = File::open(&directory).map_err(Error::io("open directory", &directory))?;
-            let name = Path::new(temporary.file_name().unwrap_or_default());
-            let mut to = unpack::create(&root, name, file.is_executable)
-                .map_err(Error::io("create", &temporary))?;
+            let mode = if file.is_executable { 0o755 } else { 0o644 };
+            to.set_permissions(fs::Permissions::from_mode(mode))
+                .map_err(Error::io("set the mode of", &temporary))?;
             let mut buffer = vec![0; 128 * 1024];
             let done = wheel.extract(member, &mut to, &mut buffer);
             done.map_err(|error| match error {

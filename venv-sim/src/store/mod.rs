@@ -86,9 +86,7 @@ impl Store {
         let source = File::open(path).map_err(Error::io("open", path))?;
         let identity = known::Identity::of(path, &source)?;
         let known = identity.digest(&self.cache);
-        if let Some(stored) = known.and_then(|digest| self.get(&digest))
-            && self.archive(&stored.sha256).exists()
-        {
+        if let Some(stored) = known.and_then(|digest| self.get_whole(&digest)) {
             return stored.called(name).map_err(bad);
         }
         let archive = self.place.copy_archive(&source, path)?;
@@ -120,14 +118,16 @@ impl Store {
             cause,
         };
         let digest = &archive.digest;
-        let stored = match self.get(digest) {
-            Some(stored) => stored,
+        let stored = match self.get_whole(digest) {
+            Some(stored) => {
+                archive.keep(&self.archive(digest))?;
+                stored
+            }
             None => {
                 let wheel = Wheel::read(file, archive.reader()?).map_err(bad)?;
-                self.build(file, &wheel, digest, path)?
+                self.build(file, &wheel, archive, path)?
             }
         };
-        archive.keep(&self.archive(digest))?;
         stored.called(name).map_err(bad)
     }
 
@@ -140,14 +140,21 @@ impl Store {
         Some(Stored::new(sha256.clone(), directory, manifest))
     }
 
+    /// As [`Store::get`], of an entry whose wheel is there to vouch for it.
+    fn get_whole(&self, sha256: &Digest) -> Option<Stored> {
+        let stored = self.get(sha256)?;
+        self.archive(sha256).exists().then_some(stored)
+    }
+
     /// Unpacks `wheel`, or waits for another process that does.
     fn build(
         &self,
         file: &str,
         wheel: &Wheel<reader::SharedFile>,
-        digest: &Digest,
+        archive: &Archive,
         path: &Path,
     ) -> Result<Stored> {
+        let digest = &archive.digest;
         let destination = self.entry(digest).ok_or_else(|| Error::BadWheel {
             path: path.to_owned(),
             cause: Refusal::new("its digest is no SHA-256"),
@@ -162,20 +169,23 @@ impl Store {
                 Err(Error::Busy { dir }) => return Err(Error::InUse { dir }),
                 Err(error) => return Err(error),
             }
-            if let Some(stored) = self.get(digest) {
+            if let Some(stored) = self.get_whole(digest) {
                 return Ok(stored);
             }
         };
         // It may have come while we waited for the name.
-        if let Some(stored) = self.get(digest) {
+        if let Some(stored) = self.get_whole(digest) {
             return Ok(stored);
         }
         self.place.sweep();
         let manifest = unpack::unpack(file, wheel, staging.path(), path)?;
         let text = staging.path().join("manifest");
         fs::write(&text, manifest.to_text()).map_err(Error::io("write", &text))?;
+        // First, for whoever waits for the entry looks for it.
+        archive.keep(&self.archive(digest))?;
         match fs::symlink_metadata(&destination) {
-            // Something without a manifest that can be read: a disk's fault, or someone's.
+            // Something without a manifest that can be read, or without its wheel: a disk's fault,
+            // or someone's.
             Ok(_) => staging.replace()?,
             Err(error) if error.kind() == ErrorKind::NotFound => staging.place()?,
             Err(error) => return Err(Error::io("look at", destination)(error)),

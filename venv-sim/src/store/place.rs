@@ -1,8 +1,8 @@
 //! The store's directories: whose they are, and who is at work in them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -14,15 +14,12 @@ use nix::unistd::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use super::reader::SharedFile;
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::error::{Error, Result};
 use crate::wheel::Digest;
 
 /// How long one waits for a process that removes entries.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What tells a name that is not complete yet: the process that makes it.
-const UNFINISHED: &str = ".new-";
 
 /// The store's directories, held.
 #[derive(Debug)]
@@ -120,8 +117,9 @@ impl Place {
     /// Copies a wheel, so that what is unpacked is what was hashed, whatever happens to the
     /// file meanwhile.
     pub(crate) fn copy_archive(&self, source: &File, path: &Path) -> Result<Archive> {
-        let (mut file, temporary) = new_file(&self.archives())?;
+        let (file, temporary) = new_file(&self.archives())?;
         let mut archive = Archive {
+            file,
             temporary,
             digest: Digest::Sha256([0; 32]),
         };
@@ -135,8 +133,8 @@ impl Place {
                 read => read.map_err(Error::io("read", path))?,
             };
             hash.update(&buffer[..count]);
-            file.write_all(&buffer[..count])
-                .map_err(Error::io("write", &archive.temporary))?;
+            let written = archive.file.write_all(&buffer[..count]);
+            written.map_err(Error::io("write", &archive.temporary))?;
         }
         archive.digest = Digest::Sha256(hash.finalize().into());
         Ok(archive)
@@ -144,8 +142,12 @@ impl Place {
 
     /// Moves a wheel here whose digest is known; `None` where it lies on another file system.
     pub(crate) fn take_archive(&self, path: &Path, sha256: &Digest) -> Result<Option<Archive>> {
-        let (_, temporary) = new_file(&self.archives())?;
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        // Nobody sweeps it under its new name before it has its last.
+        let _ = file.try_lock();
+        let (_placeholder, temporary) = new_file(&self.archives())?;
         let archive = Archive {
+            file,
             temporary,
             digest: sha256.clone(),
         };
@@ -159,13 +161,12 @@ impl Place {
     /// Removes what processes that were killed left unfinished.
     pub(crate) fn sweep(&self) {
         for directory in [self.wheels(), self.archives(), self.bytecode()] {
+            cache::sweep(&directory);
             for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 let path = entry.path();
                 let name = entry.file_name();
                 let name = name.to_str().unwrap_or_default();
-                if name.starts_with(UNFINISHED) && is_dead(name) {
-                    let _ = fs::remove_file(&path);
-                } else if name.starts_with(".venv-sim-")
+                if name.starts_with(".venv-sim-")
                     && let Ok(directory) = File::open(&path)
                     && directory.try_lock().is_ok()
                 {
@@ -186,13 +187,16 @@ impl Drop for Place {
 
 /// A wheel's copy that has no name yet; removed unless it is kept.
 pub(crate) struct Archive {
+    /// What was hashed, whatever its name stands for meanwhile.
+    file: File,
     temporary: PathBuf,
     pub(crate) digest: Digest,
 }
 
 impl Archive {
     pub(crate) fn reader(&self) -> Result<SharedFile> {
-        File::open(&self.temporary)
+        self.file
+            .try_clone()
             .and_then(SharedFile::new)
             .map_err(Error::io("open", &self.temporary))
     }
@@ -208,24 +212,9 @@ impl Drop for Archive {
     }
 }
 
-/// A new file in `directory` that a dead process's successor removes.
+/// A new file in `directory` that is swept once its writer is dead.
 pub(crate) fn new_file(directory: &Path) -> Result<(File, PathBuf)> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = directory.join(format!("{UNFINISHED}{}-{count}", process::id()));
-    let _ = fs::remove_file(&path); // of a dead process of the same number
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&path);
-    Ok((file.map_err(Error::io("create", &path))?, path))
-}
-
-/// Whether the process that a name tells of is gone; where /proc cannot tell, nobody is.
-fn is_dead(name: &str) -> bool {
-    let writer = name
-        .strip_prefix(UNFINISHED)
-        .and_then(|name| name.split('-').next());
-    Path::new("/proc/self").exists()
-        && writer.is_some_and(|writer| !Path::new("/proc").join(writer).exists())
+    cache::new_file(directory, 0o600).map_err(Error::io("create a file in", directory))
 }
 
 /// A store that another user could write to would put that user's code into our environments.
@@ -258,6 +247,34 @@ fn private_root() -> Result<PathBuf> {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && count < 1000 => {}
             Err(error) => return Err(Error::io("create directory", path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_what_was_hashed_whatever_its_name_stands_for() {
+        let home = tempfile::tempdir().expect("a directory");
+        let place = Place::open(&Cache::at(home.path())).expect("a store");
+        let path = home.path().join("some.whl");
+        fs::write(&path, "mine").expect("written");
+        let source = File::open(&path).expect("opened");
+        let copied = place.copy_archive(&source, &path).expect("copied");
+        let digest = copied.digest.clone();
+        let taken = place.take_archive(&path, &digest).expect("moved");
+        for archive in [copied, taken.expect("one file system")] {
+            place.sweep();
+            assert!(archive.temporary.exists());
+            // As a process does that reckons it dead.
+            fs::remove_file(&archive.temporary).expect("removed");
+            fs::write(&archive.temporary, "theirs").expect("written");
+            let mut text = String::new();
+            let read = archive.reader().expect("open").read_to_string(&mut text);
+            read.expect("read");
+            assert_eq!(text, "mine");
         }
     }
 }
