@@ -1,11 +1,13 @@
 //! What cannot be done is said, with the remedy, and nothing is changed.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use libtest_mimic::{Failed, Trial};
+use sha2::{Digest as _, Sha256};
 
 use super::place::{Home, expect, fails, installed, no_python, ok, text, trial};
-use super::wheels::directory;
+use super::wheels::{directory, wheel};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -26,6 +28,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             unsatisfiable,
         ),
         trial("a_wrong_hash_is_refused", no_python(), hash),
+        trial("every_list_of_hashes_has_to_hold", no_python(), hash_lists),
+        trial(
+            "a_page_that_gives_another_wheels_digest_does_not_get_that_wheel_installed",
+            no_python(),
+            borrowed,
+        ),
+        trial(
+            "a_fetched_wheel_is_written_through_no_link",
+            no_python(),
+            planted,
+        ),
         trial("uninstall_asks_or_needs_a_yes", no_python(), unasked),
         trial(
             "a_missing_file_of_requirements_is_named",
@@ -122,6 +135,80 @@ fn hash() -> Result<(), Failed> {
         &["core"],
     )?;
     expect("whether something changed", home.contents() == before, true)
+}
+
+/// The line that pins a wheel's content, right in one file and wrong in the other.
+fn hash_lists() -> Result<(), Failed> {
+    let home = Home::new();
+    let before = home.environment()?;
+    let wheels = directory(&home.path());
+    let content = fs::read(wheels.join("core-1.0-py3-none-any.whl"))?;
+    let right: String = Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let line = |hash: &str| format!("core==1.0 --hash=sha256:{hash}\n");
+    fs::write(home.project().join("right.txt"), line(&right))?;
+    fs::write(home.project().join("wrong.txt"), line(&"0".repeat(64)))?;
+    let wheels = text(&wheels);
+    let install = ["install", "--no-index", "-f", &wheels, "-r", "right.txt"];
+    fails(home.venv(&install).args(["-r", "wrong.txt"]), &["core"])?;
+    expect("whether something changed", home.contents() == before, true)?;
+    ok(&mut home.venv(&install)).map(drop)
+}
+
+fn borrowed() -> Result<(), Failed> {
+    let home = Home::new();
+    home.environment()?;
+    let wheels = directory(&home.path());
+    let core = wheels.join("core-2.0-py3-none-any.whl");
+    // The store knows it from here on.
+    ok(&mut home.venv(&["install", "--no-index", &text(&core)]))?;
+    ok(&mut home.venv(&["uninstall", "-y", "core"]))?;
+    let digest: String = Sha256::digest(fs::read(&core)?)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let page = home.path().join("page.html");
+    let link = format!("<a href='foo-3.0-py3-none-any.whl#sha256={digest}'>foo</a>");
+    fs::write(&page, link)?;
+    wheel(&home.path(), "foo", "3.0", "", false);
+    let before = home.contents();
+    let url = format!("file://{}", text(&page).replace(' ', "%20"));
+    fails(
+        &mut home.venv(&["install", "--no-index", "-f", &url, "foo"]),
+        &["foo"],
+    )?;
+    expect("whether something changed", home.contents() == before, true)
+}
+
+fn planted() -> Result<(), Failed> {
+    let home = Home::new();
+    home.environment()?;
+    let wheels = text(&directory(&home.path()));
+    let away = home.project().join("away");
+    fs::create_dir(&away)?;
+    let mine = home.project().join("mine.txt");
+    fs::write(&mine, "mine")?;
+    for name in ["core-2.0-py3-none-any.whl.new", "core-2.0-py3-none-any.whl"] {
+        symlink(&mine, away.join(name))?;
+    }
+    ok(&mut home.venv(&[
+        "download",
+        "--no-index",
+        "-f",
+        &wheels,
+        "-d",
+        "away",
+        "core",
+    ]))?;
+    expect(
+        "what the links lead to",
+        fs::read_to_string(&mine)?,
+        "mine".to_owned(),
+    )?;
+    let wheel = fs::symlink_metadata(away.join("core-2.0-py3-none-any.whl"))?;
+    expect("whether the wheel is a file", wheel.is_file(), true)
 }
 
 fn unasked() -> Result<(), Failed> {

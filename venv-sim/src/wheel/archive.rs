@@ -1,6 +1,6 @@
 //! A wheel's file, opened, and held to everything that it says of itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -380,10 +380,9 @@ fn vouch(members: &mut [Member], record: &Record, dist_info: &str) -> Result<(),
         }
     }
     // Directories have lines in the RECORD of some old tools.
-    match lines
-        .keys()
-        .find(|path| !members.iter().any(|m| m.path.starts_with(path)))
-    {
+    let above = members.iter().flat_map(|member| member.path.ancestors());
+    let above: HashSet<&Path> = above.collect();
+    match lines.keys().find(|path| !above.contains(path.as_path())) {
         Some(path) => {
             let shown = shown(&path.to_string_lossy());
             Err(Refusal::new(format!(
