@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::error::Result;
-use crate::index::url::redacted;
+use crate::redaction::redacted;
 use crate::requirement::Name;
 use crate::wheel::{Digest, Metadata, WheelName};
 

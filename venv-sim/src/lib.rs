@@ -43,6 +43,7 @@ mod linking;
 mod options;
 mod places;
 mod pyenv;
+mod redaction;
 mod refusal;
 mod request;
 mod requirement;

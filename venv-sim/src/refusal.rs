@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::index::url::redacted;
+use crate::redaction::redacted;
 
 /// What is wrong with a piece of text that others wrote, as a sentence's end:
 /// `the version `one` of its name: …`. On one line, whatever the text holds.

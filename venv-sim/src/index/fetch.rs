@@ -47,7 +47,7 @@ pub(super) fn fetch(
             return Ok(path.clone());
         }
         Location::Url(url) => url.parse().map_err(|cause| Error::Index {
-            url: super::url::redacted(url),
+            url: crate::redaction::redacted(url),
             cause: Trouble::Wrong(cause),
         })?,
     };

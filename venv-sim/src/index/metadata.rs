@@ -58,7 +58,7 @@ pub(super) fn of(client: &Client, cache: &Cache, offer: &Offer) -> Result<Metada
 }
 
 fn at_text(url: &str) -> impl FnOnce(Trouble) -> Error {
-    let url = super::url::redacted(url);
+    let url = crate::redaction::redacted(url);
     move |cause| Error::Index { url, cause }
 }
 

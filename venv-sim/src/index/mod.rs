@@ -31,7 +31,7 @@ mod question;
 mod ranges;
 mod settings;
 mod trust;
-pub(crate) mod url;
+mod url;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

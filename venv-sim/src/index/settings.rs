@@ -15,8 +15,9 @@ use super::netrc::Netrc;
 use super::pip_config::PipConfig;
 use super::proxy::Proxies;
 use super::trust::Trust;
-use super::url::{Url, redacted};
+use super::url::Url;
 use crate::error::{Error, Result};
+use crate::redaction::redacted;
 use crate::refusal::{Refusal, shown, shown_url};
 
 /// Which indexes are asked, and how.

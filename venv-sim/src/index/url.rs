@@ -6,6 +6,7 @@
 //!
 //! Source: RFC 3986, sections 3 and 5; RFC 8089 for `file:`.
 
+use crate::redaction::{is_host, redacted, split_port, split_scheme};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -270,74 +271,11 @@ impl fmt::Debug for Url {
     }
 }
 
-/// A text that may be an address, without what stands before an `@`. Where it is no address,
-/// nobody knows how far a password goes: everything up to its last `@` may be one.
-pub(crate) fn redacted(text: &str) -> String {
-    let Some(at) = text.rfind('@') else {
-        return text.to_owned();
-    };
-    let scheme = split_scheme(text).map_or("", |(scheme, _)| scheme);
-    let is_file = scheme.eq_ignore_ascii_case("file");
-    let after = text
-        .split_once("//")
-        .filter(|(before, _)| !scheme.is_empty() && before.len() == scheme.len() + 1);
-    match after {
-        Some((before, rest)) => {
-            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let (user, host) = match rest[..end].rfind('@') {
-                Some(at) => (at + 1, &rest[at + 1..end]),
-                None => (0, &rest[..end]),
-            };
-            let is_one = split_port(host)
-                .is_some_and(|(host, _)| is_host(host) || (is_file && host.is_empty()));
-            if is_one {
-                return format!("{before}//{}", &rest[user..]);
-            }
-        }
-        // The path of a file, which has no place for a password.
-        None if is_file => return text.to_owned(),
-        None => {}
-    }
-    format!("…{}", &text[at..])
-}
-
-fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = text.split_once(':')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    let is_scheme =
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain);
-    is_scheme.then_some((scheme, rest))
-}
-
 fn split_at(text: &str, mark: char) -> (&str, Option<&str>) {
     match text.split_once(mark) {
         Some((before, after)) => (before, Some(after)),
         None => (text, None),
     }
-}
-
-fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
-    match text.rsplit_once(':') {
-        // What is in brackets is an IPv6 address.
-        Some((_, port)) if port.ends_with(']') => Some((text, None)),
-        Some((host, "")) => Some((host, None)),
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
-            Some((host, Some(port.parse().ok()?)))
-        }
-        Some(_) => None,
-        None => Some((text, None)),
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !host.is_empty() && host.len() <= 253 && host.chars().all(plain)
 }
 
 /// Encodes what cannot stand in an address, and leaves what is encoded.

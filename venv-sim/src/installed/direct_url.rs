@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::index::url::redacted;
+use crate::redaction::redacted;
 use crate::requirement::Name;
 use crate::wheel::Digest;
 

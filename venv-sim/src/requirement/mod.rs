@@ -27,7 +27,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 pub(crate) use specifier::{takes, takes_one};
 use text::Text;
 
-use crate::index::url::redacted;
+use crate::redaction::redacted;
 use crate::refusal::{Refusal, shown_line, shown_url};
 
 /// What one line of a list of requirements asks for.
