@@ -145,7 +145,7 @@ impl Place {
         let file = File::open(path).map_err(Error::io("open", path))?;
         // Nobody sweeps it under its new name before it has its last.
         let _ = file.try_lock();
-        let (_placeholder, temporary) = new_file(&self.archives())?;
+        let (_locked, temporary) = new_file(&self.archives())?;
         let archive = Archive {
             file,
             temporary,
