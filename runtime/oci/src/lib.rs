@@ -52,14 +52,14 @@
 //! #     return Ok(());
 //! # };
 //! # std::fs::create_dir_all(directory.join("rootfs/bin"))?;
-//! # std::fs::copy(busybox, directory.join("rootfs/bin/sh"))?;
+//! # std::fs::copy(busybox, directory.join("rootfs/bin/sleep"))?;
 //! # let mut spec = match isolab_oci::sys::process::effective_ids() {
 //! #     (0, _) => Spec::example(),
 //! #     (uid, gid) => Spec::example_rootless(uid, gid),
 //! # };
 //! # if let Some(process) = &mut spec.process {
 //! #     process.terminal = false;
-//! #     process.args = ["sh", "-c", "read line"].map(str::to_owned).to_vec();
+//! #     process.args = ["sleep", "60"].map(str::to_owned).to_vec();
 //! # }
 //! # let bundle = Bundle::new(directory, spec)?;
 //! # let probe = Container::run(&bundle, "probe", Stdio::inherit(), &Options::default());
