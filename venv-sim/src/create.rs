@@ -9,6 +9,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::layout;
+use crate::occupancy::Occupied;
 use crate::options::Options;
 use crate::seed;
 use crate::staging::Staging;
@@ -23,7 +24,8 @@ use crate::upgrade::upgrade;
 /// # Errors
 /// [`Error::Occupied`] if something is there: anything but an empty directory, or an environment
 /// with [`Options::clear`]. [`Error::Stays`] if the environment there cannot be upgraded. [`Error::BadLocation`], [`Error::Unwritable`] if Python or a shell
-/// could not use it there. [`Error::Busy`] if another process is creating it just now.
+/// could not use it there. [`Error::Busy`] if another process is creating it just now, and
+/// [`Error::InUse`] if one is changing the environment that is to be replaced or upgraded.
 ///
 /// Source: PEP 405; CPython's `Lib/venv`.
 pub fn create(dir: &Path, python: &Interpreter, options: &Options) -> Result<Environment> {
@@ -62,6 +64,9 @@ pub fn create(dir: &Path, python: &Interpreter, options: &Options) -> Result<Env
         seed::install_into(&here, python, &wheels, options)?;
     }
     if occupied {
+        // Who is installing there is done before it goes; who waits meanwhile finds the new one.
+        let _held = Occupied::take(&dir, options.patience, options.say)?;
+        check_location(&dir, options.clear)?;
         staging.replace()?;
     } else {
         staging.place()?;

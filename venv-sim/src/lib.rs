@@ -40,6 +40,7 @@ mod interpreter;
 mod layout;
 mod legacy;
 mod linking;
+mod occupancy;
 mod options;
 mod places;
 mod pyenv;

@@ -1,9 +1,12 @@
 //! What an environment is asked to be.
 
+use std::time::Duration;
+
 use crate::cache::Cache;
+use crate::occupancy::PATIENCE;
 
 /// How an environment is to be made. The default is what `python -m venv --without-pip` makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 // Each is a flag of `python -m venv`, of which any may be given with any.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Options {
@@ -28,6 +31,10 @@ pub struct Options {
     /// Where files that all environments share are kept; [`Cache::none`] for an environment that
     /// shares nothing.
     pub cache: Cache,
+    /// How long another process that is changing the environment which is there is waited for.
+    pub patience: Duration,
+    /// Told once, in a sentence, when that is.
+    pub say: fn(&str),
 }
 
 impl Default for Options {
@@ -41,6 +48,8 @@ impl Default for Options {
             relocatable: false,
             seed: false,
             cache: Cache::of_user(),
+            patience: PATIENCE,
+            say: |_| {},
         }
     }
 }

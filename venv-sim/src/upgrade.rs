@@ -14,13 +14,16 @@ use crate::environment::{Environment, site_packages};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 use crate::layout;
+use crate::occupancy::Occupied;
 use crate::options::Options;
 use crate::staging::Staging;
 
 /// Changes the environment at `dir`, which is absolute, to `python`.
 pub(crate) fn upgrade(dir: &Path, python: &Interpreter, options: &Options) -> Result<Environment> {
-    let version = Environment::version_at(dir)?;
-    check_packages_stay(dir, version, python)?;
+    Environment::version_at(dir)?; // or it is none
+    let _held = Occupied::take(dir, options.patience, options.say)?;
+    // While one waited, another may have come under the name.
+    check_packages_stay(dir, Environment::version_at(dir)?, python)?;
     let options = kept(dir, options)?;
 
     // Named after the file that comes last: it lies inside, and two upgrades meet there.

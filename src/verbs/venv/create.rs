@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use venv_sim::{Environment, Interpreter, Options, shell_word};
 
+use super::asked::say;
 use crate::stdout;
 
 /// What `venv create` is asked to make.
@@ -63,6 +64,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         copies: args.copies && !args.symlinks,
         relocatable: args.relocatable,
         seed: args.seed,
+        say,
         ..Default::default()
     };
     let environment = venv_sim::create(&args.dir, &interpreter, &options)?;

@@ -33,6 +33,7 @@ use pep440_rs::Version;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
+use crate::occupancy::PATIENCE;
 use crate::refusal::{Refusal, shown};
 use crate::requirement::{Name, takes};
 use crate::store::{Store, Stored};
@@ -86,7 +87,7 @@ impl Default for InstallOptions {
         Self {
             link_mode: LinkMode::Auto,
             compile_bytecode: false,
-            patience: Duration::from_secs(10),
+            patience: PATIENCE,
             say: |_| {},
         }
     }

@@ -12,6 +12,7 @@ mod installing;
 mod interruption;
 mod legacy;
 mod machine;
+mod occupied;
 mod packaging;
 mod peers;
 mod python;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     trials.extend(peers::trials());
     trials.extend(storing::trials());
     trials.extend(undoing::trials());
+    trials.extend(occupied::trials());
     trials.extend(index::trials());
     trials.extend(interruption::trials());
     trials.extend(legacy::trials());
