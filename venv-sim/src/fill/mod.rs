@@ -9,7 +9,8 @@
 //! ```
 //!
 //! [`fill`] is these steps. Nothing is changed before the last, and no index is asked about what
-//! is installed and satisfies.
+//! is installed and satisfies. Only the last holds the environment: where another process has
+//! changed it since it was looked at, all steps are taken again.
 
 mod gather;
 mod order;
@@ -23,13 +24,16 @@ pub use plan::Plan;
 
 use crate::cache::Cache;
 use crate::environment::Environment;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::{IndexFlags, IndexSettings, Inputs, Variables};
-use crate::install::{Addition, Changed, InstallOptions, install};
+use crate::install::{Addition, Changed, InstallOptions, State, install_planned, settle};
 use crate::installed::Installed;
 use crate::interpreter::Interpreter;
 use crate::store::Store;
 use supply::Supply;
+
+/// How often a plan is made that another process may overtake.
+const ATTEMPTS: usize = 3;
 
 /// By which means an order is carried out.
 #[derive(Clone, Copy)]
@@ -76,9 +80,32 @@ pub struct Filled {
 ///
 /// # Errors
 /// Those of the requirements, of the resolver, of the index, of the store and of
-/// [`install`].
+/// [`install`](crate::install::install); [`Error::InUse`] also where other processes change the
+/// environment again and again while it is planned.
 pub fn fill(environment: &Environment, order: &Order, means: &Means<'_>) -> Result<Filled> {
+    let mut environment = environment.clone();
+    for _ in 0..ATTEMPTS {
+        if !order.is_dry_run {
+            settle(&environment, &means.install)?;
+        }
+        if let Some(filled) = fill_once(&environment, order, means)? {
+            return Ok(filled);
+        }
+        environment = Environment::open(&environment.dir)?;
+    }
+    Err(Error::InUse {
+        dir: environment.dir,
+    })
+}
+
+/// Nothing where another process overtook the plan.
+fn fill_once(
+    environment: &Environment,
+    order: &Order,
+    means: &Means<'_>,
+) -> Result<Option<Filled>> {
     let interpreter = environment.interpreter(means.cache)?;
+    let state = State::of(environment)?; // before it is read
     let installed = Installed::of(environment)?;
     let supply = Supply::of(Some(environment), &interpreter, "install", order, means)?;
 
@@ -86,7 +113,7 @@ pub fn fill(environment: &Environment, order: &Order, means: &Means<'_>) -> Resu
     let plan = Plan::make(order, &interpreter, &installed, &supply)?;
     if order.is_dry_run || plan.is_empty() {
         let changed = None;
-        return Ok(Filled { plan, changed });
+        return Ok(Some(Filled { plan, changed }));
     }
     let store = Store::of(means.cache)?;
     let wheels = gather::into_store(&plan, &supply, &store, means)?;
@@ -102,7 +129,8 @@ pub fn fill(environment: &Environment, order: &Order, means: &Means<'_>) -> Resu
             direct_url: origin.as_deref(),
         })
         .collect();
-    let changed = install(
+    let changed = install_planned(
+        &state,
         environment,
         &interpreter,
         &additions,
@@ -110,8 +138,10 @@ pub fn fill(environment: &Environment, order: &Order, means: &Means<'_>) -> Resu
         &store,
         &means.install,
     )?;
-    let changed = Some(changed);
-    Ok(Filled { plan, changed })
+    Ok(changed.map(|changed| Filled {
+        plan,
+        changed: Some(changed),
+    }))
 }
 
 /// Brings the wheels of `order`, and of what it needs, for `interpreter` into `directory`; their

@@ -24,6 +24,7 @@ mod merge;
 mod present;
 mod removal;
 mod stage;
+mod state;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +42,7 @@ use ground::Ground;
 use layout::Layout;
 use present::Present;
 use removal::Removal;
+pub(crate) use state::State;
 
 /// A wheel that is to be in the environment.
 #[derive(Debug, Clone, Copy)]
@@ -127,20 +129,56 @@ pub fn install(
 ) -> Result<Changed> {
     check_fit(additions, interpreter)?;
     let ground = Ground::take(environment, options.patience, options.say)?;
+    install_on(&ground, interpreter, additions, remove, store, options)
+}
+
+/// As [`install`], of what was planned from `planned`: nothing is done, and nothing given, where
+/// the environment is in another state by now.
+pub(crate) fn install_planned(
+    planned: &State,
+    environment: &Environment,
+    interpreter: &Interpreter,
+    additions: &[Addition<'_>],
+    remove: &[Name],
+    store: &Store,
+    options: &InstallOptions,
+) -> Result<Option<Changed>> {
+    check_fit(additions, interpreter)?;
+    let ground = match Ground::take(environment, options.patience, options.say) {
+        // One of another Python came under the name.
+        Err(Error::NotAnEnvironment { .. }) if State::of(environment)? != *planned => {
+            return Ok(None);
+        }
+        ground => ground?,
+    };
+    if State::of(environment)? != *planned {
+        return Ok(None);
+    }
+    install_on(&ground, interpreter, additions, remove, store, options).map(Some)
+}
+
+fn install_on(
+    ground: &Ground,
+    interpreter: &Interpreter,
+    additions: &[Addition<'_>],
+    remove: &[Name],
+    store: &Store,
+    options: &InstallOptions,
+) -> Result<Changed> {
     let mut changed = Changed::default();
-    let present = Present::read(&ground)?;
+    let present = Present::read(ground)?;
     let replaced = additions.iter().map(|added| &added.stored.name.project);
     let going = present.find(remove.iter().chain(replaced))?;
-    let removal = Removal::plan(&ground, &present, &going, &mut changed.warnings)?;
-    let mut layout = Layout::of(&ground, additions, interpreter, store, options)?;
+    let removal = Removal::plan(ground, &present, &going, &mut changed.warnings)?;
+    let mut layout = Layout::of(ground, additions, interpreter, store, options)?;
     changed.warnings.append(&mut layout.warnings);
-    let merge = merge::plan(&ground, &present, &going, removal, &mut layout)?;
+    let merge = merge::plan(ground, &present, &going, removal, &mut layout)?;
     changed.warnings.extend(merge.warnings);
 
-    let staged = stage::build(&ground, &layout, store, options.link_mode)?;
+    let staged = stage::build(ground, &layout, store, options.link_mode)?;
     changed.warnings.extend(staged.warnings);
     changed.link_mode = (!additions.is_empty()).then_some(staged.link_mode);
-    let left = journal::carry_out(&ground, &merge.outs, &merge.ins)?;
+    let left = journal::carry_out(ground, &merge.outs, &merge.ins)?;
     changed.warnings.extend(left);
 
     let added = |added: &Addition<'_>| {
@@ -191,6 +229,15 @@ pub fn recover(environment: &Environment) -> Result<bool> {
         Ok(ground) => Ok(ground.recovered),
         Err(Error::InUse { .. }) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Waits for whoever is changing `environment`, and clears up after who died of it: what is
+/// there then is whole. Where nobody is, this is one look.
+pub(crate) fn settle(environment: &Environment, options: &InstallOptions) -> Result<()> {
+    match is_unfinished(environment) {
+        true => Ground::take(environment, options.patience, options.say).map(drop),
+        false => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Draft {
     pure: bool,
     files: Vec<(String, Vec<u8>)>,
     scripts: String,
-    requires_python: String,
+    requires: String,
 }
 
 impl Draft {
@@ -33,7 +33,7 @@ impl Draft {
             pure: true,
             files: Vec::new(),
             scripts: String::new(),
-            requires_python: String::new(),
+            requires: String::new(),
         }
     }
 
@@ -61,7 +61,14 @@ impl Draft {
     }
 
     pub(crate) fn requires_python(mut self, versions: &str) -> Self {
-        self.requires_python = format!("Requires-Python: {versions}\n");
+        self.requires
+            .push_str(&format!("Requires-Python: {versions}\n"));
+        self
+    }
+
+    pub(crate) fn requires(mut self, requirement: &str) -> Self {
+        self.requires
+            .push_str(&format!("Requires-Dist: {requirement}\n"));
         self
     }
 
@@ -82,7 +89,7 @@ impl Draft {
             "METADATA",
             format!(
                 "Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}",
-                self.project, self.version, self.requires_python
+                self.project, self.version, self.requires
             ),
         );
         text(
