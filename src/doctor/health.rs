@@ -27,12 +27,13 @@ pub(super) fn run(dir: Option<&Path>, fix: bool, is_json: bool) -> Result<ExitCo
     let search = Search::of_process();
     let mut health = examine(&dir, &search)?;
     let mut mended = Vec::new();
+    let say: fn(&str) = |sentence| eprintln!("{sentence}");
     if fix && health.ailments.iter().any(venv_sim::Ailment::is_mendable) {
-        mended = health.mend(&search)?;
+        mended = health.mend(&search, say)?;
         health = examine(&dir, &search)?;
         // One ailment may hide another: scripts are looked at when pyvenv.cfg can be read.
         if health.ailments.iter().any(venv_sim::Ailment::is_mendable) {
-            mended.extend(health.mend(&search)?);
+            mended.extend(health.mend(&search, say)?);
             health = examine(&dir, &search)?;
         }
     }

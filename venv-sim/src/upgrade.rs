@@ -111,6 +111,12 @@ impl Exchange {
                 }
                 _ => {}
             }
+            // A link would have files of ours written to where it leads.
+            let found = fs::symlink_metadata(&directory);
+            if !found.is_ok_and(|found| found.is_dir()) {
+                let error = ErrorKind::NotADirectory.into();
+                return Err(Error::io("write to", &directory)(error));
+            }
         }
         // What its user may have changed stays.
         for name in ["lib64", ".gitignore", "CACHEDIR.TAG"] {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Ailment, AilmentKind, Repair, kept};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::occupancy::{Found, Occupied};
 
 /// The keys that Python and everything else look for, and what their absence leads to.
 const KEYS: [(&str, &str); 3] = [
@@ -31,7 +32,7 @@ pub(super) fn examine(dir: &Path) -> Result<Vec<Ailment>> {
         true => Config::read(dir)?,
         false => Config::default(),
     };
-    let found = Found::at(dir);
+    let found = Told::at(dir);
     if !is_there && found.version.is_none() {
         return Err(Error::NotAnEnvironment {
             dir: dir.to_owned(),
@@ -84,12 +85,12 @@ pub(super) fn examine(dir: &Path) -> Result<Vec<Ailment>> {
 }
 
 /// What the rest of the environment tells.
-struct Found {
+struct Told {
     home: Option<PathBuf>,
     version: Option<String>,
 }
 
-impl Found {
+impl Told {
     fn at(dir: &Path) -> Self {
         let real = fs::canonicalize(dir.join("bin/python")).ok();
         let outside = real.filter(|real| !real.starts_with(dir));
@@ -113,14 +114,15 @@ impl Found {
 }
 
 /// Adds the lines, and leaves what is there as it is.
-pub(super) fn complete(dir: &Path, lines: &[(&'static str, String)]) -> Result<String> {
-    let file = dir.join("pyvenv.cfg");
-    let mut text = match fs::read(&file) {
-        Ok(text) => {
-            kept::copy(dir, &file)?;
+pub(super) fn complete(held: &Occupied, lines: &[(&'static str, String)]) -> Result<String> {
+    let file = "pyvenv.cfg";
+    let mut text = match held.look(file)? {
+        Found::Nothing => Vec::new(),
+        _ => {
+            let text = kept::read(held, file)?;
+            kept::copy(held, file)?;
             text
         }
-        Err(_) => Vec::new(),
     };
     if text.last().is_some_and(|last| *last != b'\n') {
         text.push(b'\n');
@@ -128,7 +130,7 @@ pub(super) fn complete(dir: &Path, lines: &[(&'static str, String)]) -> Result<S
     for (key, value) in lines {
         text.extend_from_slice(format!("{key} = {value}\n").as_bytes());
     }
-    kept::replace(&file, &text)?;
+    kept::replace(held, file, &text)?;
     let keys: Vec<&str> = lines.iter().map(|(key, _)| *key).collect();
     Ok(format!("wrote {} into pyvenv.cfg", keys.join(", ")))
 }

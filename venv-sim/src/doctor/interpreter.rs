@@ -9,6 +9,7 @@ use crate::create::create;
 use crate::environment::{Environment, site_packages};
 use crate::error::Result;
 use crate::interpreter::Interpreter;
+use crate::occupancy::{Occupied, PATIENCE};
 use crate::options::Options;
 use crate::places::Search;
 use crate::sys_path::sys_path;
@@ -141,25 +142,17 @@ pub(super) fn starts(environment: &Environment) -> Option<Ailment> {
 }
 
 /// Leads the environment to `python`; what is replaced is kept.
-pub(super) fn replace(dir: &Path, python: &Interpreter, search: &Search) -> Result<String> {
-    let bin = fs::read_dir(dir.join("bin"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let files = bin.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        is_file && (name.to_lowercase().starts_with("activate") || name.starts_with("python"))
-    });
-    let mut replaced: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
-    replaced.push(dir.join("pyvenv.cfg"));
-    for path in replaced.iter().filter(|path| path.is_file()) {
-        kept::copy(dir, path)?;
-    }
+pub(super) fn replace(
+    dir: &Path,
+    python: &Interpreter,
+    search: &Search,
+    say: fn(&str),
+) -> Result<String> {
+    keep_what_is_replaced(&Occupied::take(dir, PATIENCE, say)?)?;
     let options = Options {
         upgrade: true,
         cache: search.cache.clone(),
+        say,
         ..Options::default()
     };
     create(dir, python, &options)?;
@@ -168,6 +161,20 @@ pub(super) fn replace(dir: &Path, python: &Interpreter, search: &Search) -> Resu
         version(python),
         python.executable.display()
     ))
+}
+
+fn keep_what_is_replaced(held: &Occupied) -> Result<()> {
+    let bin = fs::read_dir(held.dir.join("bin")).into_iter();
+    for entry in bin.flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && (name.to_lowercase().starts_with("activate") || name.starts_with("python")) {
+            kept::copy(held, &format!("bin/{name}"))?;
+        }
+    }
+    kept::copy(held, "pyvenv.cfg")
 }
 
 /// Where the packages of the environment at `dir` are, also where its interpreter is gone.

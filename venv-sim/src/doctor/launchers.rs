@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::interpreter::packages_of;
 use super::{Ailment, AilmentKind, Repair, kept};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::installed::Installed;
+use crate::occupancy::Occupied;
 use crate::wheel::{Digest, Record};
 
 /// Scripts that name the place where the environment was.
@@ -165,25 +166,28 @@ fn activated(script: &[u8]) -> Option<PathBuf> {
 }
 
 impl Moved {
-    /// Rewrites the scripts for the environment at `dir`, and the RECORDs that vouch for them.
-    pub(super) fn rewrite(&self, dir: &Path) -> Result<String> {
+    /// Rewrites the scripts for the environment that is held, and the RECORDs that vouch for them.
+    pub(super) fn rewrite(&self, held: &Occupied) -> Result<String> {
+        let dir = &held.dir;
         let mut changed = Vec::new();
         for script in &self.scripts {
-            let content = fs::read(script).map_err(Error::io("read", script))?;
+            let path = kept::named(held, script)?;
+            let content = kept::read(held, path)?;
             if let Some(new) = with_interpreter(&content, &dir.join("bin/python")) {
-                kept::copy(dir, script)?;
-                kept::replace(script, &new)?;
+                kept::copy(held, path)?;
+                kept::replace(held, path, &new)?;
                 changed.push((script.clone(), new));
             }
         }
-        vouch(dir, &changed)?;
+        vouch(held, &changed)?;
         let mut left = 0;
         for script in &self.activations {
-            let content = fs::read(script).map_err(Error::io("read", script))?;
+            let path = kept::named(held, script)?;
+            let content = kept::read(held, path)?;
             match with_directory(&content, &self.from, dir) {
                 Some(new) => {
-                    kept::copy(dir, script)?;
-                    kept::replace(script, &new)?;
+                    kept::copy(held, path)?;
+                    kept::replace(held, path, &new)?;
                 }
                 None => left += 1,
             }
@@ -241,8 +245,8 @@ fn with_directory(script: &[u8], from: &Path, to: &Path) -> Option<Vec<u8>> {
 }
 
 /// Writes the new digests of scripts into the RECORDs that list them.
-fn vouch(dir: &Path, changed: &[(PathBuf, Vec<u8>)]) -> Result<()> {
-    let Some(packages) = packages_of(dir) else {
+fn vouch(held: &Occupied, changed: &[(PathBuf, Vec<u8>)]) -> Result<()> {
+    let Some(packages) = packages_of(&held.dir) else {
         return Ok(());
     };
     for one in Installed::below(&packages)?.distributions {
@@ -256,7 +260,8 @@ fn vouch(dir: &Path, changed: &[(PathBuf, Vec<u8>)]) -> Result<()> {
         if hits.is_empty() {
             continue;
         }
-        let text = fs::read(&path).map_err(Error::io("read", &path))?;
+        let path = kept::named(held, &path)?;
+        let text = kept::read(held, path)?;
         let Ok(mut record) = Record::parse(&text) else {
             continue;
         };
@@ -266,7 +271,7 @@ fn vouch(dir: &Path, changed: &[(PathBuf, Vec<u8>)]) -> Result<()> {
                 entry.size = Some(content.len() as u64);
             }
         }
-        kept::replace(&path, &record.to_text())?;
+        kept::replace(held, path, &record.to_text())?;
     }
     Ok(())
 }

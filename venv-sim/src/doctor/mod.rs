@@ -2,7 +2,8 @@
 //!
 //! Everything is found by looking, but for one start of the interpreter at the end. A repair is
 //! made of steps that leave the environment no worse at any moment; what it replaces is kept
-//! below `kept` in the environment, where its user may look for it.
+//! below `kept` in the environment, where its user may look for it. While it is at that it holds
+//! the environment, and follows no link in it.
 
 mod configuration;
 mod interpreter;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
+use crate::occupancy::{Occupied, PATIENCE};
 use crate::places::Search;
 use crate::requirement::Name;
 
@@ -140,24 +142,27 @@ pub fn examine(dir: &Path, search: &Search) -> Result<Health> {
 
 impl Health {
     /// Mends what can be, and says what was done, a sentence each. What is replaced is kept.
+    /// `say` is told, once for each repair, that another process is waited for that is changing
+    /// the environment.
     ///
     /// # Errors
     /// Where a repair fails; those before it are done.
-    pub fn mend(&self, search: &Search) -> Result<Vec<String>> {
+    pub fn mend(&self, search: &Search, say: fn(&str)) -> Result<Vec<String>> {
         let mut done = Vec::new();
         for ailment in &self.ailments {
             let Some(repair) = &ailment.repair else {
                 continue;
             };
             let dir = &self.dir;
+            let hold = || Occupied::take(dir, PATIENCE, say);
             done.push(match repair {
                 Repair::Recover => packages::recover(dir)?,
-                Repair::Configure(lines) => configuration::complete(dir, lines)?,
-                Repair::Upgrade(python) => interpreter::replace(dir, python, search)?,
-                Repair::Launchers(moved) => moved.rewrite(dir)?,
-                Repair::Relink { link, to } => packages::relink(link, to)?,
-                Repair::Restore(project) => packages::restore(dir, project, search)?,
-                Repair::SetAside(paths) => packages::set_aside(dir, paths)?,
+                Repair::Configure(lines) => configuration::complete(&hold()?, lines)?,
+                Repair::Upgrade(python) => interpreter::replace(dir, python, search, say)?,
+                Repair::Launchers(moved) => moved.rewrite(&hold()?)?,
+                Repair::Relink { link, to } => packages::relink(&hold()?, link, to)?,
+                Repair::Restore(project) => packages::restore(&hold()?, project, search)?,
+                Repair::SetAside(paths) => packages::set_aside(&hold()?, paths)?,
             });
         }
         Ok(done)

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::{Ailment, AilmentKind, Repair, kept};
@@ -11,6 +10,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::install;
 use crate::installed::{Distribution, FileState, Harm, Installed, Problem};
+use crate::occupancy::{Found, Occupied};
 use crate::places::Search;
 use crate::requirement::Name;
 use crate::store::Store;
@@ -94,14 +94,13 @@ fn links(environment: &Environment) -> Vec<Ailment> {
     broken.map(ailment).collect()
 }
 
-/// Leads `link` to `to`, in one step.
-pub(super) fn relink(link: &Path, to: &Path) -> Result<String> {
-    let mut name = link.file_name().unwrap_or_default().to_owned();
-    name.push(".isolab-new");
-    let new = link.with_file_name(name);
-    symlink(to, &new)
-        .and_then(|()| fs::rename(&new, link))
-        .map_err(Error::io("create symbolic link", link))?;
+/// Leads `link` to `to`, in one step, if it still leads nowhere.
+pub(super) fn relink(held: &Occupied, link: &Path, to: &Path) -> Result<String> {
+    let path = kept::named(held, link)?;
+    if held.look(path)? != Found::Other || fs::metadata(link).is_ok() {
+        return Ok(format!("left {}, which is another by now", link.display()));
+    }
+    kept::relink(held, path, to)?;
     Ok(format!("led {} to {}", link.display(), to.display()))
 }
 
@@ -132,14 +131,14 @@ fn damaged(installed: &Installed) -> Vec<Ailment> {
     ailments
 }
 
-pub(super) fn set_aside(dir: &Path, paths: &[PathBuf]) -> Result<String> {
+pub(super) fn set_aside(held: &Occupied, paths: &[PathBuf]) -> Result<String> {
     for path in paths {
-        kept::away(dir, path)?;
+        kept::away(held, kept::named(held, path)?)?;
     }
     Ok(format!(
         "put {} aside, below {}",
         paths.len(),
-        dir.join(kept::KEPT).display()
+        held.dir.join(kept::KEPT).display()
     ))
 }
 
@@ -223,47 +222,59 @@ fn trees(store: &Store, one: &Distribution) -> Vec<PathBuf> {
 
 /// Puts files of the store into the places of those of `project` that are not as they were;
 /// what was changed is kept.
-pub(super) fn restore(dir: &Path, project: &Name, search: &Search) -> Result<String> {
+pub(super) fn restore(held: &Occupied, project: &Name, search: &Search) -> Result<String> {
+    let dir = &held.dir;
     let environment = Environment::open(dir)?;
     let installed = Installed::of(&environment)?;
     let store = Store::of(&search.cache)?;
     // An edit through a hard link is one of the store, too: that is mended first.
     store.verify(false)?;
     let (mut restored, mut left) = (0, 0);
-    for one in installed
-        .distributions
-        .iter()
-        .filter(|one| one.name() == project)
-    {
+    let mut of_project = installed.distributions.iter();
+    for one in of_project.by_ref().filter(|one| one.name() == project) {
         let trees = trees(&store, one);
         for file in one.files().unwrap_or_default() {
-            let is_changed = match file.harm(dir) {
-                Some(Harm::Changed) => true,
-                Some(Harm::Missing) => false,
-                Some(Harm::Outside) | None => continue,
-            };
-            let Some(content) = content(&trees, one, &file) else {
-                left += 1;
+            if !matches!(file.harm(dir), Some(Harm::Changed | Harm::Missing)) {
                 continue;
-            };
-            if is_changed && file.path.is_file() {
-                kept::copy(dir, &file.path)?;
             }
-            let parent = file.path.parent().unwrap_or(dir);
-            fs::create_dir_all(parent).map_err(Error::io("create directory", parent))?;
-            kept::replace(&file.path, &content)?;
-            restored += 1;
+            let path = kept::inside(dir, &file.path);
+            match (path, content(&trees, one, &file)) {
+                (Some(path), Some(content)) if put(held, path, &content)? => restored += 1,
+                _ => left += 1,
+            }
         }
     }
     let left = match left {
         0 => String::new(),
         left => {
-            format!("; {left} are not in the store: `isolab venv install --reinstall {project}`")
+            format!("; {left} could not be: `isolab venv install --reinstall {project}`")
         }
     };
     Ok(format!(
         "restored {restored} files of {project} from the store{left}"
     ))
+}
+
+/// Puts `content` at `path`, and keeps what was there; not behind a link, wherever it leads.
+fn put(held: &Occupied, path: &str, content: &[u8]) -> Result<bool> {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let is_real = |end: usize| {
+        let found = held.look(&directory[..end])?;
+        Ok::<_, Error>(matches!(found, Found::Directory | Found::Nothing))
+    };
+    let slashes = directory.match_indices('/').map(|(at, _)| at);
+    for end in slashes.chain([directory.len()]).filter(|end| *end > 0) {
+        if !is_real(end)? {
+            return Ok(false);
+        }
+    }
+    if held.look(path)? == Found::Directory {
+        return Ok(false);
+    }
+    kept::make(held, directory)?;
+    kept::copy(held, path)?;
+    kept::replace(held, path, content)?;
+    Ok(true)
 }
 
 /// What RECORD says that the file should hold, if the store has it.

@@ -59,7 +59,7 @@ fn a_missing_key_is_added_and_the_rest_is_kept() {
     fs::write(&file, text).expect("written");
     let health = examine(&home.path().join("env"), &search()).expect("examined");
     assert_eq!(health.ailments[0].kind, AilmentKind::Configuration);
-    health.mend(&search()).expect("mended");
+    health.mend(&search(), |_| {}).expect("mended");
     let mended = fs::read_to_string(&file).expect("read");
     assert!(mended.starts_with(text), "{mended}");
     assert!(
@@ -75,7 +75,7 @@ fn a_whole_pyvenv_cfg_is_made_from_what_the_rest_tells() {
     let home = environment();
     fs::remove_file(home.path().join("env/pyvenv.cfg")).expect("removed");
     let health = examine(&home.path().join("env"), &search()).expect("examined");
-    health.mend(&search()).expect("mended");
+    health.mend(&search(), |_| {}).expect("mended");
     assert_eq!(kinds(&home), [""; 0]);
 }
 
@@ -111,7 +111,7 @@ fn scripts_of_a_moved_environment_are_rewritten_with_their_record() {
 
     assert_eq!(kinds(&home), ["moved"]);
     let health = examine(&dir, &search()).expect("examined");
-    health.mend(&search()).expect("mended");
+    health.mend(&search(), |_| {}).expect("mended");
     assert_eq!(kinds(&home), [""; 0]);
     let text = |path: &str| fs::read_to_string(dir.join(path)).expect("read");
     assert!(text("bin/hello").ends_with("print('hello')\n"));
@@ -123,7 +123,7 @@ fn scripts_of_a_moved_environment_are_rewritten_with_their_record() {
     fs::write(dir.join("bin/hello"), &script).expect("written");
     examine(&dir, &search())
         .expect("examined")
-        .mend(&search())
+        .mend(&search(), |_| {})
         .expect("mended");
     assert_eq!(text("kept/bin/hello.1"), script);
 }
@@ -138,7 +138,7 @@ fn a_link_that_leads_nowhere_and_what_pip_left_are_found_and_mended() {
     fs::create_dir_all(packages.join("~jango/core")).expect("made");
     assert_eq!(kinds(&home), ["broken-link", "broken-link", "damaged"]);
     let health = examine(&dir, &search()).expect("examined");
-    health.mend(&search()).expect("mended");
+    health.mend(&search(), |_| {}).expect("mended");
     // The tool's link is its user's to remove.
     assert_eq!(kinds(&home), ["broken-link"]);
     assert!(dir.join("lib64/python3.3").is_dir());

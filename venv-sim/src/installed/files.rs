@@ -26,7 +26,8 @@ pub enum Harm {
     Missing,
     /// Its content is another.
     Changed,
-    /// RECORD names it, outside of the environment: nothing is read there, nor removed.
+    /// RECORD names it, and it lies outside of the environment, by its name or by a link on the
+    /// way: it is nobody's to restore or to remove.
     Outside,
 }
 
@@ -59,6 +60,15 @@ impl FileState {
         if !self.path.starts_with(dir) {
             return Some(Harm::Outside);
         }
+        let harm = self.harm_inside()?;
+        // Only where something is wrong, for it takes longer than to look whether it is.
+        Some(match self.leads_out(dir) {
+            true => Harm::Outside,
+            false => harm,
+        })
+    }
+
+    fn harm_inside(&self) -> Option<Harm> {
         // What has no digest may be made again, as bytecode is.
         let digest = self.digest.as_ref()?;
         let found = match fs::metadata(&self.path) {
@@ -73,6 +83,14 @@ impl FileState {
             Ok(content) if digest.is_of(&content) => None,
             _ => Some(Harm::Changed),
         }
+    }
+
+    /// Whether a link takes its directory out of the environment.
+    fn leads_out(&self, dir: &Path) -> bool {
+        let mut above = self.path.ancestors().skip(1);
+        let real = above.find_map(|directory| fs::canonicalize(directory).ok());
+        let top = fs::canonicalize(dir);
+        !matches!((real, top), (Some(real), Ok(top)) if real.starts_with(&top))
     }
 }
 

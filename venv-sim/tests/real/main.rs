@@ -12,6 +12,7 @@ mod installing;
 mod interruption;
 mod legacy;
 mod machine;
+mod mending;
 mod occupied;
 mod packaging;
 mod peers;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
     trials.extend(storing::trials());
     trials.extend(undoing::trials());
     trials.extend(occupied::trials());
+    trials.extend(mending::trials());
     trials.extend(index::trials());
     trials.extend(interruption::trials());
     trials.extend(legacy::trials());

@@ -54,6 +54,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             missing(),
             killed,
         ),
+        trial("an_upgrade_writes_through_no_link", missing(), through_link),
         trial(
             "what_is_no_environment_is_not_upgraded",
             missing(),
@@ -377,4 +378,19 @@ fn no_environment() -> Result<(), Failed> {
         }
     }
     expect("left", &files(scratch.path()), &vec!["directory".into()])
+}
+
+fn through_link() -> Result<(), Failed> {
+    let (python, scratch) = (any_python()?, scratch());
+    let made = create(&scratch.path().join("env"), &python, &options())?;
+    let outside = scratch.path().join("outside");
+    fs::rename(made.dir.join("bin"), &outside)?;
+    symlink(&outside, made.dir.join("bin"))?;
+    fs::remove_file(outside.join("activate"))?; // or it would not be seen to come
+    let seen = files(&outside);
+    match create(&made.dir, &python, &upgrading()) {
+        Err(Error::Io { .. }) => {}
+        other => return Err(format!("{other:?}").into()),
+    }
+    expect("outside", &files(&outside), &seen)
 }
