@@ -5,7 +5,7 @@ use std::fs;
 
 use super::ground::{Found, Ground};
 use super::layout::{Content, Layout};
-use super::present::Present;
+use super::present::{Owner, Present};
 use super::removal::Removal;
 use super::{at, named, refused};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ struct Work<'g> {
     /// What is gone by then, with all that is in it.
     leaving: HashSet<String>,
     /// Whose each file is; read when the first is in the way.
-    owners: Option<HashMap<String, Name>>,
+    owners: Option<HashMap<String, Owner>>,
     merge: Merge,
 }
 
@@ -128,6 +128,7 @@ impl Work<'_> {
         self.owners
             .get_or_insert_with(|| present.owners(ground, going))
             .get(path)
+            .map(|owner| &owner.name)
     }
 
     fn in_the_way(&self, project: &Name, path: &str, why: &str) -> Error {

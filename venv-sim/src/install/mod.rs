@@ -169,11 +169,18 @@ fn install_on(
     let present = Present::read(ground)?;
     let replaced = additions.iter().map(|added| &added.stored.name.project);
     let going = present.find(remove.iter().chain(replaced))?;
-    let removal = Removal::plan(ground, &present, &going, &mut changed.warnings)?;
+    let mut removal = Removal::plan(ground, &present, &going, &mut changed.warnings)?;
+    let lost = std::mem::take(&mut removal.lost);
     let mut layout = Layout::of(ground, additions, interpreter, store, options)?;
     changed.warnings.append(&mut layout.warnings);
     let merge = merge::plan(ground, &present, &going, removal, &mut layout)?;
     changed.warnings.extend(merge.warnings);
+    let comes_again = |(path, _): &&(String, Name)| {
+        let mut ins = merge.ins.iter();
+        ins.any(|new| path.strip_prefix(&new[..]).is_some_and(is_end))
+    };
+    let lost = lost.iter().filter(|lost| !comes_again(lost));
+    changed.warnings.extend(lost.map(lost_with));
 
     let staged = stage::build(ground, &layout, store, options.link_mode)?;
     changed.warnings.extend(staged.warnings);
@@ -209,11 +216,25 @@ pub fn uninstall(
     let present = Present::read(&ground)?;
     let going = present.find(projects.iter())?;
     let removal = Removal::plan(&ground, &present, &going, &mut changed.warnings)?;
+    changed.warnings.extend(removal.lost.iter().map(lost_with));
     let left = journal::carry_out(&ground, &removal.outs, &[])?;
     changed.warnings.extend(left);
     changed.removed = present.named(&going);
     changed.absent = present.missing(projects);
     Ok(changed)
+}
+
+/// Whether nothing is left of a path, or what is below it.
+fn is_end(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
+}
+
+/// What to tell of a file that an uninstalled project had put in the place of another's.
+fn lost_with((path, owner): &(String, Name)) -> String {
+    format!(
+        "{} of {owner} goes, too: what was there was another project's, and          `isolab venv install --reinstall {owner}` brings its own back",
+        named(path)
+    )
 }
 
 /// Finishes or undoes what a killed process was changing in `environment`; whether there was
@@ -304,6 +325,7 @@ fn is_own(path: &str) -> bool {
         path,
         "pyvenv.cfg" | "lib64" | ".gitignore" | "CACHEDIR.TAG" | "bin" | "lib" | "include"
     ) || path.split('/').next() == Some(ground::STAGING)
+        || is_legacy_own(path)
     {
         return true;
     }
@@ -321,6 +343,23 @@ fn is_own(path: &str) -> bool {
     of("python") || of("pypy") || name == "activate" || name.starts_with("activate.")
 }
 
+/// Whether it is part of the library that an environment of Python 2.7 has: everything but its
+/// packages.
+fn is_legacy_own(path: &str) -> bool {
+    if path.strip_prefix("include/python2.7").is_some_and(is_end) {
+        return true;
+    }
+    let path = path.strip_prefix("lib64/").or(path.strip_prefix("lib/"));
+    let rest = match path {
+        Some(path) => path.strip_prefix("python2.7").filter(|rest| is_end(rest)),
+        None => None,
+    };
+    rest.is_some_and(|rest| {
+        let inside = rest.strip_prefix("/site-packages");
+        !inside.is_some_and(|inside| inside.starts_with('/'))
+    })
+}
+
 /// A path of the environment in a message.
 fn at(ground: &Ground, path: &str) -> PathBuf {
     ground.dir.join(path)
@@ -329,4 +368,45 @@ fn at(ground: &Ground, path: &str) -> PathBuf {
 /// A path in a sentence.
 fn named(path: &str) -> String {
     shown(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own;
+
+    #[test]
+    fn what_makes_an_environment_is_its_own_and_what_packages_bring_is_not() {
+        for path in [
+            "pyvenv.cfg",
+            "lib64",
+            ".isolab/journal",
+            "bin/python",
+            "bin/Python3.11",
+            "bin/activate.fish",
+            "lib/python2.7",
+            "lib/python2.7/site.py",
+            "lib/python2.7/site.pyc",
+            "lib/python2.7/os.py",
+            "lib/python2.7/lib-dynload",
+            "lib/python2.7/lib-dynload/math.so",
+            "lib/python2.7/site-packages",
+            "lib64/python2.7/os.py",
+            "include/python2.7",
+            "include/python2.7/Python.h",
+        ] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in [
+            "bin/pythonic",
+            "bin/tool",
+            "lib/python2.7/site-packages/os.py",
+            "lib/python2.7/site-packages/tool/site.py",
+            "lib/python2.70/os.py",
+            "lib/python3.11/site-packages/os.py",
+            "include/site/python2.7/tool/tool.h",
+            "share/python2.7/os.py",
+        ] {
+            assert!(!is_own(path), "{path}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::ground::{Found, Ground};
 use super::{at, is_own, named, refused};
 use crate::error::{Error, Result};
 use crate::requirement::Name;
-use crate::wheel::Record;
+use crate::wheel::{Digest, Record};
 
 /// A project with a directory of metadata in `site-packages`.
 #[derive(Debug)]
@@ -20,6 +20,23 @@ pub(crate) struct Distribution {
     pub(crate) info: String,
     /// Whether it has no RECORD by its kind: `.egg-info`, `.egg-link`.
     is_legacy: bool,
+}
+
+/// A file as a RECORD lists it.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// From the environment's top.
+    pub(crate) path: String,
+    /// What it holds, where the RECORD says.
+    pub(crate) digest: Option<Digest>,
+}
+
+/// Whose a file is.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) name: Name,
+    /// What it may hold: more than one if several projects list it.
+    pub(crate) digests: Vec<Digest>,
 }
 
 /// All of them.
@@ -84,16 +101,20 @@ impl Present {
     }
 
     /// Whose file each is, of those that do not go.
-    pub(crate) fn owners(&self, ground: &Ground, going: &[usize]) -> HashMap<String, Name> {
-        let mut owners = HashMap::new();
+    pub(crate) fn owners(&self, ground: &Ground, going: &[usize]) -> HashMap<String, Owner> {
+        let mut owners: HashMap<String, Owner> = HashMap::new();
         for (index, distribution) in self.all() {
             if going.contains(&index) || distribution.is_legacy {
                 continue;
             }
             // One that cannot be read claims nothing, and loses nothing: what is nobody's is
             // not replaced.
-            for path in distribution.files(ground).unwrap_or_default() {
-                owners.insert(path, distribution.name.clone());
+            for listed in distribution.files(ground).unwrap_or_default() {
+                let owner = owners.entry(listed.path).or_insert_with(|| Owner {
+                    name: distribution.name.clone(),
+                    digests: Vec::new(),
+                });
+                owner.digests.extend(listed.digest);
             }
         }
         owners
@@ -102,7 +123,7 @@ impl Present {
 
 impl Distribution {
     /// Its files, from the environment's top, as its RECORD lists them.
-    pub(crate) fn files(&self, ground: &Ground) -> Result<Vec<String>> {
+    pub(crate) fn files(&self, ground: &Ground) -> Result<Vec<Listed>> {
         let record = format!("{}/{}/RECORD", ground.site, self.info);
         let impossible = |cause: String, remedy| refused("uninstall", &self.name, cause, remedy);
         if ground.look(&record)? != Found::File {
@@ -120,7 +141,7 @@ impl Distribution {
             )
         })?;
         let mut files = Vec::new();
-        for path in record {
+        for (path, digest) in record {
             let below = below(ground, &path).filter(|path| !is_own(path));
             let Some(path) = below else {
                 return Err(impossible(
@@ -128,17 +149,17 @@ impl Distribution {
                     "look at its RECORD: what wrote that line is not to be trusted",
                 ));
             };
-            files.push(path);
+            files.push(Listed { path, digest });
         }
         Ok(files)
     }
 }
 
-/// The paths of a RECORD, whatever vouches for their contents: other tools wrote MD5 once.
-fn lenient(text: &[u8]) -> Result<Vec<String>, String> {
+/// The paths of a RECORD with their digests, whatever vouches for their contents: other tools wrote MD5 once.
+fn lenient(text: &[u8]) -> Result<Vec<(String, Option<Digest>)>, String> {
     if let Ok(record) = Record::parse(text) {
-        let paths = record.entries.into_iter().map(|entry| entry.path);
-        return Ok(paths.collect());
+        let entries = record.entries.into_iter();
+        return Ok(entries.map(|entry| (entry.path, entry.digest)).collect());
     }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
@@ -150,7 +171,7 @@ fn lenient(text: &[u8]) -> Result<Vec<String>, String> {
         paths.extend(
             row.get(0)
                 .filter(|path| !path.is_empty())
-                .map(str::to_owned),
+                .map(|path| (path.to_owned(), None)),
         );
     }
     Ok(paths)

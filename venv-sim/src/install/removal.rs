@@ -1,19 +1,24 @@
 //! What goes: the files that a RECORD lists, their bytecode, and the directories that are empty
 //! without them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 
-use super::ground::Ground;
-use super::present::{Present, is_absence};
+use super::ground::{Found, Ground};
+use super::present::{Owner, Present, is_absence};
 use super::{at, named};
 use crate::error::{Error, Result};
+use crate::requirement::Name;
+use crate::wheel::Digest;
 
 /// What is to be moved away, each with all that is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Removal {
     /// Files, and directories all of whose files go; from the environment's top.
     pub(crate) outs: Vec<String>,
+    /// Files that go and that another project had brought before, with its name: what was in
+    /// its place was not its own.
+    pub(crate) lost: Vec<(String, Name)>,
 }
 
 /// A directory of what goes.
@@ -30,29 +35,37 @@ impl Removal {
         going: &[usize],
         warnings: &mut Vec<String>,
     ) -> Result<Self> {
-        let mut paths = HashSet::new();
+        let mut paths: HashMap<String, Vec<Digest>> = HashMap::new();
         for (index, distribution) in present.all() {
             if going.contains(&index) {
-                paths.extend(distribution.files(ground)?);
+                for listed in distribution.files(ground)? {
+                    paths.entry(listed.path).or_default().extend(listed.digest);
+                }
                 let info = format!("{}/{}", ground.site, distribution.info);
                 // Written there since by others, and of no use without the rest.
-                paths.extend(
-                    ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"]
-                        .map(|name| format!("{info}/{name}")),
-                );
+                for name in ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"] {
+                    paths.entry(format!("{info}/{name}")).or_default();
+                }
             }
         }
         if paths.is_empty() {
             return Ok(Self::default());
         }
-        let owners = present.owners(ground, going);
-        paths.retain(|path| !owners.contains_key(path));
-        let mut top = Node::default();
-        for path in &paths {
-            top.insert(path);
-        }
         let mut removal = Self::default();
+        let mut owners = present.owners(ground, going);
+        let mut top = Node::default();
+        for (path, digests) in paths {
+            match owners.remove(&path) {
+                None => top.insert(&path),
+                Some(owner) if replaced(ground, &path, &digests, &owner)? => {
+                    top.insert(&path);
+                    removal.lost.push((path, owner.name));
+                }
+                Some(_) => {}
+            }
+        }
         removal.walk(ground, "", &top, None, warnings)?;
+        removal.lost.sort_unstable();
         Ok(removal)
     }
 
@@ -134,6 +147,18 @@ impl Node {
         });
         node.files.insert(name.to_owned());
     }
+}
+
+/// Whether what is at `path` is what goes brought, with one of these digests, in the place of what
+/// `owner` had there. What somebody edited is the owner's: it may be its last copy.
+fn replaced(ground: &Ground, path: &str, digests: &[Digest], owner: &Owner) -> Result<bool> {
+    if digests.is_empty() || ground.look(path)? != Found::File {
+        return Ok(false);
+    }
+    let path = at(ground, path);
+    let content = fs::read(&path).map_err(Error::io("read", &path))?;
+    let has = |digests: &[Digest]| digests.iter().any(|digest| digest.is_of(&content));
+    Ok(has(digests) && !has(&owner.digests))
 }
 
 /// The directories of an environment that has nothing installed.

@@ -322,6 +322,38 @@ fn two_projects() -> Result<(), Failed> {
     expect("still there", &&*fs::read_to_string(&shared)?, &"2\n")?;
     uninstall(&ground.made, &["second".parse()?], &options)?;
     expect("gone", &shared.exists(), &false)?;
+    // What goes takes what it had put in the other's place with it, and nothing else.
+    let (first, second) = (draft("first", "1\n"), draft("second", "2\n"));
+    let first = first.script("tool = first:main");
+    let second = second.script("tool = second:main");
+    let tool = ground.made.dir.join("bin/tool");
+    for (edit, warnings, left) in [(None, 2, false), (Some("mine"), 1, true)] {
+        ground.put(&first)?;
+        ground.put(&second)?;
+        if let Some(edit) = edit {
+            fs::remove_file(&tool)?;
+            fs::write(&tool, edit)?;
+        }
+        let changed = uninstall(&ground.made, &["second".parse()?], &options)?;
+        expect("told of", &changed.warnings.len(), &warnings)?;
+        let remedy = "install --reinstall first";
+        let tells = changed.warnings.iter().all(|one| one.contains(remedy));
+        expect(&changed.warnings.concat(), &tells, &true)?;
+        expect("shared.py", &shared.exists(), &false)?;
+        expect("the command", &tool.exists(), &left)?;
+        uninstall(&ground.made, &["first".parse()?], &options)?;
+    }
+    // An update brings its own again, and nothing is lost that was not.
+    ground.put(&first)?;
+    ground.put(&second)?;
+    let changed = ground.put(&second)?;
+    expect("told of", &changed.warnings, &Vec::new())?;
+    expect("content", &&*fs::read_to_string(&shared)?, &"2\n")?;
+    uninstall(
+        &ground.made,
+        &["first".parse()?, "second".parse()?],
+        &options,
+    )?;
 
     let stored = [
         draft("first", "1\n").stored(&ground.store, ground.scratch.path())?,
