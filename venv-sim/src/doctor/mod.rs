@@ -10,6 +10,7 @@ mod interpreter;
 mod kept;
 mod launchers;
 mod packages;
+mod store_links;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -78,6 +79,7 @@ enum Repair {
     Launchers(launchers::Moved),
     Relink { link: PathBuf, to: PathBuf },
     Restore(Name),
+    IntoStore(Name),
     SetAside(Vec<PathBuf>),
 }
 
@@ -162,6 +164,7 @@ impl Health {
                 Repair::Launchers(moved) => moved.rewrite(&hold()?)?,
                 Repair::Relink { link, to } => packages::relink(&hold()?, link, to)?,
                 Repair::Restore(project) => packages::restore(&hold()?, project, search)?,
+                Repair::IntoStore(project) => store_links::lead_back(&hold()?, project, search)?,
                 Repair::SetAside(paths) => packages::set_aside(&hold()?, paths)?,
             });
         }

@@ -1,11 +1,11 @@
 //! Links that lead nowhere, files that are not as they were installed, and what an interrupted
 //! installer left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Ailment, AilmentKind, Repair, kept};
+use super::{Ailment, AilmentKind, Repair, kept, store_links};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::install;
@@ -38,14 +38,15 @@ pub(super) fn recover(dir: &Path) -> Result<String> {
 /// Looks at links, files and records.
 pub(super) fn examine(environment: &Environment, search: &Search) -> Result<Vec<Ailment>> {
     let installed = Installed::of(environment)?;
-    let mut ailments = links(environment);
+    let (mut ailments, explained) = store_links::examine(environment, &installed, search);
+    ailments.extend(links(environment, &explained));
     ailments.extend(damaged(&installed));
-    ailments.extend(edited(environment, &installed, search));
+    ailments.extend(edited(environment, &installed, &explained, search));
     Ok(ailments)
 }
 
-/// Links of the top, of `bin` and of site-packages that lead nowhere.
-fn links(environment: &Environment) -> Vec<Ailment> {
+/// Links of the top, of `bin` and of site-packages that lead nowhere and are not `explained`.
+fn links(environment: &Environment, explained: &HashSet<PathBuf>) -> Vec<Ailment> {
     let dir = &environment.dir;
     let places = [
         dir.clone(),
@@ -56,7 +57,9 @@ fn links(environment: &Environment) -> Vec<Ailment> {
         .iter()
         .flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
     let links = entries.map(|entry| entry.path());
-    let broken = links.filter(|path| path.is_symlink() && fs::metadata(path).is_err());
+    let broken = links
+        .filter(|path| path.is_symlink() && fs::metadata(path).is_err())
+        .filter(|path| !explained.contains(path));
     let ailment = |link: PathBuf| {
         let to = fs::read_link(&link).unwrap_or_default();
         let name = link.strip_prefix(dir).unwrap_or(&link).display();
@@ -143,10 +146,17 @@ pub(super) fn set_aside(held: &Occupied, paths: &[PathBuf]) -> Result<String> {
 }
 
 /// Files that are not what their RECORD says; those that the store has can be mended.
-fn edited(environment: &Environment, installed: &Installed, search: &Search) -> Vec<Ailment> {
+fn edited(
+    environment: &Environment,
+    installed: &Installed,
+    explained: &HashSet<PathBuf>,
+    search: &Search,
+) -> Vec<Ailment> {
     let mut harmed: BTreeMap<String, Vec<(PathBuf, Harm)>> = BTreeMap::new();
     for finding in installed.check_files(&environment.dir) {
-        if let Problem::File { path, harm } = finding.problem {
+        if let Problem::File { path, harm } = finding.problem
+            && !explained.contains(&path)
+        {
             harmed.entry(finding.of).or_default().push((path, harm));
         }
     }
@@ -213,11 +223,8 @@ fn edit(
 
 /// Where the files of wheels of this project and version lie in the store.
 fn trees(store: &Store, one: &Distribution) -> Vec<PathBuf> {
-    let stored = store.entries().unwrap_or_default().into_iter();
-    let same = stored.filter(|stored| {
-        (&stored.name.project, &stored.name.version) == (one.name(), one.version())
-    });
-    same.map(|stored| stored.tree()).collect()
+    let wheels = store_links::wheels(store, one).into_iter();
+    wheels.map(|stored| stored.tree()).collect()
 }
 
 /// Puts files of the store into the places of those of `project` that are not as they were;

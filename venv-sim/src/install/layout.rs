@@ -435,7 +435,7 @@ impl<'a> One<'_, 'a> {
     /// A package as one link into the store.
     fn link(&mut self, path: &'a str) -> Result<()> {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let target = self.addition.stored.tree().join(path);
+        let target = self.addition.stored.real_tree()?.join(path);
         let not_text = || {
             let why = "the store's path is no text";
             refused(

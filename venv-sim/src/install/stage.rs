@@ -1,6 +1,6 @@
 //! Building what is new beside what is there: directories by one thread, files by all.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -217,7 +217,13 @@ impl Work<'_> {
         let path = join(&branch.path, &leaf.name);
         match done {
             Ok(()) => Ok(true),
-            Err(error) => Err(Error::io("install", at(self.ground, &path))(error)),
+            Err(error) => {
+                let action = match self.link_mode {
+                    LinkMode::Clone => "clone",
+                    _ => "install",
+                };
+                Err(Error::io(action, at(self.ground, &path))(error))
+            }
         }
     }
 
@@ -299,6 +305,8 @@ impl Copy<'_> {
                 match self.link() {
                     // As many names as a file can have (65,000 on ext4).
                     Err(Errno::EMLINK) => self.copy(buffer),
+                    // Links lead to other file systems, and only these few files lie beside them.
+                    Err(Errno::EXDEV) if mode == LinkMode::Symlink => self.copy(buffer),
                     linked => Ok(linked?),
                 }
             }
@@ -401,20 +409,17 @@ fn probe<'p>(origin: &'p Origin<'_>, from: &'p mut String, root: &'p OwnedFd) ->
 
 /// Notes in the store which links lead there, so that pruning keeps what they need.
 fn remember_user(ground: &Ground, origin: &Origin<'_>, layout: &Layout<'_>) -> Result<()> {
-    let path = origin.stored.users();
-    let mut links = String::new();
+    let real = fs::canonicalize(&ground.dir).map_err(Error::io("find", &ground.dir))?;
+    let tree = origin.stored.real_tree()?;
+    let mut links = Vec::new();
     for branch in &layout.directories {
         for leaf in &branch.leaves {
             if let Content::Link(target) = &leaf.content
-                && Path::new(target).starts_with(origin.stored.tree())
+                && Path::new(target).starts_with(&tree)
             {
-                let link = at(ground, &join(&branch.path, &leaf.name));
-                links.push_str(&format!("{}\n", link.display()));
+                links.push(real.join(join(&branch.path, &leaf.name)));
             }
         }
     }
-    let options = File::options().append(true).create(true).open(&path);
-    options
-        .and_then(|mut file| file.write_all(links.as_bytes()))
-        .map_err(Error::io("write", &path))
+    origin.stored.remember_links(&links)
 }

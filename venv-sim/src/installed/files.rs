@@ -22,7 +22,7 @@ pub struct FileState {
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Harm {
-    /// It is not there.
+    /// It is not there, or it is a link that leads nowhere.
     Missing,
     /// Its content is another.
     Changed,
@@ -69,8 +69,11 @@ impl FileState {
     }
 
     fn harm_inside(&self) -> Option<Harm> {
-        // What has no digest may be made again, as bytecode is.
-        let digest = self.digest.as_ref()?;
+        let Some(digest) = &self.digest else {
+            // What has no digest may be made again, as bytecode is; but not what a link leads to.
+            let leads_nowhere = self.path.is_symlink() && !self.path.exists();
+            return leads_nowhere.then_some(Harm::Missing);
+        };
         let found = match fs::metadata(&self.path) {
             Ok(found) if found.is_file() => found,
             Ok(_) => return Some(Harm::Changed),

@@ -70,6 +70,12 @@ impl Stored {
         self.directory.join("tree")
     }
 
+    /// As [`Stored::tree`], absolute and without a link on the way, for links to lead to.
+    pub(crate) fn real_tree(&self) -> Result<PathBuf> {
+        let tree = self.tree();
+        fs::canonicalize(&tree).map_err(Error::io("find", tree))
+    }
+
     /// The file with the links that lead into its tree.
     pub(crate) fn users(&self) -> PathBuf {
         self.directory.join("users")

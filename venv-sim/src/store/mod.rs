@@ -3,6 +3,7 @@
 //! ```text
 //! wheels/SHA256/tree/…     a wheel's files in their own layout
 //! wheels/SHA256/manifest   what they are, so that installing reads no directory
+//! wheels/SHA256/users      the links that lead into the tree, each ended by a zero
 //! archives/SHA256.whl      the wheel itself, from which an edited file is mended
 //! bytecode/SHA256/PYTHON/  what one interpreter compiled of it
 //! known/…                  which digest the file at a path had
@@ -21,6 +22,7 @@ mod place;
 mod prune;
 mod reader;
 mod unpack;
+mod users;
 
 use std::fs::{self, File};
 use std::io::ErrorKind;

@@ -30,7 +30,8 @@ pub enum Prune {
     Unused,
     /// The archives; an edited file of the store can then not be mended without its wheel.
     Archives,
-    /// Everything but what environments need: those that link into the store.
+    /// Everything but what environments need: those that link into the store, also where they
+    /// were moved since.
     All,
 }
 
@@ -125,7 +126,7 @@ impl Store {
 
 impl Stored {
     /// Whether a file of it is also in an environment.
-    fn is_shared(&self) -> bool {
+    pub(super) fn is_shared(&self) -> bool {
         let tree = self.tree();
         let shared = |directory: &Directory| {
             directory.files.iter().any(|file| {
@@ -134,15 +135,6 @@ impl Stored {
             })
         };
         self.manifest.directories.iter().any(shared)
-    }
-
-    /// Whether an environment that is still there has links into it.
-    fn is_linked_into(&self) -> bool {
-        let users = fs::read_to_string(self.users()).unwrap_or_default();
-        users.lines().any(|link| {
-            // What it was put at: the link, as long as nobody removed or replaced it.
-            fs::read_link(link).is_ok_and(|target| target.starts_with(&self.directory))
-        })
     }
 }
 

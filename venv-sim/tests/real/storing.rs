@@ -35,6 +35,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         ("a_store_without_its_archive_says_what_to_do", no_archive),
         ("pruning_keeps_what_environments_need", pruned),
+        (
+            "pruning_keeps_what_links_lead_to_wherever_their_environment_is",
+            pruned_beside_links,
+        ),
         ("a_store_that_others_can_write_to_is_not_used", open_store),
         ("a_wheel_is_known_again_until_its_file_changes", known),
         ("a_kill_at_any_moment_leaves_a_store_that_works", kills),
@@ -248,6 +252,53 @@ fn pruned() -> Result<(), Failed> {
     }
     ground.install("after")?;
     Ok(())
+}
+
+fn pruned_beside_links() -> Result<(), Failed> {
+    let Ground {
+        scratch,
+        python,
+        store,
+    } = Ground::new()?;
+    // A path is no line.
+    let made = create(&scratch.path().join("one\ntwo"), &python, &options())?;
+    let stored = draft().stored(&store, scratch.path())?;
+    let links = InstallOptions {
+        link_mode: LinkMode::Symlink,
+        ..InstallOptions::default()
+    };
+    put(&made, &python, &store, &[&stored], &links)?;
+    let kept = |store: &Store| -> Result<usize, Failed> { Ok(store.prune(Prune::All)?.kept) };
+    expect("kept", &kept(&store)?, &1)?;
+    let moved = scratch.path().join("moved");
+    fs::rename(&made.dir, &moved)?;
+    expect("kept for the moved", &kept(&store)?, &1)?;
+    let made = Environment::open(&moved)?;
+    expect("its module", &module(&made).is_file(), &true)?;
+    drop(store);
+    // The store by another name, from which no link leads there.
+    let alias = scratch.path().join("alias");
+    symlink(scratch.path().join("cache"), &alias)?;
+    put(
+        &made,
+        &python,
+        &Store::of(&Cache::at(&alias))?,
+        &[&stored],
+        &links,
+    )?;
+    fs::remove_file(&alias)?;
+    expect("its module", &module(&made).is_file(), &true)?;
+    let store = Store::of(&Cache::at(scratch.path().join("cache")))?;
+    // Nor does another name of its files tell of it.
+    for name in ["METADATA", "WHEEL"] {
+        let path = made.site_packages.join("shared-1.0.dist-info").join(name);
+        let content = fs::read(&path)?;
+        fs::remove_file(&path)?;
+        fs::write(&path, content)?;
+    }
+    expect("kept by its link", &kept(&store)?, &1)?;
+    fs::remove_dir_all(&moved)?;
+    expect("gone with it", &store.prune(Prune::All)?.wheels, &1)
 }
 
 fn open_store() -> Result<(), Failed> {
