@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+
 use crate::refusal::Refusal;
 use crate::trouble::Trouble;
 
@@ -230,6 +232,22 @@ fn describe(tried: &[String]) -> String {
     }
 }
 
+/// Whether that is how a file system, or two of them, refuse to share blocks.
+///
+/// Source: `ioctl_ficlone(2)`.
+fn cannot_share(source: &io::Error) -> bool {
+    let refusals = [
+        Errno::EOPNOTSUPP,
+        Errno::EXDEV,
+        Errno::EINVAL,
+        Errno::ENOTTY,
+    ];
+    let number = source.raw_os_error();
+    refusals
+        .iter()
+        .any(|refusal| Some(*refusal as i32) == number)
+}
+
 impl Error {
     /// What to do about it, where there is something to do.
     #[must_use]
@@ -282,8 +300,16 @@ impl Error {
                 "take what you want to keep out of `.isolab/old`, remove `.isolab`, and install \
                  again what is incomplete"
             }
+            Self::Io {
+                action: "clone",
+                source,
+                ..
+            } if cannot_share(source) => {
+                "these file systems share no blocks of files (Btrfs and XFS do, each within \
+                 itself); `--link-mode copy` copies, and without the flag what is fastest is found out"
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::CrossesDevices => {
-                "have the cache on the same file system, or choose to copy"
+                "have the cache on the same file system, or copy: `--link-mode copy`"
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room, then try again"

@@ -11,6 +11,7 @@ mod index;
 mod installing;
 mod interruption;
 mod legacy;
+mod linking;
 mod machine;
 mod mending;
 mod occupied;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     if let Some(dir) = std::env::var_os(undoing::CHILD) {
         return undoing::change_for_ever(dir.as_ref());
     }
+    if let Some(dir) = std::env::var_os(linking::CHILD) {
+        return linking::put_in(dir.as_ref());
+    }
     if let Some(dir) = std::env::var_os(seeing::CHILD) {
         return seeing::ask(dir.as_ref());
     }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
     trials.extend(undoing::trials());
     trials.extend(occupied::trials());
     trials.extend(mending::trials());
+    trials.extend(linking::trials());
     trials.extend(index::trials());
     trials.extend(interruption::trials());
     trials.extend(legacy::trials());
