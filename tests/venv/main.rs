@@ -4,10 +4,12 @@
 //! passed.
 
 mod filling;
+mod flags;
 mod mending;
 mod place;
 mod popular;
 mod refusing;
+mod telling;
 mod wheels;
 
 use std::process::ExitCode;
@@ -18,5 +20,7 @@ fn main() -> ExitCode {
     trials.extend(filling::trials());
     trials.extend(refusing::trials());
     trials.extend(mending::trials());
+    trials.extend(telling::trials());
+    trials.extend(flags::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -46,6 +46,22 @@ pub trait Catalogue {
         let _ = project;
         Ok(Vec::new())
     }
+
+    /// Who is asked, for the explanation of why something is not there.
+    fn asked(&self) -> Asked {
+        Asked::default()
+    }
+}
+
+/// Who is asked for projects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Whether this says it at all.
+    pub is_known: bool,
+    /// The addresses of indexes, without secrets.
+    pub indexes: Vec<String>,
+    /// Directories, files and pages besides.
+    pub places: Vec<String>,
 }
 
 /// A file of a project that can be had.

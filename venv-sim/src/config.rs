@@ -137,6 +137,15 @@ impl Config {
     }
 }
 
+/// What names the environment at `dir` to a verb of ours, with a space before it; nothing where
+/// it need not be named.
+#[must_use]
+pub fn env_flag(dir: Option<&Path>) -> String {
+    dir.map_or_else(String::new, |dir| {
+        format!(" --env {}", shell_word(dir.as_os_str()))
+    })
+}
+
 /// One word of a shell's command line, on one line whatever it holds.
 #[must_use]
 pub fn shell_word(word: &OsStr) -> String {

@@ -28,7 +28,8 @@ pub struct Candidate {
 
 /// Finds the interpreter for `request`, in the surroundings of this process.
 ///
-/// `None` is what `python3` would start. A request is a version (`3`, `3.11`, `3.11.7`), a path
+/// `None` is what `python3` would start. A request is a version (`3`, `3.11`, `3.11.7`), versions
+/// (`>=3.10`), a path
 /// (of a program, or of an environment or a prefix), or a name to look for on `PATH`.
 ///
 /// # Errors
@@ -55,6 +56,12 @@ impl Search {
         let places = match &asked {
             Request::Any => self.places(&["python3", "python"]),
             Request::Version(version) => self.places_of_version(version),
+            // That of PATH if it does, else the newest.
+            Request::Versions(_) => {
+                let mut places = self.places(&["python3", "python"]);
+                places.extend(self.places_with_version());
+                places
+            }
             Request::Name(name) => self.places(&[name]),
             Request::Path(path) => vec![Place {
                 path: self.program_at(path),

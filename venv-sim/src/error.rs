@@ -212,6 +212,15 @@ pub enum Error {
         dir: PathBuf,
     },
 
+    /// The cache cannot be written.
+    #[error("cannot keep anything in the cache {}", path.display())]
+    ClosedCache {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+
     /// The operating system refused.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -264,7 +273,7 @@ impl Error {
             Self::BadLocation { .. } => "choose another directory",
             Self::Occupied {
                 clearable: true, ..
-            } => "`clear` replaces it; packages installed in it are lost",
+            } => "`--clear` replaces it; packages installed in it are lost",
             Self::Occupied { .. } => "choose another directory, or move this one away first",
             Self::Stays { .. } => {
                 "make a new environment for it, and install into that what this one has"
@@ -308,6 +317,9 @@ impl Error {
                 "these file systems share no blocks of files (Btrfs and XFS do, each within \
                  itself); `--link-mode copy` copies, and without the flag what is fastest is found out"
             }
+            Self::ClosedCache { .. } => {
+                "`--cache-dir DIR` names another directory, `--no-cache` keeps nothing"
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::CrossesDevices => {
                 "have the cache on the same file system, or copy: `--link-mode copy`"
             }
@@ -321,7 +333,9 @@ impl Error {
     /// The error and its cause in one line, where only text is kept of it.
     pub(crate) fn with_cause(&self) -> String {
         match self {
-            Self::Io { source, .. } => format!("{self}: {source}"),
+            Self::Io { source, .. } | Self::ClosedCache { source, .. } => {
+                format!("{self}: {source}")
+            }
             _ => self.to_string(),
         }
     }

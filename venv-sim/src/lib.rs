@@ -61,9 +61,9 @@ mod usage;
 pub mod wheel;
 
 pub use cache::Cache;
-pub use catalogue::{Catalogue, Kind, Location, MetadataOffer, Offer};
+pub use catalogue::{Asked, Catalogue, Kind, Location, MetadataOffer, Offer};
 pub use chosen::{Chosen, Surroundings, Why};
-pub use config::shell_word;
+pub use config::{env_flag, shell_word};
 pub use create::create;
 pub use discover::{Candidate, discover, interpreters};
 pub use doctor::{Ailment, AilmentKind, Health, examine};

@@ -1,5 +1,6 @@
 //! Where interpreters may lie, in the order in which they are tried.
 
+use std::cmp::Reverse;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -171,12 +172,9 @@ impl Search {
                 }
             }
         }
-        names.sort();
-        let names: Vec<&str> = names
-            .iter()
-            .filter_map(|name| name.to_str())
-            .rev()
-            .collect();
+        let mut names: Vec<&str> = names.iter().filter_map(|name| name.to_str()).collect();
+        // The newest first, and 3.10 is newer than 3.9; CPython before others of its version.
+        names.sort_by_key(|name| (Reverse(numbers(name)), Reverse(*name)));
         let mut places = self.places(&names);
         places.retain(|place| !self.is_shim(&place.path));
         places
@@ -185,6 +183,12 @@ impl Search {
     pub(crate) fn is_shim(&self, path: &Path) -> bool {
         self.pyenv.as_ref().is_some_and(|pyenv| pyenv.is_shim(path))
     }
+}
+
+/// The numbers in a name, in order.
+fn numbers(name: &str) -> Vec<u32> {
+    let digits = name.split(|character: char| !character.is_ascii_digit());
+    digits.filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Under WSL, PATH holds a directory of Windows whose `python3` only opens the Microsoft Store.
@@ -204,4 +208,27 @@ fn has_version(name: &OsStr) -> bool {
                 .iter()
                 .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_comes_first_as_a_number() {
+        let home = tempfile::tempdir().expect("a directory");
+        for name in [
+            "python3.9",
+            "python3.10",
+            "pypy3.10",
+            "python3",
+            "python3.x",
+        ] {
+            fs::write(home.path().join(name), "").expect("written");
+        }
+        let places = Search::new([home.path()]).places_with_version();
+        let names: Vec<_> = places.iter().map(|place| place.path.file_name()).collect();
+        let expected = ["python3.10", "pypy3.10", "python3.9"].map(|name| Some(OsStr::new(name)));
+        assert_eq!(names, expected);
+    }
 }

@@ -30,6 +30,14 @@ pub enum Trouble {
     /// The file is not the one that was promised.
     #[error("{0}")]
     Lie(Refusal),
+    /// What it sends cannot be written on this machine.
+    #[error("{why}")]
+    Unwritten {
+        /// What cannot be written where, and why.
+        why: String,
+        /// Whether that is for want of room.
+        is_full: bool,
+    },
     /// It may not be asked.
     #[error("it is not remembered, and nothing may be fetched")]
     Offline,
@@ -58,6 +66,13 @@ impl Trouble {
             }
             Self::Lie(_) => {
                 "do not install it: try again, and if it is the same, tell those who run the index"
+            }
+            Self::Unwritten { is_full: true, .. } => {
+                "make room there, then try again; `isolab venv cache prune` gives back what no \
+                 environment shares"
+            }
+            Self::Unwritten { is_full: false, .. } => {
+                "look whether that directory can be written to; `--cache-dir DIR` names another"
             }
             Self::Offline => "leave out `--offline`",
         }

@@ -1,6 +1,6 @@
 //! What is to be installed, and from where, as the changing verbs are told it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -121,6 +121,9 @@ pub(super) struct Means {
     /// Say nothing but what is wrong
     #[arg(short, long, conflicts_with = "json")]
     pub(super) quiet: bool,
+    /// Also say which index is asked, where each wheel comes from, and how long what takes
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -139,6 +142,11 @@ enum Link {
 }
 
 impl Means {
+    /// Whether environments get links into what is kept.
+    pub(super) fn links(&self) -> bool {
+        self.link_mode == Link::Symlink
+    }
+
     pub(super) fn options(&self) -> InstallOptions {
         InstallOptions {
             link_mode: match self.link_mode {
@@ -193,13 +201,4 @@ pub(super) fn check_not_empty(words: &[String], files: &[PathBuf]) -> Result<()>
         ));
     }
     Ok(())
-}
-
-/// The directory that the path of an interpreter or an environment means.
-pub(super) fn environment_of(python: &Path) -> PathBuf {
-    let bin = python.parent().filter(|bin| bin.ends_with("bin"));
-    match bin.and_then(Path::parent) {
-        Some(dir) if dir.join("pyvenv.cfg").is_file() => dir.to_owned(),
-        _ => python.to_owned(),
-    }
 }

@@ -1,6 +1,7 @@
 //! `isolab venv check`: whether what is installed can work.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -33,8 +34,12 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let seen = args.place.read()?;
     let findings = findings(&seen, !args.no_files)?;
+    let env = seen.named.as_deref();
     stdout::print(if args.json {
-        let list: Vec<Value> = findings.iter().map(described).collect();
+        let list: Vec<Value> = findings
+            .iter()
+            .map(|finding| described(finding, env))
+            .collect();
         let checked = json!({
             "schema": "isolab.venv.check/1",
             "environment": seen.chosen.environment.dir,
@@ -54,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 fn findings(seen: &Seen, files: bool) -> Result<Vec<Finding>> {
     let environment = &seen.chosen.environment;
     let interpreter = seen.interpreter()?;
-    let base = base_packages(seen)?;
+    let base = Installed::of_base(environment)?;
     let tags = interpreter.tags();
     let suits = |tag: &venv_sim::wheel::Tag| tags.rank(tag).is_some();
     let mut findings = seen.installed.check(&base, &interpreter.markers, suits);
@@ -64,23 +69,7 @@ fn findings(seen: &Seen, files: bool) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What the environment also sees: the base interpreter's packages, if it was made so.
-fn base_packages(seen: &Seen) -> Result<Installed> {
-    let environment = &seen.chosen.environment;
-    let mut base = Installed::default();
-    if !environment.system_site_packages {
-        return Ok(base);
-    }
-    for entry in venv_sim::sys_path(environment)?.entries {
-        if entry.path != environment.site_packages {
-            base.distributions
-                .extend(Installed::below(&entry.path)?.distributions);
-        }
-    }
-    Ok(base)
-}
-
-fn described(finding: &Finding) -> Value {
+fn described(finding: &Finding, env: Option<&Path>) -> Value {
     let path = match &finding.problem {
         Problem::File { path, .. } | Problem::Twice(path) => Some(path),
         _ => None,
@@ -91,7 +80,7 @@ fn described(finding: &Finding) -> Value {
         "kind": finding.problem.kind(),
         "message": finding.problem.to_string(),
         "path": path,
-        "remedy": finding.problem.remedy(&finding.of),
+        "remedy": finding.problem.remedy(&finding.of, env),
     })
 }
 
@@ -116,7 +105,7 @@ fn text(seen: &Seen, findings: &[Finding]) -> String {
             shown(&finding.problem.to_string())
         );
         // Of a hundred files of one project once.
-        let remedy = finding.problem.remedy(&finding.of);
+        let remedy = finding.problem.remedy(&finding.of, seen.named.as_deref());
         if last.as_ref() != Some(&remedy) {
             let _ = writeln!(text, "   fix: {}", shown(&remedy));
         }

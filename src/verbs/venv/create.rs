@@ -18,7 +18,7 @@ pub struct Args {
     /// Where
     #[arg(default_value = ".venv")]
     dir: PathBuf,
-    /// The interpreter: a version (3.12), a name (python3.12) or a path
+    /// The interpreter: a version (3.12), versions ('>=3.10'), a name (python3.12) or a path
     #[arg(short, long, value_name = "VERSION|PATH")]
     python: Option<String>,
     /// What the shell's prompt shows while the environment is active; `.` is this directory's name
@@ -40,8 +40,11 @@ pub struct Args {
     #[arg(long, overrides_with = "copies")]
     symlinks: bool,
     /// Install pip, and for Python before 3.12 setuptools, as `python -m venv` does
-    #[arg(long)]
+    #[arg(long, overrides_with = "without_pip")]
     seed: bool,
+    /// Install no pip, as is done anyway
+    #[arg(long, overrides_with = "seed")]
+    without_pip: bool,
     /// Let it be moved: programs installed into it find it by where they lie
     #[arg(long)]
     relocatable: bool,
@@ -63,7 +66,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         upgrade: args.upgrade,
         copies: args.copies && !args.symlinks,
         relocatable: args.relocatable,
-        seed: args.seed,
+        seed: args.seed && !args.without_pip,
         say,
         ..Default::default()
     };

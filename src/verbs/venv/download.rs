@@ -8,10 +8,13 @@ use anyhow::Result;
 use serde_json::json;
 use venv_sim::fill::{self, download};
 use venv_sim::index::variables_of_process;
-use venv_sim::{Cache, Interpreter, Search, Surroundings};
+use venv_sim::{Interpreter, Search, Surroundings};
 
 use super::asked::{self, Choice, Index};
+use super::foreign::Foreign;
+use super::kept::Kept;
 use super::outcome;
+use super::stop::Stop;
 use super::watch::Watch;
 use crate::stdout;
 
@@ -36,6 +39,8 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     index: Index,
+    #[command(flatten)]
+    kept: Kept,
     /// Only show what would be fetched
     #[arg(long)]
     dry_run: bool,
@@ -45,6 +50,11 @@ pub struct Args {
     /// Say nothing but what is wrong
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
+    /// Also say which index is asked, and how long what takes
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
+    #[command(flatten)]
+    foreign: Foreign,
 }
 
 /// Does it.
@@ -52,14 +62,20 @@ pub struct Args {
 /// # Errors
 /// Where something cannot be had or chosen.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    args.foreign.check()?;
     asked::check_not_empty(&args.wanted, &args.requirement)?;
     let interpreter = interpreter(args)?;
     let mut order = args.choice.order(&args.wanted, &args.requirement)?;
     order.is_dry_run = args.dry_run;
-    let watch = Watch::new(args.quiet);
+    let watch = Watch::new(args.quiet, args.verbose);
+    let kept = format!("what is complete stays in {}", args.dest.display());
+    let _stop = Stop::watch(kept)?;
     let done = {
-        let (cache, variables, flags) =
-            (Cache::of_user(), variables_of_process(), args.index.flags());
+        let (cache, variables, flags) = (
+            args.kept.cache()?,
+            variables_of_process(),
+            args.index.flags(),
+        );
         let means = fill::Means {
             cache: &cache,
             variables: &variables,
@@ -69,8 +85,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         };
         download(&interpreter, &order, &args.dest, &means)
     };
-    drop(watch); // its bar goes before anything is printed
+    let seen = watch.end(); // its bar goes before anything is printed
     let (plan, paths) = done?;
+    if args.verbose {
+        eprint!("{}", seen.told(&plan));
+    }
     outcome::warn(&plan.notes);
     if args.quiet {
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +111,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         });
         let _ = match args.dry_run {
             true => writeln!(text, "nothing was fetched: this is what would be"),
-            false => writeln!(text, "{} wheels in {}", paths.len(), args.dest.display()),
+            false => writeln!(
+                text,
+                "{} in {}",
+                outcome::wheels(paths.len()),
+                args.dest.display()
+            ),
         };
         text
     })?;
@@ -106,7 +130,7 @@ fn interpreter(args: &Args) -> Result<Interpreter> {
         Some(_) => None,
     };
     Ok(match here {
-        Some(chosen) => chosen.environment.interpreter(&Cache::of_user())?,
+        Some(chosen) => chosen.environment.interpreter(&args.kept.cache()?)?,
         None => Search::of_process().discover(args.python.as_deref())?,
     })
 }

@@ -1,18 +1,22 @@
 //! `isolab venv install`: what is asked for and what it needs, all or nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use venv_sim::fill::{self, fill};
+use venv_sim::fill::{self, Step, fill};
 use venv_sim::index::variables_of_process;
-use venv_sim::{Cache, Chosen, Name, Projects, Search, Surroundings};
+use venv_sim::{Chosen, Name, Projects};
 
 use super::asked::{self, Choice, Index, Means};
+use super::foreign::Foreign;
+use super::kept::Kept;
 use super::outcome;
 use super::show::names;
+use super::stop::Stop;
+use super::target::Target;
 use super::watch::Watch;
-use crate::{hint, stdout};
+use crate::stdout;
 
 /// What `venv install` is asked for.
 #[derive(Debug, clap::Args)]
@@ -27,15 +31,8 @@ pub struct Args {
     /// Also what a file of requirements asks for
     #[arg(short, long, value_name = "FILE")]
     requirement: Vec<PathBuf>,
-    /// The environment [default: the active one, else .venv here or above]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["python", "system"])]
-    env: Option<PathBuf>,
-    /// The environment of this interpreter
-    #[arg(short, long, value_name = "PATH", conflicts_with = "system")]
-    python: Option<String>,
-    /// The system's Python, which is refused: with what it says, and what to do instead
-    #[arg(long)]
-    system: bool,
+    #[command(flatten)]
+    target: Target,
     /// Take the newest of what is named, though an older one is installed and fits
     #[arg(short = 'U', long)]
     upgrade: bool,
@@ -50,7 +47,11 @@ pub struct Args {
     #[command(flatten)]
     index: Index,
     #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
     means: Means,
+    #[command(flatten)]
+    foreign: Foreign,
 }
 
 /// Does it.
@@ -58,12 +59,14 @@ pub struct Args {
 /// # Errors
 /// Where something cannot be had, chosen or installed; then nothing is.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    args.foreign.check()?;
     asked::check_not_empty(&args.wanted, &args.requirement)?;
-    let chosen = place(args)?;
+    let chosen = args.target.choose()?;
     let mut order = args.choice.order(&args.wanted, &args.requirement)?;
     order.is_dry_run = args.means.dry_run;
     let named: Vec<Name> = order.names().cloned().collect();
-    let mut upgraded = names(&args.upgrade_package)?;
+    let single = names(&args.upgrade_package)?;
+    let mut upgraded = single.clone();
     if args.upgrade {
         upgraded.extend(named.iter().cloned());
     }
@@ -71,7 +74,15 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if args.reinstall {
         order.rules.reinstall = Projects::These(named);
     }
-    change(&chosen, &order, &args.index, &args.means)
+    let (plan, status) = change(&chosen, &order, &args.index, &args.kept, &args.means)?;
+    for name in single {
+        if !plan.picks.iter().any(|pick| pick.name == name) {
+            eprintln!(
+                "warning: `--upgrade-package {name}` does nothing: {name} is neither asked for nor needed"
+            );
+        }
+    }
+    Ok(status)
 }
 
 /// Carries out the order, and tells what came of it.
@@ -79,24 +90,38 @@ pub(super) fn change(
     chosen: &Chosen,
     order: &fill::Order,
     index: &Index,
+    kept: &Kept,
     means: &Means,
-) -> Result<ExitCode> {
+) -> Result<(fill::Plan, ExitCode)> {
     let environment = &chosen.environment;
-    let watch = Watch::new(means.quiet);
+    kept.check_links(means)?;
+    let watch = Watch::new(means.quiet, means.verbose);
+    let stop = Stop::watch("nothing changed".to_owned())?;
     let filled = {
-        let (cache, variables, flags) = (Cache::of_user(), variables_of_process(), index.flags());
+        let (cache, variables, flags) = (kept.cache()?, variables_of_process(), index.flags());
         let means = fill::Means {
             cache: &cache,
             variables: &variables,
             index: &flags,
             install: means.options(),
-            progress: &|step| watch.step(step),
+            progress: &|step| {
+                match step {
+                    // Once more, where another process was faster.
+                    Step::Choosing => stop.is_changing(false),
+                    Step::Installing(_) => stop.is_changing(true),
+                    _ => {}
+                }
+                watch.step(step);
+            },
         };
         fill(environment, order, &means)
     };
     let took = watch.elapsed();
-    drop(watch); // its bar goes before anything is printed
+    let seen = watch.end(); // its bar goes before anything is printed
     let filled = filled?;
+    if means.verbose {
+        eprint!("{}", seen.told(&filled.plan));
+    }
     outcome::warn(&filled.plan.notes);
     outcome::warn(filled.changed.iter().flat_map(|changed| &changed.warnings));
     if !means.quiet {
@@ -105,42 +130,6 @@ pub(super) fn change(
             false => outcome::text(&filled, &environment.dir, took),
         })?;
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The environment to install into; never the system's own Python.
-fn place(args: &Args) -> Result<Chosen> {
-    let asked = match (&args.python, args.system) {
-        (None, false) => return Ok(Surroundings::of_process().choose(args.env.as_deref())?),
-        (python, _) => python.as_deref(),
-    };
-    if let Some(python) = asked {
-        let dir = asked::environment_of(Path::new(python));
-        if dir.join("pyvenv.cfg").is_file() {
-            return Ok(Surroundings::of_process().choose(Some(&dir))?);
-        }
-    }
-    let found = Search::of_process().discover(asked)?;
-    let (major, minor, _) = found.version;
-    let path = found.executable.display();
-    let remedy = format!(
-        "make an environment and install there: `isolab venv create --python {path} && isolab venv install …`"
-    );
-    // Its distribution's own words.
-    Err(match found.externally_managed() {
-        Some(said) => {
-            let message = format!(
-                "cannot install into {path}, which is externally managed:\n\n{}\n",
-                said.trim()
-            );
-            hint::with(message, remedy)
-        }
-        None => {
-            let message = format!(
-                "cannot install into {path}: it is Python {major}.{minor} itself and no environment, and \
-                 whatever uses it would get the packages"
-            );
-            hint::with(message, remedy)
-        }
-    })
+    let status = stop.exit_status().map_or(ExitCode::SUCCESS, ExitCode::from);
+    Ok((filled.plan, status))
 }

@@ -6,10 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use venv_sim::Distribution;
+use venv_sim::index::variables_of_process;
+use venv_sim::{Distribution, fill};
 
+use super::asked::Index;
+use super::kept::Kept;
 use super::place::{Place, Seen};
 use super::table::table;
+use super::watch::Watch;
 use crate::stdout;
 
 /// What `venv list` is asked to show.
@@ -23,6 +27,16 @@ pub struct Args {
     /// Print JSON; the same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Only those that have a newer version which this Python can have
+    #[arg(short, long)]
+    outdated: bool,
+    /// Take pre-releases for newer, too
+    #[arg(long, requires = "outdated")]
+    pre: bool,
+    #[command(flatten)]
+    index: Index,
+    #[command(flatten)]
+    kept: Kept,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +55,9 @@ enum Format {
 /// Where there is no environment, or it cannot be read.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let seen = args.place.read()?;
+    if args.outdated {
+        return outdated(args, &seen);
+    }
     let format = if args.json { Format::Json } else { args.format };
     let all = &seen.installed.distributions;
     stdout::print(match format {
@@ -63,6 +80,68 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
                 "unreadable": unreadable,
             });
             format!("{list:#}\n")
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn outdated(args: &Args, seen: &Seen) -> Result<ExitCode> {
+    let environment = &seen.chosen.environment;
+    let watch = Watch::new(false, false);
+    let found = {
+        let (cache, variables, flags) = (
+            args.kept.cache()?,
+            variables_of_process(),
+            args.index.flags(),
+        );
+        let means = fill::Means {
+            cache: &cache,
+            variables: &variables,
+            index: &flags,
+            install: venv_sim::install::InstallOptions::default(),
+            progress: &|step| watch.step(step),
+        };
+        fill::outdated(environment, &seen.installed, args.pre, &means)
+    };
+    drop(watch); // its bar goes before anything is printed
+    let found = found?;
+    for name in &found.unknown {
+        eprintln!("warning: nobody that was asked has {name} for this Python");
+    }
+    let format = if args.json { Format::Json } else { args.format };
+    stdout::print(match format {
+        Format::Json => {
+            let packages = found.newer.iter().map(|one| {
+                json!({
+                    "name": one.written_name,
+                    "version": one.installed.to_string(),
+                    "latest_version": one.newest.to_string(),
+                })
+            });
+            let list = json!({
+                "schema": "isolab.venv.outdated/1",
+                "environment": environment.dir,
+                "packages": packages.collect::<Vec<_>>(),
+            });
+            format!("{list:#}\n")
+        }
+        Format::Freeze => found.newer.iter().fold(String::new(), |mut text, one| {
+            let _ = writeln!(text, "{}=={}", one.written_name, one.newest);
+            text
+        }),
+        Format::Columns if found.newer.is_empty() => {
+            format!(
+                "nothing in {} has a newer version\n",
+                environment.dir.display()
+            )
+        }
+        Format::Columns => {
+            let row = |one: &fill::Newer| {
+                let (old, new) = (one.installed.to_string(), one.newest.to_string());
+                vec![one.written_name.clone(), old, new]
+            };
+            let rows: Vec<_> = found.newer.iter().map(row).collect();
+            table(&["package", "version", "newest"], &rows, None)
         }
     })?;
     Ok(ExitCode::SUCCESS)

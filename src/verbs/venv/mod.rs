@@ -6,14 +6,18 @@ mod check;
 mod create;
 mod download;
 mod du;
+mod foreign;
 mod freeze;
 mod install;
+mod kept;
 mod list;
 mod outcome;
 mod place;
 mod show;
+mod stop;
 mod sync;
 mod table;
+mod target;
 mod tree;
 mod uninstall;
 mod watch;
@@ -37,7 +41,7 @@ pub enum Command {
     Sync(sync::Args),
     /// Fetch wheels into a directory
     Download(download::Args),
-    /// The store of wheels: how much, and away with it
+    /// What is kept of wheels and indexes: how much, and away with it
     #[command(subcommand)]
     Cache(cache::Command),
     /// List what is installed

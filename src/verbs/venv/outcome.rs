@@ -79,6 +79,13 @@ pub(super) fn packages(count: usize) -> String {
     }
 }
 
+pub(super) fn wheels(count: usize) -> String {
+    match count {
+        1 => "1 wheel".to_owned(),
+        count => format!("{count} wheels"),
+    }
+}
+
 fn link(mode: LinkMode) -> &'static str {
     match mode {
         LinkMode::Auto => "links or copies",

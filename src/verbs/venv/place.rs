@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use venv_sim::{Cache, Chosen, Installed, Interpreter, Surroundings};
+use venv_sim::{
+    Cache, Chosen, Environment, Installed, Interpreter, Surroundings, env_flag, shell_word,
+};
 
 use crate::report::text::shown;
 
@@ -18,6 +20,8 @@ pub(super) struct Place {
 
 /// The environment, and what is installed in it.
 pub(super) struct Seen {
+    /// As it was named, if it was: what a command that is suggested has to name, too.
+    pub(super) named: Option<PathBuf>,
     pub(super) chosen: Chosen,
     pub(super) installed: Installed,
 }
@@ -31,9 +35,14 @@ impl Place {
     pub(super) fn read(&self) -> Result<Seen> {
         let chosen = Surroundings::of_process().choose_to_read(self.env.as_deref())?;
         if !chosen.environment.python.is_file() {
+            let dir = self
+                .env
+                .as_ref()
+                .map(|dir| shell_word(dir.as_os_str()) + " ");
+            let fix = format!("`isolab doctor venv {}--fix`", dir.unwrap_or_default());
             eprintln!(
-                "warning: its interpreter, once in {}, is gone: `isolab doctor venv --fix` looks for another",
-                shown(&chosen.environment.home.to_string_lossy())
+                "warning: {}",
+                shown(&lost_python(&chosen.environment, &fix))
             );
         }
         let installed = Installed::of(&chosen.environment)?;
@@ -41,11 +50,31 @@ impl Place {
             let path = one.path.to_string_lossy();
             eprintln!("warning: {}: {}", shown(&path), shown(&one.why));
         }
-        Ok(Seen { chosen, installed })
+        let named = self.env.clone();
+        Ok(Seen {
+            named,
+            chosen,
+            installed,
+        })
+    }
+}
+
+/// What became of the interpreter, and what `fix` does about it.
+fn lost_python(environment: &Environment, fix: &str) -> String {
+    let home = environment.home.display();
+    match environment.home.is_dir() && !environment.python.is_symlink() {
+        true => format!("it has no bin/python any more: {fix} makes it anew"),
+        false => format!("its interpreter, once in {home}, is gone: {fix} looks for another"),
     }
 }
 
 impl Seen {
+    /// The remedy for a name that is not installed.
+    pub(super) fn list_hint(&self) -> String {
+        let env = env_flag(self.named.as_deref());
+        format!("`isolab venv list{env}` shows what is")
+    }
+
     pub(super) fn interpreter(&self) -> Result<Interpreter> {
         Ok(self.chosen.environment.interpreter(&Cache::of_user())?)
     }

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let dir = seen.chosen.environment.dir.display();
     let message = format!("not installed in {dir}: {}", missing.join(", "));
     if found.is_empty() {
-        return Err(hint::with(message, "`isolab venv list` shows what is"));
+        return Err(hint::with(message, seen.list_hint()));
     }
     stdout::print(if args.json {
         let found: Vec<Value> = found.iter().map(Facts::json).collect();

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use venv_sim::Projects;
 
 use super::asked::{Choice, Index, Means};
+use super::foreign::Foreign;
 use super::install::change;
-use super::place::Place;
+use super::kept::Kept;
+use super::target::Target;
 use crate::hint;
 
 /// What `venv sync` is asked to make of an environment.
@@ -22,7 +25,10 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    target: Target,
+    /// Take the newest of everything, though an older one is installed and fits
+    #[arg(short = 'U', long)]
+    upgrade: bool,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -31,7 +37,11 @@ pub struct Args {
     #[arg(long)]
     allow_empty_requirements: bool,
     #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
     means: Means,
+    #[command(flatten)]
+    foreign: Foreign,
 }
 
 /// Does it.
@@ -39,7 +49,8 @@ pub struct Args {
 /// # Errors
 /// Where something cannot be had, chosen or installed; then nothing is.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let chosen = args.place.choose()?;
+    args.foreign.check()?;
+    let chosen = args.target.choose()?;
     let mut order = args.choice.order(&[], &args.files)?;
     if order.names().next().is_none() && !args.allow_empty_requirements && !args.means.dry_run {
         // A file that was cut off must not cost an environment.
@@ -50,5 +61,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     order.is_exact = true;
     order.is_dry_run = args.means.dry_run;
-    change(&chosen, &order, &args.index, &args.means)
+    if args.upgrade {
+        order.rules.upgrade = Projects::All;
+    }
+    let (_, status) = change(&chosen, &order, &args.index, &args.kept, &args.means)?;
+    Ok(status)
 }

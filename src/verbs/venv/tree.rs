@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if let Some(absent) = only.iter().find(|name| seen.installed.find(name).is_none()) {
         let dir = seen.chosen.environment.dir.display();
         let message = format!("{absent} is not installed in {dir}");
-        return Err(hint::with(message, "`isolab venv list` shows what is"));
+        return Err(hint::with(message, seen.list_hint()));
     }
     let markers = seen.interpreter()?.markers;
     let trees = seen.installed.tree(&markers, args.invert, &only);
@@ -78,7 +78,7 @@ fn described(node: &Node) -> Value {
     });
     let below: Vec<Value> = node.below.iter().map(described).collect();
     json!({
-        "name": node.name.as_str(),
+        "name": node.written_name,
         "version": node.version.as_ref().map(ToString::to_string),
         "required": node.asked,
         "mark": mark,
@@ -107,9 +107,12 @@ fn draw(node: &Node, indent: &str, signs: &Signs, text: &mut String) {
 }
 
 fn line(node: &Node) -> String {
-    let name = &node.name;
+    let name = &node.written_name;
     let version = node.version.as_ref().map(|version| format!(" {version}"));
-    let asked = node.asked.as_ref().filter(|asked| *asked != name.as_str());
+    let asked = node
+        .asked
+        .as_ref()
+        .filter(|asked| *asked != node.name.as_str());
     let asked = asked.map(|asked| format!(" [{asked}]"));
     let mark = match node.mark {
         Some(Mark::Missing) => " (missing)",
@@ -133,6 +136,7 @@ mod tests {
     fn node(name: &str, mark: Option<Mark>, below: Vec<Node>) -> Node {
         Node {
             name: name.parse().unwrap(),
+            written_name: name.to_owned(),
             version: Some("1.0".parse().unwrap()),
             asked: None,
             mark,

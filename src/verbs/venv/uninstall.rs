@@ -64,14 +64,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let absent: Vec<&str> = absent.iter().map(Name::as_str).collect();
         let message = format!("not installed in {}: {}", dir.display(), absent.join(", "));
         if there.is_empty() {
-            return Err(hint::with(message, "`isolab venv list` shows what is"));
+            return Err(hint::with(message, seen.list_hint()));
         }
         eprintln!("warning: {message}");
     }
     warn_of_needs(&seen, &there);
-    if !args.dry_run && !args.yes && !agreed(&seen, &there)? {
-        eprintln!("nothing was removed");
-        return Ok(ExitCode::FAILURE);
+    if !args.dry_run && !args.yes {
+        match agreed(&seen, &there)? {
+            Agreed::Yes => {}
+            Agreed::No => {
+                eprintln!("nothing was removed");
+                return Ok(ExitCode::FAILURE);
+            }
+            Agreed::Interrupted(status) => {
+                eprintln!("interrupted; nothing changed");
+                return Ok(status.into());
+            }
+        }
     }
     remove(args, &seen, &there)?;
     Ok(match absent.is_empty() {
@@ -141,7 +150,14 @@ fn warn_of_needs(seen: &Seen, going: &[Name]) {
     }
 }
 
-fn agreed(seen: &Seen, going: &[Name]) -> Result<bool> {
+/// What somebody answers.
+enum Agreed {
+    Yes,
+    No,
+    Interrupted(u8),
+}
+
+fn agreed(seen: &Seen, going: &[Name]) -> Result<Agreed> {
     let count = outcome::packages(going.len());
     let dir = seen.chosen.environment.dir.display();
     if !terminal::can_ask() {
@@ -160,5 +176,9 @@ fn agreed(seen: &Seen, going: &[Name]) -> Result<bool> {
     if !matches!(answer, Answer::Line(_)) {
         dialogue.say("\n");
     }
-    Ok(yes)
+    Ok(match interrupt.exit_status() {
+        Some(status) => Agreed::Interrupted(status),
+        None if yes => Agreed::Yes,
+        None => Agreed::No,
+    })
 }

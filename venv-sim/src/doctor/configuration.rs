@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Ailment, AilmentKind, Repair, kept};
-use crate::config::Config;
+use crate::config::{Config, shell_word};
 use crate::error::{Error, Result};
 use crate::occupancy::{Found, Occupied};
 
@@ -73,7 +73,10 @@ pub(super) fn examine(dir: &Path) -> Result<Vec<Ailment>> {
                 .map(|(key, value)| format!("`{key} = {value}`"));
             format!("add {}", lines.collect::<Vec<_>>().join(", "))
         }
-        None => "create it anew: `isolab venv create --clear`".to_owned(),
+        None => format!(
+            "create it anew: `isolab venv create --clear {}`",
+            shell_word(dir.as_os_str())
+        ),
     };
     Ok(vec![Ailment {
         kind: AilmentKind::Configuration,

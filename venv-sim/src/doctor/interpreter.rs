@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Ailment, AilmentKind, Repair, kept};
-use crate::config::Config;
+use crate::config::{Config, env_flag};
 use crate::create::create;
 use crate::environment::{Environment, site_packages};
 use crate::error::Result;
@@ -47,6 +47,7 @@ pub(super) fn examine(dir: &Path, search: &Search) -> Option<Ailment> {
             why,
             heir(),
             (major, minor),
+            dir,
         ));
     }
     let found = search.behind(&python).ok()?;
@@ -63,6 +64,7 @@ pub(super) fn examine(dir: &Path, search: &Search) -> Option<Ailment> {
             why,
             heir(),
             (major, minor),
+            dir,
         ));
     }
     let now = version(&found);
@@ -80,6 +82,7 @@ pub(super) fn examine(dir: &Path, search: &Search) -> Option<Ailment> {
             why,
             Some(found),
             (major, minor),
+            dir,
         ));
     }
     None
@@ -103,7 +106,9 @@ fn changed(
     why: &str,
     heir: Option<Interpreter>,
     (major, minor): (u8, u8),
+    dir: &Path,
 ) -> Ailment {
+    let env = env_flag(Some(dir));
     let remedy = match &heir {
         Some(heir) => format!(
             "lead it to Python {} at {}",
@@ -112,7 +117,7 @@ fn changed(
         ),
         None => format!(
             "install a Python {major}.{minor} again (`pyenv install {major}.{minor}`), or make a new \
-             environment and `isolab venv install -r` what `isolab venv freeze` printed of this one"
+             environment and `isolab venv install -r` what `isolab venv freeze{env}` printed of this one"
         ),
     };
     Ailment {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::interpreter::packages_of;
 use super::{Ailment, AilmentKind, Repair, kept};
+use crate::config::shell_word;
 use crate::error::Result;
 use crate::installed::Installed;
 use crate::occupancy::Occupied;
@@ -194,8 +195,11 @@ impl Moved {
         }
         let done = changed.len() + self.activations.len() - left;
         let left = match left {
-            0 => "",
-            _ => "; activation could not be: `isolab venv create --upgrade` makes it anew",
+            0 => String::new(),
+            _ => format!(
+                "; activation could not be: `isolab venv create --upgrade {}` makes it anew",
+                shell_word(dir.as_os_str())
+            ),
         };
         Ok(format!(
             "rewrote {done} scripts for {}{left}",

@@ -64,6 +64,8 @@ pub enum AilmentKind {
     Moved,
     /// A link in it leads nowhere.
     BrokenLink,
+    /// A package lacks what it needs, or is for another Python.
+    Unmet,
     /// A file is not as it was installed.
     Edited,
     /// What says that a package is installed is damaged.
@@ -96,6 +98,7 @@ impl AilmentKind {
             Self::InterpreterFails => "python-fails",
             Self::Moved => "moved",
             Self::BrokenLink => "broken-link",
+            Self::Unmet => "unmet",
             Self::Edited => "edited",
             Self::Damaged => "damaged",
         }

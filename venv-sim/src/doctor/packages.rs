@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Ailment, AilmentKind, Repair, kept, store_links};
+use crate::config::env_flag;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::install;
-use crate::installed::{Distribution, FileState, Harm, Installed, Problem};
+use crate::installed::{Distribution, FileState, Finding, Harm, Installed, Problem};
 use crate::occupancy::{Found, Occupied};
 use crate::places::Search;
 use crate::requirement::Name;
@@ -41,6 +42,7 @@ pub(super) fn examine(environment: &Environment, search: &Search) -> Result<Vec<
     let (mut ailments, explained) = store_links::examine(environment, &installed, search);
     ailments.extend(links(environment, &explained));
     ailments.extend(damaged(&installed));
+    ailments.extend(unmet(environment, &installed, search));
     ailments.extend(edited(environment, &installed, &explained, search));
     Ok(ailments)
 }
@@ -145,6 +147,44 @@ pub(super) fn set_aside(held: &Occupied, paths: &[PathBuf]) -> Result<String> {
     ))
 }
 
+/// What needs something that is not there, or is there in a version that it does not take.
+fn unmet(environment: &Environment, installed: &Installed, search: &Search) -> Vec<Ailment> {
+    // Without an interpreter nobody knows which requirements hold; that it is gone is told.
+    let Ok(interpreter) = environment.interpreter(&search.cache) else {
+        return Vec::new();
+    };
+    let base = Installed::of_base(environment).unwrap_or_default();
+    let tags = interpreter.tags();
+    let suits = |tag: &crate::wheel::Tag| tags.rank(tag).is_some();
+    let findings = installed.check(&base, &interpreter.markers, suits);
+    let is_unmet = |finding: &Finding| {
+        matches!(
+            finding.problem,
+            Problem::Missing(_)
+                | Problem::Conflict { .. }
+                | Problem::WrongPython { .. }
+                | Problem::WrongTags(_)
+        )
+    };
+    let ailment = |finding: Finding| {
+        let version = finding.version.map(|version| format!(" {version}"));
+        Ailment {
+            kind: AilmentKind::Unmet,
+            what: format!(
+                "{}{} {}",
+                finding.of,
+                version.unwrap_or_default(),
+                finding.problem
+            ),
+            why: "it was installed without what it needs, or that was removed or replaced since"
+                .to_owned(),
+            remedy: finding.problem.remedy(&finding.of, Some(&environment.dir)),
+            repair: None,
+        }
+    };
+    findings.into_iter().filter(is_unmet).map(ailment).collect()
+}
+
 /// Files that are not what their RECORD says; those that the store has can be mended.
 fn edited(
     environment: &Environment,
@@ -201,7 +241,8 @@ fn edit(
         .unwrap_or(first)
         .display();
     let project = format!("{} {}", one.written_name, one.version());
-    let again = format!("`isolab venv install --reinstall {}`", one.name());
+    let env = env_flag(Some(&environment.dir));
+    let again = format!("`isolab venv install{env} --reinstall {}`", one.name());
     Ailment {
         kind: AilmentKind::Edited,
         what: format!(
@@ -254,7 +295,8 @@ pub(super) fn restore(held: &Occupied, project: &Name, search: &Search) -> Resul
     let left = match left {
         0 => String::new(),
         left => {
-            format!("; {left} could not be: `isolab venv install --reinstall {project}`")
+            let env = env_flag(Some(dir));
+            format!("; {left} could not be: `isolab venv install{env} --reinstall {project}`")
         }
     };
     Ok(format!(

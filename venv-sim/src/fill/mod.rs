@@ -14,12 +14,14 @@
 
 mod gather;
 mod order;
+mod outdated;
 mod plan;
 mod supply;
 
 use std::path::{Path, PathBuf};
 
 pub use order::Order;
+pub use outdated::{Newer, Outdated, outdated};
 pub use plan::Plan;
 
 use crate::cache::Cache;
@@ -53,6 +55,8 @@ pub struct Means<'a> {
 /// What is being done, for whoever watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<'a> {
+    /// Whom will be asked, and who says so: a line each, without secrets.
+    Asking(&'a str),
     /// Versions are being chosen.
     Choosing,
     /// So many wheels have to be had; with their size in bytes, as far as it is known.
@@ -107,10 +111,12 @@ fn fill_once(
     let interpreter = environment.interpreter(means.cache)?;
     let state = State::of(environment)?; // before it is read
     let installed = Installed::of(environment)?;
+    let base = Installed::of_base(environment)?;
     let supply = Supply::of(Some(environment), &interpreter, "install", order, means)?;
 
+    (means.progress)(Step::Asking(&supply.explanation()));
     (means.progress)(Step::Choosing);
-    let plan = Plan::make(order, &interpreter, &installed, &supply)?;
+    let plan = Plan::make(order, &interpreter, &installed, &base, &supply)?;
     if order.is_dry_run || plan.is_empty() {
         let changed = None;
         return Ok(Some(Filled { plan, changed }));
@@ -156,8 +162,10 @@ pub fn download(
     means: &Means<'_>,
 ) -> Result<(Plan, Vec<PathBuf>)> {
     let supply = Supply::of(None, interpreter, "download", order, means)?;
+    (means.progress)(Step::Asking(&supply.explanation()));
     (means.progress)(Step::Choosing);
-    let plan = Plan::make(order, interpreter, &Installed::default(), &supply)?;
+    let nothing = Installed::default();
+    let plan = Plan::make(order, interpreter, &nothing, &nothing, &supply)?;
     let paths = match order.is_dry_run {
         true => Vec::new(),
         false => gather::into_directory(&plan, &supply, directory, means)?,

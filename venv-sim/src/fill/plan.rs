@@ -26,15 +26,24 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Chooses versions; what is installed and fits is kept without asking anybody.
+    /// Chooses versions; what is installed and fits, in the environment or where it also looks
+    /// (`base`), is kept without asking anybody. Only what is in the environment can go.
     pub(super) fn make(
         order: &Order,
         interpreter: &Interpreter,
         installed: &Installed,
+        base: &Installed,
         supply: &Supply,
     ) -> Result<Self> {
         let tags = interpreter.tags();
-        let held: Vec<Held> = installed.distributions.iter().map(held).collect();
+        let is_hidden = |one: &&Distribution| installed.find(one.name()).is_some();
+        let seen = base.distributions.iter().filter(|one| !is_hidden(one));
+        let held: Vec<Held> = installed
+            .distributions
+            .iter()
+            .chain(seen)
+            .map(held)
+            .collect();
         let demand = Demand {
             markers: &interpreter.markers,
             rank: &|tag| tags.rank(tag),
@@ -45,7 +54,7 @@ impl Plan {
         };
         let mut resolution = resolve(&demand, supply)?;
         for pick in &mut resolution.picks {
-            if is_there(pick, order, installed) {
+            if is_there(pick, order, installed, base) {
                 pick.offer = None;
             }
         }
@@ -96,8 +105,8 @@ impl Plan {
 
 /// Whether the version that was chosen is the one that is installed: who asks for the newest has
 /// it then. What an address or a hash says is found out by having it.
-fn is_there(pick: &Pick, order: &Order, installed: &Installed) -> bool {
-    let found = installed.find(&pick.name);
+fn is_there(pick: &Pick, order: &Order, installed: &Installed, base: &Installed) -> bool {
+    let found = installed.find(&pick.name).or_else(|| base.find(&pick.name));
     let is_same =
         found.is_some_and(|one| one.direct_url.is_none() && *one.version() == pick.version);
     is_same

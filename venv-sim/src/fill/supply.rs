@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{Means, inputs};
-use crate::catalogue::{Catalogue, Offer};
+use crate::catalogue::{Asked, Catalogue, Offer};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::index::{Index, IndexSettings};
@@ -34,6 +34,14 @@ impl Supply {
             Ok(settings) => Ok(Self::Index(Box::new(Index::new(settings, means.cache)))),
             Err(Error::NoIndex { tried }) => Ok(Self::None { tried }),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whom it asks, and who says so.
+    pub(super) fn explanation(&self) -> String {
+        match self {
+            Self::Index(index) => index.settings().explanation(),
+            Self::None { .. } => String::new(),
         }
     }
 
@@ -84,5 +92,12 @@ impl Catalogue for Supply {
 
     fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
         self.index()?.elsewhere(project)
+    }
+
+    fn asked(&self) -> Asked {
+        match self {
+            Self::Index(index) => index.asked(),
+            Self::None { .. } => Asked::default(),
+        }
     }
 }

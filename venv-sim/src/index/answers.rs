@@ -6,6 +6,9 @@
 //!
 //! Source: RFC 9111.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +44,8 @@ struct Head {
     may_stay: bool,
 }
 
+/// Where answers are, in the cache.
+pub(super) const PLACE: &str = "index";
 /// The longest page that is read, in bytes: the longest of the public index have about 20 MB.
 pub(super) const LONGEST: u64 = 64 << 20;
 /// However long a server allows, in seconds.
@@ -128,7 +133,7 @@ fn name(client: &Client, url: &Url, accept: &str) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    format!("index/{}/{}", &hex[..2], &hex[2..])
+    format!("{PLACE}/{}/{}", &hex[..2], &hex[2..])
 }
 
 fn head(answer: &Answer) -> Head {
@@ -189,6 +194,20 @@ fn read(cache: &Cache, name: &str) -> Option<(Head, Page)> {
         body,
     };
     Some((head, page))
+}
+
+/// Whether the answer in the file at `path` may still be used without asking.
+pub(super) fn is_fresh(path: &Path) -> bool {
+    const LONGEST_HEAD: u64 = 64 << 10;
+    let head = File::open(path).and_then(|file| {
+        let mut line = Vec::new();
+        BufReader::new(file.take(LONGEST_HEAD)).read_until(b'\n', &mut line)?;
+        Ok(line)
+    });
+    let head = head
+        .ok()
+        .and_then(|line| serde_json::from_slice::<Head>(&line).ok());
+    head.is_some_and(|head| (head.fetched..head.until).contains(&now()))
 }
 
 /// A cache that cannot be written costs time, nothing else.

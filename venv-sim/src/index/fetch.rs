@@ -175,12 +175,8 @@ impl Part {
                 let why = format!("more than the {longest} bytes come that the file is long");
                 return Err(Trouble::Lie(Refusal::new(why)));
             }
-            self.file.write_all(&buffer[..count]).map_err(|why| {
-                wrong(&format!(
-                    "the file cannot be written to {}: {why}",
-                    self.path.display()
-                ))
-            })?;
+            let written = self.file.write_all(&buffer[..count]);
+            written.map_err(|why| unwritten(self.path.parent(), &why))?;
             self.hashes.update(&buffer[..count]);
             self.length += count as u64;
             came(i64::try_from(count).unwrap_or(0));
@@ -198,7 +194,7 @@ impl Part {
             .file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)));
-        again.map_err(|why| wrong(&format!("the file cannot be written again: {why}")))?;
+        again.map_err(|why| unwritten(self.path.parent(), &why))?;
         self.length = 0;
         self.etag = None;
         self.hashes.start_again();
@@ -210,6 +206,20 @@ impl Part {
             .map_err(Error::io("rename the fetched file to", destination))?;
         self.is_placed = true;
         Ok(())
+    }
+}
+
+/// That what comes cannot be kept in `directory`, which is no fault of who sends it.
+pub(super) fn unwritten(directory: Option<&Path>, why: &io::Error) -> Trouble {
+    let place = directory.unwrap_or(Path::new(".")).display();
+    let full = [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::FileTooLarge,
+    ];
+    Trouble::Unwritten {
+        why: format!("it cannot be written to {place}: {why}"),
+        is_full: full.contains(&why.kind()),
     }
 }
 
@@ -295,4 +305,22 @@ pub(super) fn nameless() -> io::Result<File> {
         .open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_helps_against_it() {
+        let mut full = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opened");
+        let why = full.write_all(b"a byte").expect_err("full");
+        let trouble = unwritten(Some(Path::new("/some/where")), &why);
+        assert!(trouble.to_string().contains("/some/where"), "{trouble}");
+        assert!(trouble.hint().contains("make room"), "{}", trouble.hint());
+        assert!(!trouble.may_pass());
+    }
 }

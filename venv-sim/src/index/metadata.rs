@@ -16,6 +16,8 @@ use crate::refusal::Refusal;
 use crate::trouble::Trouble;
 use crate::wheel::{Digest, Metadata, metadata_of, metadata_text};
 
+/// Where METADATA is, in the cache.
+pub(super) const PLACE: &str = "metadata";
 /// The longest METADATA that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
 
@@ -74,7 +76,7 @@ fn entry(url: &Url, offer: &Offer) -> Option<String> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    Some(format!("metadata/{}/{}", &hex[..2], &hex[2..]))
+    Some(format!("{PLACE}/{}/{}", &hex[..2], &hex[2..]))
 }
 
 fn remembered(cache: &Cache, entry: &str) -> Option<String> {
@@ -140,5 +142,5 @@ fn spool(client: &Client, reader: impl Read, offer: &Offer) -> Result<File, Trou
 }
 
 fn local(why: &io::Error) -> Trouble {
-    wrong(&format!("the wheel cannot be kept on this machine: {why}"))
+    super::fetch::unwritten(Some(&std::env::temp_dir()), why)
 }

@@ -29,6 +29,7 @@ mod pip_config;
 mod proxy;
 mod question;
 mod ranges;
+mod remembered;
 mod settings;
 mod trust;
 mod url;
@@ -46,11 +47,13 @@ pub use inputs::{IndexFlags, Inputs, Strategy, Variables, variables_of_process};
 use listing::Listed;
 use memo::Memo;
 pub use netrc::Netrc;
+pub use remembered::{Forget, Remembered, forget, remembered};
 pub use settings::IndexSettings;
+pub(crate) use settings::{check_host, check_index_url};
 use url::Url;
 
 use crate::cache::Cache;
-use crate::catalogue::{Catalogue, Location, Offer};
+use crate::catalogue::{Asked, Catalogue, Location, Offer};
 use crate::error::Result;
 use crate::requirement::Name;
 use crate::trouble::Trouble;
@@ -198,6 +201,10 @@ impl Catalogue for Index {
 
     fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
         self.shared.elsewhere(project)
+    }
+
+    fn asked(&self) -> Asked {
+        self.settings().asked()
     }
 }
 

@@ -16,6 +16,7 @@ use super::pip_config::PipConfig;
 use super::proxy::Proxies;
 use super::trust::Trust;
 use super::url::Url;
+use crate::catalogue::Asked;
 use crate::error::{Error, Result};
 use crate::redaction::redacted;
 use crate::refusal::{Refusal, shown, shown_url};
@@ -87,6 +88,15 @@ impl IndexSettings {
             let _ = writeln!(text, "{what} {value}, from {from}");
         }
         text
+    }
+
+    /// Who is asked, without what is secret.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            is_known: true,
+            indexes: self.indexes(),
+            places: self.find_links.iter().map(shown_link).collect(),
+        }
     }
 
     /// The addresses that are asked, in order, without what is secret in them.
@@ -221,12 +231,7 @@ impl Reader<'_> {
     fn trusted_hosts(&mut self, flags: &IndexFlags) -> Result<Vec<(String, Option<u16>)>> {
         let mut hosts = Vec::new();
         for (value, from) in self.flags_or(&flags.trusted_hosts, "trusted-host") {
-            let url = Url::from_str(&format!("https://{value}/"))
-                .map_err(|cause| bad("--trusted-host", &from, cause))?;
-            if url.path != "/" || url.user.is_some() || url.query.is_some() {
-                let cause = Refusal::new(format!("{} is no HOST or HOST:PORT", shown_url(&value)));
-                return Err(bad("--trusted-host", &from, cause));
-            }
+            let url = trusted_host(&value).map_err(|cause| bad("--trusted-host", &from, cause))?;
             self.say("trusted without proof:", &value, &from);
             // As written: 443 is no port that was not said.
             let has_port = value
@@ -314,14 +319,38 @@ impl Reader<'_> {
 
 /// The address of an index, or the path of a directory that has its form.
 fn index_address(value: &str, from: &str) -> Result<Url> {
-    let url = match value.starts_with(['/', '.']) {
+    let url = index_url(value).map_err(|cause| bad("--index-url", from, cause))?;
+    Ok(url.as_directory())
+}
+
+fn index_url(value: &str) -> Result<Url, Refusal> {
+    match value.starts_with(['/', '.']) {
         true => std::path::absolute(value)
             .map(|path| Url::of_path(&path))
             .map_err(|_| Refusal::new(format!("{} is no path", shown(value)))),
         false => value.parse(),
-    };
-    let url = url.map_err(|cause| bad("--index-url", from, cause))?;
-    Ok(url.as_directory())
+    }
+}
+
+/// Whether `value` can be the address of an index: asked where its file and line are known.
+pub(crate) fn check_index_url(value: &str) -> Result<(), Refusal> {
+    index_url(value).map(drop)
+}
+
+/// The same of a host that is trusted: `HOST` or `HOST:PORT`.
+pub(crate) fn check_host(value: &str) -> Result<(), Refusal> {
+    trusted_host(value).map(drop)
+}
+
+fn trusted_host(value: &str) -> Result<Url, Refusal> {
+    let url = Url::from_str(&format!("https://{value}/"))?;
+    match url.path != "/" || url.user.is_some() || url.query.is_some() {
+        true => Err(Refusal::new(format!(
+            "{} is no HOST or HOST:PORT",
+            shown_url(value)
+        ))),
+        false => Ok(url),
+    }
 }
 
 fn shown_link(url: &Url) -> String {

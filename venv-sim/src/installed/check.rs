@@ -8,6 +8,7 @@ use pep440_rs::Version;
 
 use super::needs::{Needs, satisfies};
 use super::{Distribution, Form, Harm, Installed, text};
+use crate::config::env_flag;
 use crate::refusal::shown;
 use crate::requirement::{MarkerEnvironment, Name, Requirement, Source};
 
@@ -84,20 +85,21 @@ impl Problem {
         }
     }
 
-    /// What mends it.
+    /// What mends it in the environment that `env` names, where it has to be named.
     #[must_use]
-    pub fn remedy(&self, of: &str) -> String {
+    pub fn remedy(&self, of: &str, env: Option<&Path>) -> String {
+        let env = env_flag(env);
         match self {
             Self::Missing(requirement) => {
-                format!("`isolab venv install '{}'`", plain(requirement))
+                format!("`isolab venv install{env} '{}'`", plain(requirement))
             }
             Self::Conflict { requirement, .. } => format!(
-                "`isolab venv install '{}'`, or another version of {of} that takes what is there",
+                "`isolab venv install{env} '{}'`, or another version of {of} that takes what is there",
                 plain(requirement)
             ),
             Self::WrongPython { .. } | Self::WrongTags(_) => {
                 format!(
-                    "`isolab venv install --reinstall {of}`, or an environment of another Python"
+                    "`isolab venv install{env} --reinstall {of}`, or an environment of another Python"
                 )
             }
             Self::File {
@@ -105,7 +107,7 @@ impl Problem {
                 ..
             } => "ask its author; nothing outside of the environment is read or removed".to_owned(),
             Self::File { .. } | Self::NoRecord(_) | Self::Unclear(_) => {
-                format!("`isolab venv install --reinstall {of}`")
+                format!("`isolab venv install{env} --reinstall {of}`")
             }
             Self::Twice(_) | Self::Unreadable(_) => {
                 "remove the directory that is wrong, and install the project again".to_owned()

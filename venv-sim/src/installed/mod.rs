@@ -34,6 +34,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::refusal::Refusal;
 use crate::requirement::Name;
+use crate::sys_path::sys_path;
 use crate::wheel::Metadata;
 
 /// Everything that is installed in one place.
@@ -97,6 +98,31 @@ impl Installed {
     /// [`Error::Io`] where its site-packages cannot be read.
     pub fn of(environment: &Environment) -> Result<Self> {
         Self::below(&environment.site_packages)
+    }
+
+    /// What `environment` sees besides, if it was made so: the packages of its base interpreter and
+    /// of the user, in the order in which Python looks for them.
+    ///
+    /// # Errors
+    /// [`Error::NotAnInterpreter`] where its interpreter cannot be asked where they are;
+    /// [`Error::Io`].
+    pub fn of_base(environment: &Environment) -> Result<Self> {
+        let mut base = Self::default();
+        if !environment.system_site_packages {
+            return Ok(base);
+        }
+        for entry in sys_path(environment)?.entries {
+            if entry.path == environment.site_packages || !entry.path.is_dir() {
+                continue;
+            }
+            for one in Self::below(&entry.path)?.distributions {
+                // The first hides the others.
+                if base.find(one.name()).is_none() {
+                    base.distributions.push(one);
+                }
+            }
+        }
+        Ok(base)
     }
 
     /// What is installed in `directory`, one of those that Python looks for packages in.

@@ -11,8 +11,10 @@ use crate::requirement::{MarkerEnvironment, Name, Requirement};
 /// A distribution in the tree, or one that should be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
+    /// Its name, normalized.
     pub name: Name,
+    /// Its name as its author writes it; the normalized one where it is not there.
+    pub written_name: String,
     /// Its version; none where it is not there.
     pub version: Option<Version>,
     /// The requirement that leads here from the node above, without its marker.
@@ -138,6 +140,7 @@ impl<'a> Drawing<'a> {
         });
         let mut node = Node {
             name: name.clone(),
+            written_name: found.map_or_else(|| name.to_string(), |one| one.written_name.clone()),
             version: found.map(|found| found.version().clone()),
             asked: asked.map(|asked| asked.to_string()),
             mark: None,

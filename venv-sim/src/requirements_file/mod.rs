@@ -20,6 +20,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::index::{check_host, check_index_url};
 use crate::refusal::{Refusal, shown_url};
 use crate::requirement::Name;
 use crate::wheel::Digest;
@@ -243,16 +244,30 @@ impl Reader<'_, '_> {
                     (why, "join the lines with `\\` at the end of the first"),
                 ));
             }
-            Choice::IndexUrl(url) => settings.index_url = Some(url),
-            Choice::ExtraIndexUrl(url) => settings.extra_index_urls.push(url),
+            Choice::IndexUrl(url) => {
+                usable(at, check_index_url(&url))?;
+                settings.index_url = Some(url);
+            }
+            Choice::ExtraIndexUrl(url) => {
+                usable(at, check_index_url(&url))?;
+                settings.extra_index_urls.push(url);
+            }
             Choice::FindLinks(place) => {
                 let place = self.beside(&place).unwrap_or(place);
+                if self.is_lost(&place) {
+                    let why = Refusal::new(format!("{} is not there", shown_url(&place)));
+                    let remedy = "look at the path, which begins at this file's directory";
+                    return Err(refused(at, (why, remedy)));
+                }
                 self.into.settings.find_links.push(place);
             }
             Choice::NoIndex => settings.no_index = true,
             Choice::Pre => settings.prereleases = true,
             Choice::RequireHashes => settings.require_hashes = true,
-            Choice::TrustedHost(host) => settings.trusted_hosts.push(host),
+            Choice::TrustedHost(host) => {
+                usable(at, check_host(&host))?;
+                settings.trusted_hosts.push(host);
+            }
             Choice::NoBinary(names) => self.binaries(&names, at, true)?,
             Choice::OnlyBinary(names) => self.binaries(&names, at, false)?,
             // Wheels are all that there is here.
@@ -268,6 +283,13 @@ impl Reader<'_, '_> {
         (!address::is_one(place) && path.exists())
             .then(|| path.into_os_string().into_string().ok())
             .flatten()
+    }
+
+    /// Whether a path leads nowhere. Of a text that is no file's nobody can tell.
+    fn is_lost(&self, place: &str) -> bool {
+        let is_file = self.open.last().is_some_and(|(_, known)| known.is_some());
+        let is_path = !address::is_one(place) && !place.starts_with('~');
+        is_file && is_path && !Path::new(place).exists()
     }
 
     fn included(&mut self, written: &str, at: &Position, meaning: Meaning) -> Result<()> {
@@ -338,6 +360,11 @@ fn refused(at: &Position, (cause, remedy): Refused) -> Error {
         cause,
         remedy,
     }
+}
+
+/// A value of an option, by the line that it stands on.
+fn usable(at: &Position, checked: Result<(), Refusal>) -> Result<()> {
+    checked.map_err(|why| refused(at, (why, "correct the address, or leave the line out")))
 }
 
 fn building(option: &str) -> Refused {

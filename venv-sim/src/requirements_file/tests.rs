@@ -280,3 +280,18 @@ fn a_pipe_is_read_as_a_file_is() {
     file.read(path.as_ref(), &|_| None).expect("read");
     assert_eq!(texts(&file.wanted), ["demo==1.0"]);
 }
+
+#[test]
+fn a_setting_that_cannot_be_used_is_told_with_its_line() {
+    for line in [
+        "-i ftp:/x",
+        "--extra-index-url http://",
+        "--trusted-host a/b",
+    ] {
+        let text = format!("# first\n{line}\n");
+        let mut file = RequirementsFile::default();
+        let why = file.parse("r.txt", text.as_bytes(), &|_| None);
+        let why = why.expect_err(line).to_string();
+        assert!(why.contains("r.txt:2"), "{why}");
+    }
+}

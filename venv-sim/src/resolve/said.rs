@@ -142,6 +142,14 @@ pub(super) fn written(wanted: &Wanted) -> String {
     }
 }
 
+/// The requirement, and where it is written, also if it was typed.
+pub(super) fn written_where(wanted: &Wanted) -> String {
+    match &wanted.at {
+        Some(_) => written(wanted),
+        None => format!("{} (on the command line)", short(&wanted.requirement)),
+    }
+}
+
 /// A requirement without its marker, as people write it.
 pub(super) fn short(requirement: &crate::Requirement) -> String {
     let plain = crate::Requirement {

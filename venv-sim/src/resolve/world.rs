@@ -5,17 +5,19 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use pep440_rs::Version;
+use pubgrub::VersionSet as _;
 
 use super::demand::{Demand, Held};
 use super::direct;
 use super::package::Flaw;
 use super::project::{Candidate, Excluded, Exclusion, Project, Supply, sort};
 use super::said::{self, Said};
-use crate::catalogue::{Catalogue, Offer};
+use crate::catalogue::{Asked, Catalogue, Offer};
 use crate::error::{Error, Result};
 use crate::installed::recorded;
 use crate::refusal::Refusal;
-use crate::requirement::{Name, Requirement, takes};
+use crate::requirement::{Name, Requirement, Source, takes};
+use crate::requirements_file::Wanted;
 use crate::trouble::Trouble;
 use crate::wheel::Metadata;
 
@@ -52,7 +54,7 @@ impl<'a> World<'a> {
                 remedy: "ask the interpreter again",
             }
         })?;
-        let hashed = |wanted: &crate::Wanted| !wanted.hashes.is_empty();
+        let hashed = |wanted: &Wanted| !wanted.hashes.is_empty();
         let said = said::of(&demand)?;
         let vouched = demand.rules.require_hashes || demand.wanted.iter().any(hashed);
         if vouched {
@@ -90,6 +92,46 @@ impl<'a> World<'a> {
             extras.len() - 1
         });
         super::set::place(index)
+    }
+
+    /// What the user asks for of this project.
+    pub(super) fn wanted_of(&self, name: &Name) -> Vec<&'a Wanted> {
+        let markers = self.demand.markers;
+        let holds = |wanted: &&Wanted| {
+            let marker = wanted.requirement.marker.as_ref();
+            wanted.requirement.name == *name
+                && marker.is_none_or(|marker| marker.holds(markers, &[]))
+        };
+        self.demand.wanted.iter().filter(holds).collect()
+    }
+
+    /// The projects that the user asks for and that were looked at, of which no version does,
+    /// in the order in which they are named.
+    pub(super) fn hopeless(&self) -> Vec<u32> {
+        let numbers = self.numbers.borrow();
+        let mut found: Vec<u32> = Vec::new();
+        for wanted in self.demand.wanted {
+            let name = &wanted.requirement.name;
+            let Some(number) = numbers.get(name).filter(|number| !found.contains(number)) else {
+                continue;
+            };
+            let project = self.project(*number);
+            let asked = self.wanted_of(name);
+            let allowed = asked.iter().map(|one| match &one.requirement.source {
+                Source::Versions(versions) => project.matching(versions),
+                Source::Url(_) => project.all(),
+            });
+            let left = allowed.reduce(|one, other| one.intersection(&other));
+            if left.is_some_and(|left| left.is_empty()) {
+                found.push(*number);
+            }
+        }
+        found
+    }
+
+    /// Who was asked.
+    pub(super) fn asked(&self) -> Asked {
+        self.catalogue.asked()
     }
 
     /// All projects that were looked at.

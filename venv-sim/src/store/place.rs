@@ -43,8 +43,9 @@ impl Place {
             let directory = root.join(name);
             let mut builder = DirBuilder::new();
             let made = builder.recursive(true).mode(0o700).create(&directory);
-            made.map_err(Error::io("create directory", &directory))?;
+            made.map_err(closed(&root))?;
             check_owner(&directory)?;
+            check_writable(&directory).map_err(closed(&root))?;
         }
         let open = |name: &str| {
             let path = root.join(name);
@@ -215,6 +216,21 @@ impl Drop for Archive {
 /// A new file in `directory` that is swept once its writer is dead.
 pub(crate) fn new_file(directory: &Path) -> Result<(File, PathBuf)> {
     cache::new_file(directory, 0o600).map_err(Error::io("create a file in", directory))
+}
+
+/// Asked first, and not in the middle of the work.
+fn check_writable(directory: &Path) -> io::Result<()> {
+    use nix::unistd::{AccessFlags, access};
+    access(directory, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
+}
+
+/// What the user can do about a cache is the same, whatever it is that cannot be made in it.
+fn closed(root: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = root.to_owned();
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull => Error::io("create directory", path)(source),
+        _ => Error::ClosedCache { path, source },
+    }
 }
 
 /// A store that another user could write to would put that user's code into our environments.

@@ -1,16 +1,13 @@
 //! Why a project has no version that can be taken.
 
-use std::collections::BTreeSet;
-
 use pep440_rs::Version;
 
-use super::ranges;
+use super::{ranges, wheels};
 use crate::refusal::shown;
 use crate::requirement::Name;
 use crate::requirements_file::BUILD;
 use crate::resolve::project::{Exclusion, Project};
 use crate::resolve::world::World;
-use crate::wheel::Tag;
 
 /// Lines, and what to do.
 pub(super) type Reasons = (Vec<String>, Option<&'static str>);
@@ -106,6 +103,21 @@ fn unknown(world: &World<'_>, name: &Name) -> Reasons {
         .map(|other| other.name.clone())
         .next();
     let near = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+    let asked = world.asked();
+    if asked.indexes.is_empty() && asked.is_known {
+        let line = match asked.places.is_empty() {
+            true => {
+                format!("no index is asked for {name}, and no place is named where it could lie")
+            }
+            false => format!(
+                "no file of a project {name} lies in {}, and no index is asked{near}",
+                asked.places.join(" or in ")
+            ),
+        };
+        let remedy =
+            "leave out `--no-index`, or name with `--find-links` the directory that holds it";
+        return (vec![line], Some(remedy));
+    }
     let line = format!("nobody that was asked knows a project {name}{near}");
     let remedy = "look for a slip in its name; a private project needs its index named";
     (vec![line], Some(remedy))
@@ -183,15 +195,7 @@ fn why(world: &World<'_>, why: &Exclusion) -> (String, Option<&'static str>) {
             ),
             Some("ask for an older version, or make an environment of another Python"),
         ),
-        Exclusion::Platform(tags) => (
-            format!(
-                "no wheel for this interpreter on this machine, only for {}",
-                kinds(tags)
-            ),
-            Some(
-                "ask for another version, or make an environment of a Python that it has wheels for",
-            ),
-        ),
+        Exclusion::Platform(tags) => wheels::only_for(world, tags),
         Exclusion::Sources => ("sources only, and no wheel".to_owned(), Some(BUILD)),
         Exclusion::NoBinary => (
             "`--no-binary` leaves out its wheels, and nothing is built here".to_owned(),
@@ -212,16 +216,4 @@ fn why(world: &World<'_>, why: &Exclusion) -> (String, Option<&'static str>) {
             Some("relax the constraint or the requirement"),
         ),
     }
-}
-
-/// What wheels are for, in a few words.
-fn kinds(tags: &[Tag]) -> String {
-    const MOST: usize = 4;
-    let few = |of: fn(&Tag) -> &str| {
-        let all: BTreeSet<&str> = tags.iter().map(of).collect();
-        let more = if all.len() > MOST { "…" } else { "" };
-        let first: Vec<_> = all.into_iter().rev().take(MOST).collect();
-        first.join(", ") + more
-    };
-    format!("{} on {}", few(|tag| &tag.python), few(|tag| &tag.platform))
 }

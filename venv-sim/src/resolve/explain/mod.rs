@@ -5,9 +5,11 @@
 //! easily than the steps, so the facts are told, each once, from what the user asks for along
 //! what that needs. Versions are those that exist: `1.0 to 1.4`, and not `>=1.0, <1.5`.
 
+mod contradiction;
 mod facts;
 mod missing;
 mod ranges;
+mod wheels;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ use pubgrub::{DerivationTree, VersionSet};
 use self::facts::{Facts, Needer, Needing};
 use super::package::{Flaw, Package};
 use super::project::Project;
-use super::said::{short, written};
+use super::said::{short, written, written_where};
 use super::set::Versions;
 use super::world::World;
 use crate::error::Error;
@@ -81,6 +83,7 @@ impl Told<'_, '_> {
             }
             left.extend(needs.iter().rev().map(|need| Some(need.to)));
         }
+        self.tell_others(&mut met);
         self.tell_contested();
         for number in seen.into_iter().flatten() {
             if !met.contains(&number) {
@@ -112,11 +115,12 @@ impl Told<'_, '_> {
         match need.from {
             Needer::User => {
                 let name = &self.world.project(need.to).name;
-                let wanted = self.world.demand.wanted.iter();
-                let asked: Vec<_> = wanted
-                    .filter(|wanted| wanted.requirement.name == *name)
-                    .map(written)
-                    .collect();
+                let asked = self.world.wanted_of(name);
+                let asked: Vec<_> = match asked[..] {
+                    [only] => vec![written(only)],
+                    // Of several one wants to know which is which.
+                    _ => asked.into_iter().map(written_where).collect(),
+                };
                 self.lines
                     .push(format!("you ask for {}", asked.join(" and for ")));
             }
@@ -181,14 +185,29 @@ impl Told<'_, '_> {
         kinds
     }
 
+    /// What else is asked for that cannot be had: the proof needs but one of them.
+    fn tell_others(&mut self, met: &mut BTreeSet<u32>) {
+        for number in self.world.hopeless() {
+            if met.insert(number) {
+                let need = Needing {
+                    from: Needer::User,
+                    versions: Versions::full(),
+                    to: number,
+                    allowed: Versions::empty(),
+                };
+                self.tell_need(&need);
+                self.tell_missing(&need);
+            }
+        }
+    }
+
     /// Why nothing that `need` allows can be taken.
     fn tell_missing(&mut self, need: &Needing) {
         let to = self.world.project(need.to);
         let requirements: Vec<Requirement> = match need.from {
             Needer::User => {
-                let wanted = self.world.demand.wanted.iter();
-                let of = wanted.map(|wanted| &wanted.requirement);
-                of.filter(|one| one.name == to.name).cloned().collect()
+                let wanted = self.world.wanted_of(&to.name).into_iter();
+                wanted.map(|wanted| wanted.requirement.clone()).collect()
             }
             Needer::Project(number, extra) => {
                 let project = self.world.project(number);
@@ -204,6 +223,15 @@ impl Told<'_, '_> {
                     .collect()
             }
         };
+        if let Some((one, other)) = self.contradiction(need, &to, &requirements) {
+            self.lines
+                .push(format!("{one} and {other} exclude each other"));
+            let remedy = "leave one of the two out";
+            self.remedy = self
+                .remedy
+                .or((need.from == Needer::User).then_some(remedy));
+            return;
+        }
         let does = |version: &pep440_rs::Version| {
             requirements.iter().all(|one| match &one.source {
                 Source::Versions(versions) => takes(versions, version),
@@ -213,6 +241,28 @@ impl Told<'_, '_> {
         let (lines, remedy) = missing::explain(self.world, &to, &does);
         self.lines.extend(lines);
         self.remedy = self.remedy.or(remedy);
+    }
+
+    /// Two of the requirements that exclude each other, and where they are written.
+    fn contradiction(
+        &self,
+        need: &Needing,
+        to: &Project,
+        requirements: &[Requirement],
+    ) -> Option<(String, String)> {
+        // Where nothing is known of it, there is a better reason.
+        if to.candidates.is_empty() && to.excluded.is_empty() {
+            return None;
+        }
+        let all: Vec<&Requirement> = requirements.iter().collect();
+        let (one, other) = contradiction::of(to, &all)?;
+        Some(match need.from {
+            Needer::User => {
+                let asked = self.world.wanted_of(&to.name);
+                (written_where(asked[one]), written_where(asked[other]))
+            }
+            Needer::Project(..) => (short(all[one]), short(all[other])),
+        })
     }
 
     /// Which project is pulled in two directions.

@@ -176,6 +176,97 @@ fn wheels_for_another_machine_and_no_wheels_at_all() {
 }
 
 #[test]
+fn of_wheels_for_others_the_nearest_are_told_first() {
+    check(
+        "a",
+        "a 1.0 tags=cp39.cp310.cp312.cp313.pp311-abi3-linux_x86_64",
+        &[
+            "you ask for a",
+            "a 1.0: no wheel for this interpreter, cp311, only for cp312, cp310, cp313, cp39, …",
+        ],
+        "of a Python",
+    );
+    check(
+        "a",
+        "a 1.0 tags=cp311-cp311-win_amd64\na 1.0 tags=cp311-cp311-manylinux_2_17_aarch64\n\
+         a 1.0 tags=cp311-cp311-musllinux_1_2_x86_64\na 1.0 tags=cp39-cp39-macosx_11_0_arm64",
+        &[
+            "you ask for a",
+            "a 1.0: no wheel for this system, only for musllinux_1_2_x86_64, \
+             manylinux_2_17_aarch64, win_amd64",
+        ],
+        "this system",
+    );
+}
+
+#[test]
+fn pins_that_contradict_each_other_are_told_with_their_places() {
+    let mut ask = Ask::new("a==1.0\na==2.0");
+    ask.wanted[1].at = Some(crate::requirements_file::Position {
+        file: "r.txt".to_owned(),
+        line: 3,
+    });
+    let both = [
+        "you ask for a==1.0 (on the command line) and for a==2.0 (r.txt:3)",
+        "a==1.0 (on the command line) and a==2.0 (r.txt:3) exclude each other",
+    ];
+    for table in ["a 1.0\na 2.0", "a 1.0", "a 3.0 sources"] {
+        let (lines, hint) = told(&ask, &Shelf::new(table));
+        assert_eq!(lines, both);
+        assert!(hint.expect("a remedy").contains("leave one"));
+    }
+    // What there is not is another matter.
+    let (lines, _) = told(&Ask::new("a>=9\na<2"), &Shelf::new("a 1.0\na 3.0"));
+    assert!(lines[1].contains("none is that"), "{lines:?}");
+    // Of what does not hold here, nothing is said.
+    check(
+        "a==1.0\na>=2 ; os_name == 'nt'\na<1",
+        "a 0.9\na 1.0",
+        &[
+            "you ask for a==1.0 (on the command line) and for a<1 (on the command line)",
+            "a==1.0 (on the command line) and a<1 (on the command line) exclude each other",
+        ],
+        "leave one",
+    );
+}
+
+#[test]
+fn all_that_cannot_be_had_is_told() {
+    let ask = Ask::new("gone\na\nlost\na>=7");
+    let (mut lines, _) = told(&ask, &Shelf::new("a 1.0"));
+    // Which is first is the solver's choice.
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "nobody that was asked knows a project gone",
+            "nobody that was asked knows a project lost",
+            "there is a 1.0, and no other",
+            "you ask for a (on the command line) and for a>=7 (on the command line)",
+            "you ask for gone",
+            "you ask for lost",
+        ]
+    );
+}
+
+#[test]
+fn where_no_index_is_asked_the_places_are_told() {
+    let mut shelf = Shelf::new("a 1.0");
+    shelf.who = crate::Asked {
+        is_known: true,
+        indexes: Vec::new(),
+        places: vec!["/w".to_owned(), "/x".to_owned()],
+    };
+    let (lines, hint) = told(&Ask::new("b"), &shelf);
+    let line = "no file of a project b lies in /w or in /x, and no index is asked";
+    assert_eq!(lines[1], line);
+    assert!(hint.expect("a remedy").contains("--no-index"));
+    shelf.who.places.clear();
+    let (lines, _) = told(&Ask::new("b"), &shelf);
+    assert!(lines[1].contains("no place is named"), "{lines:?}");
+}
+
+#[test]
 fn prereleases_and_versions_taken_back() {
     check(
         "a>=2",

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::catalogue::{Catalogue, Kind, Location, MetadataOffer, Offer};
+use crate::catalogue::{Asked, Catalogue, Kind, Location, MetadataOffer, Offer};
 use crate::error::{Error, Result};
 use crate::refusal::Refusal;
 use crate::requirement::{MarkerEnvironment, Name};
@@ -27,6 +27,8 @@ pub(super) struct Shelf {
     pub(super) elsewhere: BTreeMap<Name, Vec<Offer>>,
     /// Asking for this project fails.
     pub(super) unreachable: Option<Name>,
+    /// Who is said to be asked.
+    pub(super) who: Asked,
 }
 
 impl Shelf {
@@ -128,6 +130,10 @@ impl Catalogue for Shelf {
 
     fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
         Ok(self.elsewhere.get(project).cloned().unwrap_or_default())
+    }
+
+    fn asked(&self) -> Asked {
+        self.who.clone()
     }
 
     fn expect_metadata(&self, offers: &[Offer]) {

@@ -1,0 +1,36 @@
+//! Wishes for one project that exclude each other, whatever versions there are.
+
+use pep440_rs::Version;
+
+use crate::requirement::{Requirement, Source, takes};
+use crate::resolve::project::Project;
+use crate::resolve::said::is_pin;
+
+/// Two of `requirements` of which each could be met and both cannot: their places.
+///
+/// A version that is named exactly counts as one that there is.
+pub(super) fn of(project: &Project, requirements: &[&Requirement]) -> Option<(usize, usize)> {
+    let known = project.candidates.iter().map(|one| &one.version);
+    let excluded = project.excluded.iter().map(|one| &one.version);
+    let named = requirements.iter().flat_map(|one| match &one.source {
+        Source::Versions(versions) => versions.iter().filter(|one| is_pin(one)).collect(),
+        Source::Url(_) => Vec::new(),
+    });
+    let mut versions: Vec<&Version> = known.chain(excluded).collect();
+    versions.extend(named.map(pep440_rs::VersionSpecifier::version));
+    let does = |place: usize, version: &Version| match &requirements[place].source {
+        Source::Versions(specifiers) => takes(specifiers, version),
+        Source::Url(_) => true,
+    };
+    let can_be_met = |place: &usize| versions.iter().any(|version| does(*place, version));
+    let places: Vec<usize> = (0..requirements.len()).filter(can_be_met).collect();
+    for (at, one) in places.iter().enumerate() {
+        for other in &places[at + 1..] {
+            let both = |version: &&&Version| does(*one, version) && does(*other, version);
+            if !versions.iter().any(|version| both(&version)) {
+                return Some((*one, *other));
+            }
+        }
+    }
+    None
+}
