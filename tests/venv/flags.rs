@@ -1,6 +1,7 @@
 //! Flags that fingers know from other installers: each does what it says, or is refused by name.
 
 use std::fs;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -28,6 +29,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             no_python(),
             verbose,
         ),
+        trial(
+            "a_projects_own_file_and_its_groups_are_installed",
+            no_python(),
+            pyproject,
+        ),
+        trial("what_a_script_needs_is_installed", no_python(), script),
         trial(
             "what_the_base_has_counts_as_installed",
             no_python(),
@@ -213,4 +220,68 @@ fn base_packages() -> Result<(), Failed> {
     expect("what is there", installed(&home)?, vec!["app==1.0".into()])?;
     expect("whether the base's stays", info.is_dir(), true)?;
     Ok(())
+}
+
+fn pyproject() -> Result<(), Failed> {
+    let (home, from) = begun()?;
+    let file = home.project().join("pyproject.toml");
+    fs::write(
+        &file,
+        "[project]\nname = 'mine'\ndependencies = ['core<2']\n\
+         [project.optional-dependencies]\nall = ['app']\n\
+         [dependency-groups]\ntest = ['core>=2', {include-group = 'more'}]\nmore = ['app']\n",
+    )?;
+    let install = |flags: &[&str]| {
+        let mut install = home.venv(&["install"]);
+        install.args(&from).args(flags);
+        install
+    };
+    ok(&mut install(&["-r", "pyproject.toml"]))?;
+    expect("its own", installed(&home)?, vec!["core==1.0".into()])?;
+    ok(&mut install(&["-r", "pyproject.toml", "--extra", "all"]))?;
+    expect(
+        "with an extra",
+        installed(&home)?,
+        vec!["app==1.0".into(), "core==1.0".into()],
+    )?;
+    ok(home.venv(&["sync", "pyproject.toml"]).args(&from))?;
+    ok(&mut install(&["--group", "Test"]))?;
+    expect(
+        "a group",
+        installed(&home)?,
+        vec!["app==1.0".into(), "core==2.0".into()],
+    )?;
+    fs::rename(&file, home.project().join("there.toml"))?;
+    ok(home
+        .venv(&["sync", "--group", "there.toml:more"])
+        .args(&from))?;
+    expect("a group of another file", installed(&home)?.len(), 2)?;
+    fails(
+        &mut install(&["--group", "there.toml:gone"]),
+        &["no group gone", "more, test"],
+    )?;
+    fails(
+        &mut install(&["--extra", "all", "core"]),
+        &["-r pyproject.toml"],
+    )?;
+    fs::write(
+        &file,
+        "[project]\nname = 'mine'\ndynamic = ['dependencies']\n",
+    )?;
+    fails(
+        &mut install(&["-r", "pyproject.toml"]),
+        &["pyproject.toml:3", "dynamic", "python -m build"],
+    )?;
+    Ok(())
+}
+
+fn script() -> Result<(), Failed> {
+    let (home, from) = begun()?;
+    let text =
+        "# /// script\n# dependencies = ['core<2']\n# ///\nimport core\nprint(core.version)\n";
+    fs::write(home.project().join("tool.py"), text)?;
+    ok(home.venv(&["install", "-r", "tool.py"]).args(&from))?;
+    let mut run = Command::new(home.in_venv("bin/python"));
+    let said = ok(run.arg(home.project().join("tool.py")))?;
+    expect("what it prints", said.trim(), "1.0")
 }

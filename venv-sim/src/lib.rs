@@ -76,7 +76,7 @@ pub use options::Options;
 pub use places::{Origin, Search};
 pub use refusal::Refusal;
 pub use requirement::{Marker, MarkerEnvironment, Name, Requirement, Source};
-pub use requirements_file::{Position, RequirementsFile, Wanted};
+pub use requirements_file::{Extras, Position, RequirementsFile, Wanted};
 pub use resolve::{Demand, Held, Pick, Projects, Resolution, Rules, Strategy, resolve};
 #[cfg(fuzzing)]
 pub use store::rewrite_manifest;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use venv_sim::fill::Order;
+use venv_sim::fill::{Order, Sources};
 use venv_sim::index::{IndexFlags, Strategy, variables_of_process};
 use venv_sim::install::{InstallOptions, LinkMode};
 use venv_sim::{Name, Rules};
 
+use super::parts::Parts;
 use crate::hint;
 
 /// Which index is asked, and how.
@@ -170,7 +171,12 @@ pub(super) fn say(sentence: &str) {
 
 impl Choice {
     /// The order for what was typed and what files of requirements say.
-    pub(super) fn order(&self, words: &[String], files: &[PathBuf]) -> Result<Order> {
+    pub(super) fn order(
+        &self,
+        words: &[String],
+        files: &[PathBuf],
+        parts: &Parts,
+    ) -> Result<Order> {
         let rules = Rules {
             prereleases: self.pre,
             no_dependencies: self.no_deps,
@@ -178,7 +184,14 @@ impl Choice {
             ..Rules::default()
         };
         let variables = variables_of_process();
-        let order = Order::read(words, files, &self.constraint, rules, &variables)?;
+        let sources = Sources {
+            words,
+            files,
+            extras: Some(&parts.extras(files)?),
+            groups: &parts.groups()?,
+            constraints: &self.constraint,
+        };
+        let order = Order::read_from(&sources, rules, &variables)?;
         if order.asked.wanted.is_empty() {
             eprintln!("warning: nothing is asked for: the files name no requirement");
         }

@@ -14,6 +14,7 @@ use super::asked::{self, Choice, Index};
 use super::foreign::Foreign;
 use super::kept::Kept;
 use super::outcome;
+use super::parts::Parts;
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::stdout;
@@ -25,9 +26,11 @@ pub struct Args {
     /// Requirements ('django>=4.2,<6', psycopg[binary]), or wheels by path or address
     #[arg(value_name = "REQUIREMENT|WHEEL")]
     wanted: Vec<String>,
-    /// Also what a file of requirements asks for
+    /// Also what a file of requirements, a pyproject.toml or a script asks for
     #[arg(short, long, value_name = "FILE")]
     requirement: Vec<PathBuf>,
+    #[command(flatten)]
+    parts: Parts,
     /// Where to; made if it is not there
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     dest: PathBuf,
@@ -63,9 +66,13 @@ pub struct Args {
 /// Where something cannot be had or chosen.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     args.foreign.check()?;
-    asked::check_not_empty(&args.wanted, &args.requirement)?;
+    if args.parts.is_empty() {
+        asked::check_not_empty(&args.wanted, &args.requirement)?;
+    }
     let interpreter = interpreter(args)?;
-    let mut order = args.choice.order(&args.wanted, &args.requirement)?;
+    let mut order = args
+        .choice
+        .order(&args.wanted, &args.requirement, &args.parts)?;
     order.is_dry_run = args.dry_run;
     let watch = Watch::new(args.quiet, args.verbose);
     let kept = format!("what is complete stays in {}", args.dest.display());

@@ -12,6 +12,7 @@ use super::asked::{self, Choice, Index, Means};
 use super::foreign::Foreign;
 use super::kept::Kept;
 use super::outcome;
+use super::parts::Parts;
 use super::show::names;
 use super::stop::Stop;
 use super::target::Target;
@@ -28,9 +29,11 @@ pub struct Args {
     /// Requirements ('django>=4.2,<6', psycopg[binary]), or wheels by path or address
     #[arg(value_name = "REQUIREMENT|WHEEL")]
     wanted: Vec<String>,
-    /// Also what a file of requirements asks for
+    /// Also what a file of requirements, a pyproject.toml or a script asks for
     #[arg(short, long, value_name = "FILE")]
     requirement: Vec<PathBuf>,
+    #[command(flatten)]
+    parts: Parts,
     #[command(flatten)]
     target: Target,
     /// Take the newest of what is named, though an older one is installed and fits
@@ -60,9 +63,13 @@ pub struct Args {
 /// Where something cannot be had, chosen or installed; then nothing is.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     args.foreign.check()?;
-    asked::check_not_empty(&args.wanted, &args.requirement)?;
+    if args.parts.is_empty() {
+        asked::check_not_empty(&args.wanted, &args.requirement)?;
+    }
     let chosen = args.target.choose()?;
-    let mut order = args.choice.order(&args.wanted, &args.requirement)?;
+    let mut order = args
+        .choice
+        .order(&args.wanted, &args.requirement, &args.parts)?;
     order.is_dry_run = args.means.dry_run;
     let named: Vec<Name> = order.names().cloned().collect();
     let single = names(&args.upgrade_package)?;

@@ -12,6 +12,7 @@ mod install;
 mod kept;
 mod list;
 mod outcome;
+mod parts;
 mod place;
 mod show;
 mod stop;

@@ -10,6 +10,7 @@ use super::asked::{Choice, Index, Means};
 use super::foreign::Foreign;
 use super::install::change;
 use super::kept::Kept;
+use super::parts::Parts;
 use super::target::Target;
 use crate::hint;
 
@@ -21,9 +22,11 @@ use crate::hint;
     All of it happens, or nothing."
 )]
 pub struct Args {
-    /// The files of requirements
-    #[arg(required = true, value_name = "FILE")]
+    /// The files of requirements, pyproject.toml or scripts
+    #[arg(required_unless_present = "group", value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    parts: Parts,
     #[command(flatten)]
     target: Target,
     /// Take the newest of everything, though an older one is installed and fits
@@ -51,7 +54,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     args.foreign.check()?;
     let chosen = args.target.choose()?;
-    let mut order = args.choice.order(&[], &args.files)?;
+    let mut order = args.choice.order(&[], &args.files, &args.parts)?;
     if order.names().next().is_none() && !args.allow_empty_requirements && !args.means.dry_run {
         // A file that was cut off must not cost an environment.
         return Err(hint::with(

@@ -20,7 +20,7 @@ mod supply;
 
 use std::path::{Path, PathBuf};
 
-pub use order::Order;
+pub use order::{Order, Sources};
 pub use outdated::{Newer, Outdated, outdated};
 pub use plan::Plan;
 

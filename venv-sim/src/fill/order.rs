@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::index::{IndexFlags, Variables};
 use crate::requirement::Name;
-use crate::requirements_file::{RequirementsFile, Wanted};
+use crate::requirements_file::{Extras, RequirementsFile, Wanted};
 use crate::resolve::Rules;
 
 /// What is to be in an environment.
@@ -19,6 +19,21 @@ pub struct Order {
     pub is_exact: bool,
     /// Whether it is only planned.
     pub is_dry_run: bool,
+}
+
+/// Where what is asked for is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// What was typed.
+    pub words: &'a [String],
+    /// Files of requirements, projects' own files and scripts.
+    pub files: &'a [PathBuf],
+    /// Which extras of the projects, if any.
+    pub extras: Option<&'a Extras>,
+    /// Groups, each with the project's own file that has it.
+    pub groups: &'a [(PathBuf, Name)],
+    /// Files of constraints.
+    pub constraints: &'a [PathBuf],
 }
 
 impl Order {
@@ -35,15 +50,34 @@ impl Order {
         rules: Rules,
         variables: &Variables,
     ) -> Result<Self> {
+        let sources = Sources {
+            words,
+            files,
+            constraints,
+            ..Sources::default()
+        };
+        Self::read_from(&sources, rules, variables)
+    }
+
+    /// As [`read`](Self::read), also of extras and groups.
+    ///
+    /// # Errors
+    /// As there, and where there is no such extra or group.
+    pub fn read_from(sources: &Sources<'_>, rules: Rules, variables: &Variables) -> Result<Self> {
+        let none = Extras::default();
+        let extras = sources.extras.unwrap_or(&none);
         let mut asked = RequirementsFile::default();
-        for word in words {
+        for word in sources.words {
             asked.wanted.push(Wanted::typed(word)?);
         }
         let variable = |name: &str| variables.get(name).cloned();
-        for file in files {
-            asked.read(file, &variable)?;
+        for file in sources.files {
+            asked.read_with(file, extras, &variable)?;
         }
-        for file in constraints {
+        for (file, name) in sources.groups {
+            asked.read_group(file, name)?;
+        }
+        for file in sources.constraints {
             asked.read_constraints(file, &variable)?;
         }
         let settings = &asked.settings;

@@ -4,13 +4,19 @@
 //! the line. What only building could serve (sources, repositories, editable directories) is
 //! refused by name.
 //!
+//! A file called `pyproject.toml` is a project's own, and one that ends in `.py` a script: what
+//! these say that they need is read, and nothing else of them.
+//!
 //! Source: *Requirements File Format* of pip's documentation, and `req_file.py` where that is silent.
 
 mod address;
 mod decode;
 mod lines;
 mod option;
+mod pyproject;
+mod script;
 mod settings;
+mod toml_file;
 mod wanted;
 mod words;
 
@@ -27,6 +33,7 @@ use crate::wheel::Digest;
 pub(crate) use address::{decoded, file_name};
 use lines::Line;
 use option::Choice;
+pub use pyproject::Extras;
 pub use settings::{Chosen, Settings};
 pub(crate) use wanted::{BUILD, Refused};
 pub use wanted::{Position, Wanted};
@@ -60,7 +67,60 @@ impl RequirementsFile {
     /// [`Error::Io`] where a file cannot be read; [`Error::BadRequirement`] where a line cannot be
     /// used, by its file and number.
     pub fn read(&mut self, path: &Path, variables: &Variables<'_>) -> Result<()> {
-        self.include(path, variables, Meaning::Wanted)
+        self.include(path, variables, Meaning::Wanted, &Extras::default())
+    }
+
+    /// As [`read`](Self::read), with those extras where the file is a `pyproject.toml`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and where the project has no such extra.
+    pub fn read_with(
+        &mut self,
+        path: &Path,
+        extras: &Extras,
+        variables: &Variables<'_>,
+    ) -> Result<()> {
+        self.include(path, variables, Meaning::Wanted, extras)
+    }
+
+    /// Reads what the group `name` of the `pyproject.toml` at `path` asks for.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and where there is no such group.
+    pub fn read_group(&mut self, path: &Path, name: &Name) -> Result<()> {
+        let mut content = Vec::new();
+        content_of(path, &mut content)?;
+        self.parse_group(&path.to_string_lossy(), &content, name)
+    }
+
+    /// As [`read_with`](Self::read_with), of the `text` of a `pyproject.toml` called `file`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_project(&mut self, file: &str, text: &[u8], extras: &Extras) -> Result<()> {
+        let mut reader = Reader {
+            into: self,
+            variables: &|_| None,
+            extras,
+            open: vec![(file.into(), None)],
+        };
+        reader.text(text, Meaning::Wanted)
+    }
+
+    /// As [`read_group`](Self::read_group), of the `text` of a file called `file`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_group(&mut self, file: &str, text: &[u8], name: &Name) -> Result<()> {
+        let file = file.replace(char::is_control, "?");
+        let text = decoded_text(&file, text)?;
+        let file = toml_file::File {
+            name: file,
+            text: &text,
+            above: 0,
+        };
+        self.wanted.extend(pyproject::group(&file, name)?);
+        Ok(())
     }
 
     /// As [`read`](Self::read), for a file whose lines are constraints.
@@ -68,7 +128,7 @@ impl RequirementsFile {
     /// # Errors
     /// As [`read`](Self::read), and for what a constraint cannot be.
     pub fn read_constraints(&mut self, path: &Path, variables: &Variables<'_>) -> Result<()> {
-        self.include(path, variables, Meaning::Constraint)
+        self.include(path, variables, Meaning::Constraint, &Extras::default())
     }
 
     /// Reads `text`, which is the content of a file called `name` in the working directory.
@@ -79,15 +139,23 @@ impl RequirementsFile {
         let mut reader = Reader {
             into: self,
             variables,
+            extras: &Extras::default(),
             open: vec![(name.into(), None)],
         };
         reader.text(text, Meaning::Wanted)
     }
 
-    fn include(&mut self, path: &Path, variables: &Variables<'_>, meaning: Meaning) -> Result<()> {
+    fn include(
+        &mut self,
+        path: &Path,
+        variables: &Variables<'_>,
+        meaning: Meaning,
+        extras: &Extras,
+    ) -> Result<()> {
         let mut reader = Reader {
             into: self,
             variables,
+            extras,
             open: Vec::new(),
         };
         reader.file(path, meaning)
@@ -112,6 +180,8 @@ fn identity(of: &Metadata) -> Identity {
 struct Reader<'r, 'v> {
     into: &'r mut RequirementsFile,
     variables: &'r Variables<'v>,
+    /// Of a project's own file, these extras are read.
+    extras: &'r Extras,
     /// As it was named, and which it is; what is no file has no identity.
     open: Vec<(PathBuf, Option<Identity>)>,
 }
@@ -119,21 +189,7 @@ struct Reader<'r, 'v> {
 impl Reader<'_, '_> {
     fn file(&mut self, path: &Path, meaning: Meaning) -> Result<()> {
         let mut content = Vec::new();
-        let mut read = || match path.as_os_str() == "-" {
-            true => {
-                let input = io::stdin().lock();
-                input.take(LONGEST + 1).read_to_end(&mut content)?;
-                Ok(None)
-            }
-            // Itself, and not where its links lead: a pipe has no other name.
-            false => {
-                let file = File::open(path)?;
-                let identity = identity(&file.metadata()?);
-                file.take(LONGEST + 1).read_to_end(&mut content)?;
-                Ok(Some(identity))
-            }
-        };
-        let identity = read().map_err(Error::io("read requirements from", path))?;
+        let identity = content_of(path, &mut content)?;
         self.open.push((path.to_owned(), identity));
         self.text(&content, meaning)?;
         self.open.pop();
@@ -141,16 +197,13 @@ impl Reader<'_, '_> {
     }
 
     fn text(&mut self, content: &[u8], meaning: Meaning) -> Result<()> {
-        let whole = |cause, remedy| Error::BadRequirement {
-            at: self.name(),
-            cause,
-            remedy,
-        };
-        if content.len() as u64 > LONGEST {
-            let why = Refusal::new(format!("it is longer than {} MiB", LONGEST >> 20));
-            return Err(whole(why, "name a file of requirements"));
+        let text = decoded_text(&self.name(), content)?;
+        if meaning == Meaning::Wanted
+            && let Some(wanted) = self.of_another_form(&text)?
+        {
+            self.into.wanted.extend(wanted);
+            return Ok(());
         }
-        let text = decode::text(content).map_err(|why| whole(why, "write it in UTF-8"))?;
         for line in lines::lines(&text, self.variables) {
             let at = Position {
                 file: self.name(),
@@ -159,6 +212,27 @@ impl Reader<'_, '_> {
             self.line(&line, &at, meaning)?;
         }
         Ok(())
+    }
+
+    /// What a project's own file or a script asks for; `None` where the text is a list.
+    fn of_another_form(&self, text: &str) -> Result<Option<Vec<Wanted>>> {
+        let name = self.name();
+        let path = Path::new(&name);
+        if path
+            .file_name()
+            .is_some_and(|name| name == "pyproject.toml")
+        {
+            let file = toml_file::File {
+                name,
+                text,
+                above: 0,
+            };
+            return pyproject::project(&file, self.extras).map(Some);
+        }
+        match path.extension().is_some_and(|end| end == "py") {
+            true => script::wanted(&name, text).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The innermost file, as it was named.
@@ -354,6 +428,39 @@ impl Reader<'_, '_> {
     }
 }
 
+/// Reads all of the file at `path`, or of standard input where that is `-`; which file it is.
+fn content_of(path: &Path, content: &mut Vec<u8>) -> Result<Option<Identity>> {
+    let mut read = || match path.as_os_str() == "-" {
+        true => {
+            let input = io::stdin().lock();
+            input.take(LONGEST + 1).read_to_end(content)?;
+            Ok(None)
+        }
+        // Itself, and not where its links lead: a pipe has no other name.
+        false => {
+            let file = File::open(path)?;
+            let identity = identity(&file.metadata()?);
+            file.take(LONGEST + 1).read_to_end(content)?;
+            Ok(Some(identity))
+        }
+    };
+    read().map_err(Error::io("read requirements from", path))
+}
+
+/// The text of a file called `name`.
+fn decoded_text(name: &str, content: &[u8]) -> Result<String> {
+    let whole = |cause, remedy| Error::BadRequirement {
+        at: name.to_owned(),
+        cause,
+        remedy,
+    };
+    if content.len() as u64 > LONGEST {
+        let why = Refusal::new(format!("it is longer than {} MiB", LONGEST >> 20));
+        return Err(whole(why, "name a file of requirements"));
+    }
+    decode::text(content).map_err(|why| whole(why, "write it in UTF-8"))
+}
+
 fn refused(at: &Position, (cause, remedy): Refused) -> Error {
     Error::BadRequirement {
         at: at.to_string(),
@@ -378,5 +485,7 @@ fn hash(written: &str) -> Result<Digest, Refusal> {
     Digest::from_hex(algorithm, hex)
 }
 
+#[cfg(test)]
+mod pyproject_tests;
 #[cfg(test)]
 mod tests;

@@ -61,15 +61,7 @@ pub(super) fn requirement(text: &str) -> Result<Requirement, Refused> {
     let text = text.trim();
     let (what, marker) = apart(text);
     if !address::is_one(what) && !is_path(what) {
-        let read: Requirement = text.parse().map_err(|why| (why, AS_NAMED))?;
-        if let Source::Url(url) = &read.source {
-            let wheel = wheel_at(url)?;
-            if wheel.project != read.name {
-                let why = format!("{} is a wheel of {}", shown_url(url), wheel.project);
-                return Err((Refusal::new(why), "name a wheel of the project"));
-            }
-        }
-        return Ok(read);
+        return specifier(text);
     }
     let (what, extras) = extras(what)?;
     let url = match address::is_one(what) {
@@ -83,6 +75,19 @@ pub(super) fn requirement(text: &str) -> Result<Requirement, Refused> {
     };
     let written = format!("{}{extras} @ {url} {marker}", wheel.project);
     written.parse().map_err(|why| (why, AS_NAMED))
+}
+
+/// The requirement that a text is where it cannot be a path.
+pub(super) fn specifier(text: &str) -> Result<Requirement, Refused> {
+    let read: Requirement = text.parse().map_err(|why| (why, AS_NAMED))?;
+    if let Source::Url(url) = &read.source {
+        let wheel = wheel_at(url)?;
+        if wheel.project != read.name {
+            let why = format!("{} is a wheel of {}", shown_url(url), wheel.project);
+            return Err((Refusal::new(why), "name a wheel of the project"));
+        }
+    }
+    Ok(read)
 }
 
 /// The marker behind an address begins with `;` behind a space; behind a path, at any `;`.
