@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Ailment, AilmentKind, Repair, kept};
+use crate::config::env_flag;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::installed::{Distribution, Installed};
@@ -63,7 +64,11 @@ fn ailment(
             .to_owned(),
         remedy: match is_there {
             true => "lead them into the store that there is".to_owned(),
-            false => format!("`isolab venv install --reinstall {}`", one.name()),
+            false => format!(
+                "`isolab venv install{} --reinstall {}`",
+                env_flag(Some(&environment.dir)),
+                one.name()
+            ),
         },
         repair: is_there.then(|| Repair::IntoStore(one.name().clone())),
     }
