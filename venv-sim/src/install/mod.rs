@@ -26,11 +26,12 @@ mod removal;
 mod stage;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pep440_rs::Version;
 
+use crate::config::env_flag;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
@@ -180,7 +181,9 @@ fn install_on(
         ins.any(|new| path.strip_prefix(&new[..]).is_some_and(is_end))
     };
     let lost = lost.iter().filter(|lost| !comes_again(lost));
-    changed.warnings.extend(lost.map(lost_with));
+    changed
+        .warnings
+        .extend(lost.map(|one| lost_with(one, &ground.dir)));
 
     let staged = stage::build(ground, &layout, store, options.link_mode)?;
     changed.warnings.extend(staged.warnings);
@@ -216,7 +219,9 @@ pub fn uninstall(
     let present = Present::read(&ground)?;
     let going = present.find(projects.iter())?;
     let removal = Removal::plan(&ground, &present, &going, &mut changed.warnings)?;
-    changed.warnings.extend(removal.lost.iter().map(lost_with));
+    changed
+        .warnings
+        .extend(removal.lost.iter().map(|lost| lost_with(lost, &ground.dir)));
     let left = journal::carry_out(&ground, &removal.outs, &[])?;
     changed.warnings.extend(left);
     changed.removed = present.named(&going);
@@ -230,9 +235,11 @@ fn is_end(rest: &str) -> bool {
 }
 
 /// What to tell of a file that an uninstalled project had put in the place of another's.
-fn lost_with((path, owner): &(String, Name)) -> String {
+fn lost_with((path, owner): &(String, Name), dir: &Path) -> String {
+    let env = env_flag(Some(dir));
     format!(
-        "{} of {owner} goes, too: what was there was another project's, and          `isolab venv install --reinstall {owner}` brings its own back",
+        "{} of {owner} goes, too: what was there was another project's, and \
+         `isolab venv install{env} --reinstall {owner}` brings its own back",
         named(path)
     )
 }

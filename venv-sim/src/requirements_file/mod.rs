@@ -16,13 +16,11 @@ mod option;
 mod pyproject;
 mod script;
 mod settings;
+mod source;
 mod toml_file;
 mod wanted;
 mod words;
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -35,14 +33,12 @@ use lines::Line;
 use option::Choice;
 pub use pyproject::Extras;
 pub use settings::{Chosen, Settings};
+use source::{Identity, content_of, decoded_text, identity};
 pub(crate) use wanted::{BUILD, Refused};
 pub use wanted::{Position, Wanted};
 
 /// The value of an environment variable.
 pub type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
-
-/// The longest file that is read, in bytes.
-const LONGEST: u64 = 16 << 20;
 
 /// How deep files may include others.
 const DEEPEST: usize = 32;
@@ -167,13 +163,6 @@ impl RequirementsFile {
 enum Meaning {
     Wanted,
     Constraint,
-}
-
-/// A file under whatever name: its device and its number there.
-type Identity = (u64, u64);
-
-fn identity(of: &Metadata) -> Identity {
-    (of.dev(), of.ino())
 }
 
 /// Files that are being read, one in another.
@@ -426,39 +415,6 @@ impl Reader<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Reads all of the file at `path`, or of standard input where that is `-`; which file it is.
-fn content_of(path: &Path, content: &mut Vec<u8>) -> Result<Option<Identity>> {
-    let mut read = || match path.as_os_str() == "-" {
-        true => {
-            let input = io::stdin().lock();
-            input.take(LONGEST + 1).read_to_end(content)?;
-            Ok(None)
-        }
-        // Itself, and not where its links lead: a pipe has no other name.
-        false => {
-            let file = File::open(path)?;
-            let identity = identity(&file.metadata()?);
-            file.take(LONGEST + 1).read_to_end(content)?;
-            Ok(Some(identity))
-        }
-    };
-    read().map_err(Error::io("read requirements from", path))
-}
-
-/// The text of a file called `name`.
-fn decoded_text(name: &str, content: &[u8]) -> Result<String> {
-    let whole = |cause, remedy| Error::BadRequirement {
-        at: name.to_owned(),
-        cause,
-        remedy,
-    };
-    if content.len() as u64 > LONGEST {
-        let why = Refusal::new(format!("it is longer than {} MiB", LONGEST >> 20));
-        return Err(whole(why, "name a file of requirements"));
-    }
-    decode::text(content).map_err(|why| whole(why, "write it in UTF-8"))
 }
 
 fn refused(at: &Position, (cause, remedy): Refused) -> Error {

@@ -336,7 +336,7 @@ fn two_projects() -> Result<(), Failed> {
         }
         let changed = uninstall(&ground.made, &["second".parse()?], &options)?;
         expect("told of", &changed.warnings.len(), &warnings)?;
-        let remedy = "install --reinstall first";
+        let remedy = "--reinstall first`";
         let tells = changed.warnings.iter().all(|one| one.contains(remedy));
         expect(&changed.warnings.concat(), &tells, &true)?;
         expect("shared.py", &shared.exists(), &false)?;

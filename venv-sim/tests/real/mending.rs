@@ -202,7 +202,7 @@ fn store_gone() -> Result<(), Failed> {
     expect("ailments", &health.ailments.len(), &1)?;
     let ailment = &health.ailments[0];
     expect("mendable", &ailment.is_mendable(), &false)?;
-    let tells = ailment.remedy.contains("install --reinstall edited");
+    let tells = ailment.remedy.ends_with("--reinstall edited`");
     expect(&ailment.remedy, &tells, &true)?;
     // What the remedy does.
     let (python, store) = (any_python()?, Store::of(&Cache::at(&cache))?);
