@@ -1,6 +1,7 @@
 //! Compiles the workload and the kernel's floor, static programs without any
 //! library, with `rustc` alone: they must not depend on what the rest of the build
-//! links. And an empty program with the C library, to compare with.
+//! links. And two with the C library, to compare with: one that does nothing, and
+//! one that only makes an environment.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +17,11 @@ fn main() {
     );
     build("workload/floor.rs", &out.join("floor"));
     let with_libc = &["-Ctarget-feature=+crt-static"];
-    compile("workload/empty.rs", &out.join("empty"), with_libc)
-        .unwrap_or_else(|said| panic!("cannot build workload/empty.rs: {said}"));
+    for name in ["empty", "environment"] {
+        let source = format!("workload/{name}.rs");
+        compile(&source, &out.join(name), with_libc)
+            .unwrap_or_else(|said| panic!("cannot build {source}: {said}"));
+    }
 }
 
 /// Builds a program of one source; its size in bytes.

@@ -12,6 +12,7 @@ use crate::observation::{Subject, Workload};
 use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
+use crate::verbs::venv;
 use crate::{compare, completions, doctor, notebook, stdout};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
@@ -29,6 +30,25 @@ const QUICK_RUNS: u32 = 10;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    /// What was typed. Ends the process where that cannot be meant, or is a call for help.
+    ///
+    /// clap makes the flags of every verb before it reads the first word, which would be a
+    /// fifth of the time that `venv create` takes: that verb is looked for first, by itself.
+    #[must_use]
+    pub fn of_words() -> Self {
+        match std::env::args_os().skip(1).take(2).eq(["venv", "create"]) {
+            true => {
+                let venv::Alone::Venv(command) = venv::Alone::parse();
+                Self {
+                    command: Command::Venv(Box::new(command.into())),
+                }
+            }
+            false => Self::parse(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +69,7 @@ enum Command {
     Claims(crate::verbs::claims::Asked),
     /// Real PEP 405 environments
     #[command(subcommand)]
-    Venv(Box<crate::verbs::venv::Command>),
+    Venv(Box<venv::Command>),
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
@@ -184,7 +204,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Reveal(args) => crate::verbs::reveal::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Claims(asked) => crate::verbs::claims::run(&asked),
-        Command::Venv(command) => crate::verbs::venv::run(*command),
+        Command::Venv(command) => venv::run(*command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::Class(command) => crate::verbs::class::run(command),
         Command::System(command) => crate::verbs::system::run(command),

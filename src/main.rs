@@ -3,11 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use isolab::{cli, hint};
 
 fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()) {
+    match cli::run(cli::Cli::of_words()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -1,11 +1,14 @@
 //! The makers of virtual environments: all for one interpreter; first without a
 //! package, then with pip.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
-use venv_sim::Interpreter;
+use anyhow::{Result, ensure};
+use venv_sim::{Cache, Interpreter, Options};
 
 use crate::contestant::{Contestant, Race, Role, State, Target, Turn};
 use crate::find_program;
@@ -13,7 +16,7 @@ use crate::runtimes::first_line;
 
 /// The races of those that make virtual environments.
 pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
-    let mut races = vec![bare(&venv_sim::discover(None)?, scratch)];
+    let mut races = vec![bare(&venv_sim::discover(None)?, scratch)?];
     // With an older one some makers add setuptools, and others do not.
     let newer = ["3.13", "3.12", "3.14"];
     let found = newer
@@ -23,7 +26,7 @@ pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
     Ok(races)
 }
 
-fn bare(interpreter: &Interpreter, scratch: &Path) -> Race {
+fn bare(interpreter: &Interpreter, scratch: &Path) -> Result<Race> {
     let uv = ["venv", "--quiet", "--offline", "--no-config"].map(str::to_owned);
     let mut contestants = vec![
         isolab(interpreter, scratch, &[]),
@@ -42,14 +45,83 @@ fn bare(interpreter: &Interpreter, scratch: &Path) -> Race {
         command
     });
     contestants.push(Some(version));
-    race(
+    contestants.push(Some(floor(interpreter, scratch)?));
+    let mut race = race(
         "environments",
         "an environment without packages in a new directory, from just before its maker is \
          spawned until it is reaped",
         contestants,
         0.25,
         scratch,
-    )
+    );
+    race.targets.push(Target {
+        peer: FLOOR,
+        // Cold, all that is timed is how much of a program the kernel has to find again.
+        state: State::Hot,
+        at_most: 1.5,
+    });
+    Ok(race)
+}
+
+/// The kernel's part of it.
+const FLOOR: &str = "the kernel's floor";
+
+/// What no maker goes below: the program of workload/environment.rs.
+fn floor(python: &Interpreter, scratch: &Path) -> Result<Contestant> {
+    let program = scratch.join("environment");
+    fs::write(
+        &program,
+        include_bytes!(concat!(env!("OUT_DIR"), "/environment")),
+    )?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let model = scratch.join("model");
+    let options = Options {
+        cache: Cache::at(scratch.join("isolab")),
+        ..Options::default()
+    };
+    venv_sim::create(&model, python, &options)?;
+    let (site, executable) = (python.site_packages.clone(), python.executable.clone());
+    let words = move |dir: &Path| {
+        [
+            model.clone(),
+            dir.to_owned(),
+            site.clone(),
+            executable.clone(),
+        ]
+    };
+    let copy = scratch.join("copy");
+    let made = Command::new(&program).args(words(&copy)).status()?;
+    ensure!(made.success(), "the floor's program {made}");
+    ensure!(
+        names(&copy)? == names(&scratch.join("model"))?,
+        "the floor's environment has other files than ours"
+    );
+    let commands = move |turn: &Turn| {
+        let mut command = Command::new(&program);
+        command.args(words(&turn.dir));
+        command
+    };
+    Ok(Contestant::new(FLOOR, Role::Limit, String::new(), commands)
+        .noting("the same files, links and directories, made by a program that knows them"))
+}
+
+/// Every name below `dir`, and where it leads if it is a link.
+fn names(dir: &Path) -> Result<BTreeSet<(PathBuf, Option<PathBuf>)>> {
+    let mut names = BTreeSet::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let (kind, path) = entry.and_then(|entry| Ok((entry.file_type()?, entry.path())))?;
+            names.insert((
+                path.strip_prefix(dir)?.to_owned(),
+                fs::read_link(&path).ok(),
+            ));
+            if kind.is_dir() {
+                pending.push(path);
+            }
+        }
+    }
+    Ok(names)
 }
 
 fn seeded(interpreter: &Interpreter, scratch: &Path) -> Race {

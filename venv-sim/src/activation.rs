@@ -12,52 +12,83 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::cache::{Cache, is_ours, name_of};
+use crate::cache::{Cache, hash_of, is_ours, name_of_hash};
 use crate::error::{Error, Result};
 
-const SHARED: [(&str, &str); 7] = [
-    ("bin/activate", include_str!("activation/activate")),
-    ("bin/activate.csh", include_str!("activation/activate.csh")),
+const SHARED: [(&str, Constant); 7] = [
+    (
+        "bin/activate",
+        Constant::new(include_str!("activation/activate")),
+    ),
+    (
+        "bin/activate.csh",
+        Constant::new(include_str!("activation/activate.csh")),
+    ),
     (
         "bin/activate.fish",
-        include_str!("activation/activate.fish"),
+        Constant::new(include_str!("activation/activate.fish")),
     ),
-    ("bin/activate.nu", include_str!("activation/activate.nu")),
-    ("bin/Activate.ps1", include_str!("activation/Activate.ps1")),
+    (
+        "bin/activate.nu",
+        Constant::new(include_str!("activation/activate.nu")),
+    ),
+    (
+        "bin/Activate.ps1",
+        Constant::new(include_str!("activation/Activate.ps1")),
+    ),
     (
         ".gitignore",
-        "# Environments are made anew from a list of packages, not committed.\n*\n",
+        Constant::new("# Environments are made anew from a list of packages, not committed.\n*\n"),
     ),
     (
         "CACHEDIR.TAG",
-        "Signature: 8a477f597d28d172789f06886806bc55\n\
-         # A virtual environment: backups may leave it out. See https://bford.info/cachedir/\n",
+        Constant::new(
+            "Signature: 8a477f597d28d172789f06886806bc55\n\
+             # A virtual environment: backups may leave it out. See https://bford.info/cachedir/\n",
+        ),
     ),
 ];
+
+/// What a file holds in every environment, and the hash that names its shared copy, worked out
+/// by the compiler.
+pub(crate) struct Constant {
+    content: &'static str,
+    hash: u64,
+}
+
+impl Constant {
+    pub(crate) const fn new(content: &'static str) -> Self {
+        Self {
+            content,
+            hash: hash_of(content.as_bytes()),
+        }
+    }
+}
 
 /// 1980-01-01, the earliest time that a zip file can hold.
 const TIME: i64 = 315_532_800;
 
 /// Puts the files into the environment at `dir`, which has its `bin`.
 pub(crate) fn install(dir: &Path, cache: &Cache) -> Result<()> {
-    for (name, content) in SHARED {
+    for (name, content) in &SHARED {
         put(content, &dir.join(name), cache)?;
     }
     Ok(())
 }
 
-/// Puts `content`, which is the same in every environment, at `path`.
-pub(crate) fn put(content: &str, path: &Path, cache: &Cache) -> Result<()> {
+/// Puts `content` at `path`.
+pub(crate) fn put(content: &Constant, path: &Path, cache: &Cache) -> Result<()> {
     // The cache may be on another file system, unwritable, or at the most links that its file
     // system allows: a file of the environment's own does as well.
     if share(content, path, cache).is_err() {
-        fs::write(path, content).map_err(Error::io("write", path))?;
+        fs::write(path, content.content).map_err(Error::io("write", path))?;
     }
     Ok(())
 }
 
-fn share(content: &str, to: &Path, cache: &Cache) -> io::Result<()> {
-    let name = format!("activation/{}", name_of(content.as_bytes()));
+fn share(constant: &Constant, to: &Path, cache: &Cache) -> io::Result<()> {
+    let content = constant.content;
+    let name = format!("activation/{}", name_of_hash(constant.hash));
     let shared = cache.path(&name).ok_or(io::ErrorKind::NotFound)?;
     let intact = fs::symlink_metadata(&shared).is_ok_and(|found| {
         is_ours(&found)
@@ -105,7 +136,10 @@ mod tests {
         fs::set_permissions(&one, mode).expect("chmod");
 
         let three = environment("three");
-        assert_eq!(fs::read(&three).expect("content"), SHARED[0].1.as_bytes());
+        assert_eq!(
+            fs::read(&three).expect("content"),
+            SHARED[0].1.content.as_bytes()
+        );
         assert_eq!(
             fs::read(&one).expect("content"),
             edited,

@@ -169,10 +169,23 @@ pub(crate) fn is_ours(metadata: &Metadata) -> bool {
 
 /// A short name for `bytes`: FNV-1a, 64 bits. Names only, nothing is secured by it.
 pub(crate) fn name_of(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    name_of_hash(hash_of(bytes))
+}
+
+/// As [`name_of`], of what [`hash_of`] gave.
+pub(crate) fn name_of_hash(hash: u64) -> String {
     format!("{hash:016x}")
+}
+
+/// FNV-1a, which the compiler can work out for what it knows.
+pub(crate) const fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
 }
 
 #[cfg(test)]

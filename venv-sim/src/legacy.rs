@@ -9,13 +9,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::activation;
+use crate::activation::{self, Constant};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
 
 /// The module, the same in every environment.
-const SITE: &str = include_str!("legacy/site27.py");
+const SITE: Constant = Constant::new(include_str!("legacy/site27.py"));
 
 /// Adds to an environment that is being built at `root` what this Python needs.
 pub(crate) fn complete(root: &Path, python: &Interpreter, cache: &Cache) -> Result<()> {
@@ -31,7 +31,7 @@ pub(crate) fn complete(root: &Path, python: &Interpreter, cache: &Cache) -> Resu
     for name in ["os.py", "lib-dynload"] {
         link(&python.stdlib.join(name), &root.join(&library).join(name))?;
     }
-    activation::put(SITE, &root.join(&library).join("site.py"), cache)?;
+    activation::put(&SITE, &root.join(&library).join("site.py"), cache)?;
     let headers = python.base_prefix.join("include/python2.7");
     if headers.is_dir() {
         link(&headers, &root.join("include/python2.7"))?;

@@ -27,7 +27,7 @@ mod which;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 
 /// What can be done with environments.
 #[derive(Debug, Subcommand)]
@@ -61,6 +61,28 @@ pub enum Command {
     Du(du::Args),
 }
 
+/// The command line of whoever asks for `venv create`, and no other verb of it.
+#[derive(Debug, Parser)]
+#[command(name = "isolab")]
+pub(crate) enum Alone {
+    /// Real PEP 405 environments
+    #[command(subcommand)]
+    Venv(Only),
+}
+
+/// The one verb of [`Alone`].
+#[derive(Debug, Subcommand)]
+pub(crate) enum Only {
+    /// Make a virtual environment (PEP 405)
+    Create(create::Args),
+}
+
+impl From<Only> for Command {
+    fn from(Only::Create(args): Only) -> Self {
+        Self::Create(args)
+    }
+}
+
 /// Does it.
 ///
 /// # Errors
@@ -80,5 +102,39 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Tree(args) => tree::run(&args),
         Command::Which(args) => which::run(&args),
         Command::Du(args) => du::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn the_verb_alone_is_the_verb_among_all() {
+        let create = |mut all: clap::Command| {
+            all.build();
+            let venv = all.find_subcommand("venv").expect("venv");
+            let create = venv.find_subcommand("create").expect("create");
+            let mut create = create.clone();
+            create.render_long_help().to_string()
+        };
+        assert_eq!(create(Alone::command()), create(Cli::command()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_the_same() {
+        let told = |words: &[&str]| {
+            let alone = Alone::try_parse_from(words).expect_err("refused");
+            let among = Cli::try_parse_from(words).expect_err("refused");
+            assert_eq!(alone.to_string(), among.to_string());
+            alone.to_string()
+        };
+        assert!(told(&["isolab", "venv", "create", "--sede"]).contains("--seed"));
+        assert!(told(&["isolab", "venv", "create", "a", "b"]).contains("'b'"));
+        told(&["isolab", "venv", "create", "--clear", "--upgrade"]);
+        told(&["isolab", "venv", "create", "--help"]);
     }
 }
