@@ -93,7 +93,9 @@ fn source_version(file: &str, project: &Name) -> Option<Version> {
         .filter(|at| stem[..*at].parse() == Ok(project.clone()))
         .find_map(|at| {
             // A date with dashes is a version, too, but not one that anybody would mean.
-            Version::from_str(&stem[at + 1..]).ok()
+            let version = &stem[at + 1..];
+            let has_blank = version.contains(char::is_whitespace);
+            Version::from_str(version).ok().filter(|_| !has_blank)
         })
 }
 
@@ -148,6 +150,8 @@ mod tests {
             ("x-1.0.exe", "x", None),
             ("x-1.0-py2.7.egg", "x", None),
             ("x-one.tar.gz", "x", None),
+            ("x- 1.0.tar.gz", "x", None),
+            ("x-1.0 .tar.gz", "x", None),
         ] {
             let found = source_version(file, &name(project)).map(|version| version.to_string());
             assert_eq!(found.as_deref(), version, "{file}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
+use super::name::read_version;
 use super::{Digest, EntryPoints, Metadata, Record, WheelName, member_path};
 use crate::error::{Error, Result};
 use crate::refusal::{Refusal, shown};
@@ -227,16 +228,16 @@ fn check_names<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), Refus
             return Err(Refusal::new(format!("{one} and {two} differ in case only")));
         }
     }
-    let in_the_way = |path: &PathBuf| {
-        path.ancestors()
-            .skip(1)
-            .any(|above| folded.contains_key(above))
-    };
-    match folded.keys().find(|path| in_the_way(path)) {
+    let parents = folded.keys().filter_map(|path| path.parent());
+    let directories = and_above(parents);
+    match folded
+        .keys()
+        .find(|path| directories.contains(path.as_path()))
+    {
         Some(path) => {
             let shown = shown(&path.to_string_lossy());
             Err(Refusal::new(format!(
-                "what is above {shown} is a file, too"
+                "{shown} is a file, and other files are in it"
             )))
         }
         None => Ok(()),
@@ -259,7 +260,7 @@ fn dist_info(members: &[Member], name: &WheelName) -> Result<String, Refusal> {
     let said = own.trim_end_matches(".dist-info").split_once('-');
     let is_own = said.is_some_and(|(project, version)| {
         project.parse() == Ok(name.project.clone())
-            && version.replace('_', "-").parse() == Ok(name.version.clone())
+            && read_version(version) == Ok(name.version.clone())
     });
     match is_own {
         true => Ok(own.to_owned()),
@@ -380,8 +381,7 @@ fn vouch(members: &mut [Member], record: &Record, dist_info: &str) -> Result<(),
         }
     }
     // Directories have lines in the RECORD of some old tools.
-    let above = members.iter().flat_map(|member| member.path.ancestors());
-    let above: HashSet<&Path> = above.collect();
+    let above = and_above(members.iter().map(|member| member.path.as_path()));
     match lines.keys().find(|path| !above.contains(path.as_path())) {
         Some(path) => {
             let shown = shown(&path.to_string_lossy());
@@ -391,6 +391,20 @@ fn vouch(members: &mut [Member], record: &Record, dist_info: &str) -> Result<(),
         }
         None => Ok(()),
     }
+}
+
+/// The paths and all that is above them, which is looked at once: of files that lie deep most of
+/// what is above them is known.
+fn and_above<'a>(paths: impl Iterator<Item = &'a Path>) -> HashSet<&'a Path> {
+    let mut known = HashSet::new();
+    for path in paths {
+        for above in path.ancestors() {
+            if !known.insert(above) {
+                break;
+            }
+        }
+    }
+    known
 }
 
 mod extract;

@@ -25,6 +25,9 @@ const CONSOLE: &str = "console_scripts";
 /// The section of scripts that have a window; the same here.
 const GUI: &str = "gui_scripts";
 
+/// Each becomes a file in `bin`, out of a line: the greatest projects have some hundreds.
+const MOST_SCRIPTS: usize = 10_000;
+
 /// What no project may put into `bin`: the environment's own.
 const RESERVED: [&str; 3] = ["python", "pypy", "activate"];
 
@@ -65,12 +68,19 @@ impl EntryPoints {
     /// The scripts, each to be a file in `bin` of the entry point's name.
     ///
     /// # Errors
-    /// A name that is no plain name of a file, or one of the environment's own.
+    /// A name that is no plain name of a file, or one of the environment's own; or more of them
+    /// than anybody could mean.
     pub fn scripts(&self) -> Result<Vec<&EntryPoint>, Refusal> {
         let scripts = self
             .entries
             .iter()
             .filter(|(section, _)| is_script(section));
+        let count = scripts.clone().count();
+        if count > MOST_SCRIPTS {
+            return Err(Refusal::new(format!(
+                "it brings {count} scripts, and no project has more than {MOST_SCRIPTS}"
+            )));
+        }
         scripts
             .map(|(_, entry)| script_name(&entry.name).map(|()| entry))
             .collect()
@@ -204,6 +214,18 @@ mod tests {
             let points = EntryPoints::parse(&text).expect("entry points");
             points.scripts().unwrap_or_else(|why| panic!("{why}"));
         }
+    }
+
+    #[test]
+    fn more_scripts_than_anybody_could_mean_are_refused() {
+        let points = |count: usize| {
+            let lines = (0..count).map(|number| format!("tool-{number} = m:f\n"));
+            let text = format!("[console_scripts]\n{}", lines.collect::<String>());
+            EntryPoints::parse(&text).expect("entry points")
+        };
+        assert_eq!(points(10_000).scripts().expect("scripts").len(), 10_000);
+        let why = points(10_001).scripts().expect_err("too many").to_string();
+        assert!(why.contains("10001 scripts"), "{why}");
     }
 
     #[test]

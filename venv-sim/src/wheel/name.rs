@@ -73,12 +73,22 @@ impl FromStr for WheelName {
         };
         Ok(Self {
             project: Name::from_str(project).map_err(|e| in_name("project", project, &e))?,
-            version: Version::from_str(&version.replace('_', "-"))
-                .map_err(|e| in_name("version", version, &e))?,
+            version: read_version(version).map_err(|e| in_name("version", version, &e))?,
             build: build.map(Build::from_str).transpose()?,
             tags: combinations(tags)?,
         })
     }
+}
+
+/// The version in a name, where `_` stands for `-`. What reads versions takes blanks and ends of
+/// lines around them for nothing, and in a name they are something.
+pub(super) fn read_version(written: &str) -> Result<Version, Refusal> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '+' | '!');
+    if !written.chars().all(is_plain) {
+        return Err(Refusal::new("it has other characters than a version has"));
+    }
+    let version = Version::from_str(&written.replace('_', "-"));
+    version.map_err(|why| Refusal::new(why.to_string()))
 }
 
 impl FromStr for Build {
@@ -192,6 +202,10 @@ mod tests {
             ("a-one-py3-none-any.whl", "version"),
             ("a-1.0-x1-py3-none-any.whl", "build tag"),
             ("a-1.0-1\nx-py3-none-any.whl", "build tag"),
+            ("a- 1.0-py3-none-any.whl", "version"),
+            ("a-1.0 -py3-none-any.whl", "version"),
+            ("a-1.0\n-py3-none-any.whl", "version"),
+            ("a-1.0\t-1-py3-none-any.whl", "version"),
             ("a-1.0-py3-no/ne-any.whl", "no/ne"),
             ("a-1.0-py3..py2-none-any.whl", "tag"),
         ] {

@@ -112,7 +112,10 @@ fn a_wheel_whose_parts_do_not_agree_is_refused() {
         (push("../outside.py"), "leads out"),
         (push("/etc/outside"), "absolute"),
         (push("A/__INIT__.py"), "case only"),
-        (push("a/tool.sh/below"), "is a file, too"),
+        (
+            push("a/tool.sh/below"),
+            "is a file, and other files are in it",
+        ),
         (push("other-2.0.dist-info/METADATA"), "not one .dist-info"),
         (
             set(2, "Wheel-Version: 2.0\nRoot-Is-Purelib: true\n"),
@@ -204,4 +207,17 @@ fn each_byte_cut_off_or_changed_is_refused_or_read_without_panic() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_above_files_is_looked_at_once_however_deep_they_lie() {
+    let begun = std::time::Instant::now();
+    let deep = "d/".repeat(500);
+    let files: Vec<PathBuf> = (0..20_000)
+        .map(|number| format!("{deep}{number}").into())
+        .collect();
+    let known = and_above(files.iter().map(PathBuf::as_path));
+    // The files, the directories, and the top.
+    assert_eq!(known.len(), 20_000 + 500 + 1);
+    assert!(begun.elapsed().as_secs() < 20);
 }
