@@ -2,9 +2,25 @@
 //!
 //! On the ground floor, since refusals of every kind show addresses.
 
-/// A text that may be an address, without what stands before an `@`. Where it is no address,
-/// nobody knows how far a password goes: everything up to its last `@` may be one.
+/// A text that may be an address, as it may be shown: without what stands before an `@`. Where it
+/// is no address, nobody knows how far a password goes: everything up to its last `@` may be one.
+/// So may what looks like a port and a path: `https://me:12/cret@host/` is read as the host `me`,
+/// and meant as a password with a slash.
 pub(crate) fn redacted(text: &str) -> String {
+    let bare = without_user(text);
+    let authority = bare.split_once("//").map(|(_, rest)| rest);
+    let is_doubtful = authority.is_some_and(|rest| {
+        let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        matches!(split_port(host), Some((_, Some(_)))) && path.contains('@')
+    });
+    match bare.rfind('@').filter(|_| is_doubtful) {
+        Some(at) => format!("…{}", &bare[at..]),
+        None => bare,
+    }
+}
+
+/// The address without name and password, where it is what it looks like.
+pub(crate) fn without_user(text: &str) -> String {
     let Some(at) = text.rfind('@') else {
         return text.to_owned();
     };

@@ -261,13 +261,13 @@ impl Url {
 /// For people: no name, no password.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        f.write_str(&redacted(&self.to_text()))
     }
 }
 
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_text())
+        write!(f, "{self}")
     }
 }
 
@@ -400,6 +400,8 @@ mod tests {
             secret.credentials(),
             Some(("me".to_owned(), "p@ss".to_owned()))
         );
+        // It can be asked, as the host `me`; what was meant is not shown.
+        assert_eq!(url("https://me:12/cret@h/").to_string(), "…@h/");
         for text in [
             "https://me:secret@ho st/",
             "ftp://me:secret@host/",
@@ -417,6 +419,10 @@ mod tests {
             ("https://me:s3/cret@h/simple", "…@h/simple"),
             ("https:/me:s3cret@h/simple", "…@h/simple"),
             ("me:s3cret@h/simple", "…@h/simple"),
+            ("https://me:12/cret@h/simple", "…@h/simple"),
+            ("https://me:12?cret@h/simple", "…@h/simple"),
+            ("https://u:p@me:12/cret@h/", "…@h/"),
+            ("https://me:12@h:80/simple", "https://h:80/simple"),
             ("https://me:s3 cret@h/simple", "https://h/simple"),
             ("git+ssh://git@h/a.git@v1", "git+ssh://h/a.git@v1"),
             ("https://h/a@1.whl", "https://h/a@1.whl"),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::redaction::redacted;
+use crate::redaction::without_user;
 use crate::requirement::Name;
 use crate::wheel::Digest;
 
@@ -73,7 +73,7 @@ struct Repository {
 /// An address as it may be written down: without a fragment, and without name and password but
 /// those of which PEP 610 says that they are no secret: names of variables, and `git`.
 pub(crate) fn recorded(url: &str) -> String {
-    let bare = redacted(url);
+    let bare = without_user(url);
     let bare = bare.split('#').next().unwrap_or_default();
     let kept = url.split_once("//").and_then(|(_, rest)| {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
