@@ -352,14 +352,9 @@ impl Answer {
         self.header("content-length")?.trim().parse().ok()
     }
 
-    /// The body, at the pace that is demanded.
+    /// The body of a file, at the pace that is demanded.
     pub(super) fn into_reader(self) -> impl Read {
-        Paced {
-            inner: self.body.into_reader(),
-            since: Instant::now(),
-            bytes: 0,
-            window: self.pace * 2,
-        }
+        Paced::new(self.body.into_reader(), self.pace * 2, None)
     }
 
     /// The whole body, unpacked, of at most `longest` bytes.
@@ -377,7 +372,8 @@ impl Answer {
         };
         let expected = self.length().unwrap_or(0).min(longest).min(1 << 20);
         let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
-        let reader = self.into_reader();
+        let longest_wait = pace * WHOLE;
+        let reader = Paced::new(self.body.into_reader(), pace * 2, Some(longest_wait));
         let read = match packed {
             // However little was sent, no more than the limit is unpacked.
             true => flate2::read::MultiGzDecoder::new(reader)
@@ -410,25 +406,67 @@ pub(super) fn reading(why: &io::Error, timeout: Duration) -> Trouble {
 /// A reader that gives up on a server which sends just enough to seem alive.
 struct Paced<R> {
     inner: R,
+    begun: Instant,
+    /// All of it has to have come by then. Where nothing says when, more and more has to come.
+    most: Option<Duration>,
     since: Instant,
     bytes: u64,
     window: Duration,
+    /// In bytes a second.
+    slowest: u64,
 }
 
 /// Slower than this, in bytes a second, is not at all.
 const SLOWEST: u64 = 100;
+/// A file that takes longer and longer has to come at this pace in the end: what was cut off goes
+/// on at the next attempt.
+const SLOWEST_AT_LAST: u64 = 256 * SLOWEST;
+/// A page, or the METADATA of a wheel, may take so many times what an answer may: two minutes, where
+/// the user sets nothing.
+const WHOLE: u32 = 8;
+
+impl<R> Paced<R> {
+    fn new(inner: R, window: Duration, most: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            inner,
+            begun: now,
+            most,
+            since: now,
+            bytes: 0,
+            window,
+            slowest: SLOWEST,
+        }
+    }
+}
 
 impl<R: Read> Read for Paced<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.bytes += count as u64;
+        let late = |why| Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        if let Some(most) = self
+            .most
+            .filter(|most| count > 0 && self.begun.elapsed() > *most)
+        {
+            return late(format!(
+                "it has been sending for {} s and has not ended",
+                most.as_secs_f32()
+            ));
+        }
         let elapsed = self.since.elapsed();
         if elapsed > self.window {
-            if count > 0 && self.bytes < SLOWEST * elapsed.as_secs().max(1) {
-                let why = format!("it sends {} bytes in {} s", self.bytes, elapsed.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            if count > 0 && self.bytes < self.slowest * elapsed.as_secs().max(1) {
+                return late(format!(
+                    "it sends {} bytes in {} s",
+                    self.bytes,
+                    elapsed.as_secs()
+                ));
             }
             (self.since, self.bytes) = (Instant::now(), 0);
+            if self.most.is_none() {
+                self.slowest = (self.slowest * 2).min(SLOWEST_AT_LAST);
+            }
         }
         Ok(count)
     }
@@ -438,4 +476,46 @@ impl<R: Read> Read for Paced<R> {
 pub(super) fn at(url: &Url) -> impl FnOnce(Trouble) -> Error {
     let url = url.to_string();
     move |cause| Error::Index { url, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends so many bytes at a time, with a pause before each.
+    struct Trickle(usize, Duration);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            thread::sleep(self.1);
+            let count = self.0.min(buffer.len());
+            buffer[..count].fill(0);
+            Ok(count)
+        }
+    }
+
+    fn ends(most: Option<Duration>) -> String {
+        // 50,000 bytes a second at most, and 100 in each window at least.
+        let trickle = Trickle(500, Duration::from_millis(10));
+        let paced = Paced::new(trickle, Duration::from_millis(50), most);
+        // As much as comes in a minute.
+        let read = io::copy(&mut paced.take(3_000_000), &mut io::sink());
+        read.expect_err("it is given up").to_string()
+    }
+
+    #[test]
+    fn a_page_that_trickles_is_given_up_however_steadily_it_comes() {
+        let begun = Instant::now();
+        let why = ends(Some(Duration::from_millis(200)));
+        assert!(why.contains("for 0.2 s and has not ended"), "{why}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_file_that_trickles_has_to_come_faster_and_faster() {
+        let begun = Instant::now();
+        let why = ends(None);
+        assert!(why.contains("bytes in 0 s"), "{why}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }
