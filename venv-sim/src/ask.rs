@@ -1,10 +1,10 @@
 //! One question to a program that may not be Python: bounded in time, output and processes.
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,12 @@ use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
 use crate::facts::Facts;
+use crate::pipe::{Pipe, wait_for};
 
 /// No interpreter takes this long to print a line, however cold the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The answer is a kilobyte.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// What the interpreter at `path` says about itself.
 ///
@@ -104,13 +105,20 @@ pub(crate) fn run(path: &Path, arguments: &[&str]) -> Result<Answer, String> {
         .map_err(|error| format!("it cannot be run ({error})"))?;
     let mut child = EndGroup(child);
     let deadline = Instant::now() + PATIENCE;
-    let stdout = read_aside(child.0.stdout.take());
-    let stderr = read_aside(child.0.stderr.take());
+    let mut stdout = Heard::from(child.0.stdout.take());
+    let mut stderr = Heard::from(child.0.stderr.take());
 
     let late = || format!("it gave no answer in {} seconds", PATIENCE.as_secs());
-    let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-    let stdout = stdout.recv_timeout(left(deadline)).map_err(|_| late())?;
-    if stdout.len() as u64 == LONGEST_ANSWER {
+    while !stdout.pipe.is_closed() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        wait_for(&[&stdout.pipe, &stderr.pipe], left);
+        stdout.hear();
+        stderr.hear();
+    }
+    if stdout.said.len() == LONGEST_ANSWER {
         return Err("it printed far more than an answer".to_owned());
     }
     // It closed its output: it is ending, or pretends to.
@@ -118,32 +126,50 @@ pub(crate) fn run(path: &Path, arguments: &[&str]) -> Result<Answer, String> {
         if Instant::now() >= deadline {
             return Err(late());
         }
-        thread::sleep(Duration::from_micros(200));
+        match stderr.pipe.is_closed() {
+            true => thread::sleep(Duration::from_micros(200)),
+            false => wait_for(&[&stderr.pipe], Duration::from_millis(1)),
+        }
+        stderr.hear();
     }
     let status = child
         .end()
         .map_err(|error| format!("it cannot be waited for ({error})"))?;
-    let stderr = stderr
-        .recv_timeout(Duration::from_secs(1))
-        .unwrap_or_default();
+    // Nobody of its group is left; whoever left the group may hold it open.
+    let enough = Instant::now() + Duration::from_secs(1);
+    while !stderr.pipe.is_closed() && Instant::now() < enough {
+        wait_for(&[&stderr.pipe], Duration::from_millis(100));
+        stderr.hear();
+    }
     Ok(Answer {
         status,
-        stdout,
-        stderr,
+        stdout: stdout.said,
+        stderr: stderr.said,
     })
 }
 
-fn read_aside(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
-        let mut read = Vec::new();
-        if let Some(stream) = stream {
-            // A stream that breaks ends the answer; what came until then is judged.
-            let _ = stream.take(LONGEST_ANSWER).read_to_end(&mut read);
+/// What came from a pipe so far.
+struct Heard<R> {
+    pipe: Pipe<R>,
+    said: Vec<u8>,
+}
+
+impl<R: Read + AsFd> Heard<R> {
+    fn from(end: Option<R>) -> Self {
+        Self {
+            pipe: Pipe::of(end),
+            said: Vec::new(),
         }
-        let _ = send.send(read);
-    });
-    receive
+    }
+
+    /// A stream that breaks ends the answer; what came until then is judged.
+    fn hear(&mut self) {
+        self.said.extend(self.pipe.take());
+        if self.said.len() >= LONGEST_ANSWER {
+            self.said.truncate(LONGEST_ANSWER);
+            self.pipe.close();
+        }
+    }
 }
 
 /// Ends a child's whole process group on every way out.

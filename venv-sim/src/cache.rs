@@ -79,13 +79,19 @@ impl Cache {
 
     /// As [`Cache::read`], where an entry may be `longest` bytes long.
     pub(crate) fn read_up_to(&self, name: &str, longest: u64) -> Option<Vec<u8>> {
-        let mut file = File::open(self.path(name)?).ok()?;
-        let metadata = file.metadata().ok()?;
-        let size = Some(metadata.size()).filter(|size| is_ours(&metadata) && *size <= longest)?;
+        let (mut file, size) = self.open(name, longest)?;
         // It is replaced whole and never grows: one read, and none to learn that it ends.
         let mut content = vec![0; usize::try_from(size).ok()?];
         file.read_exact(&mut content).ok()?;
         Some(content)
+    }
+
+    /// The file `name`, to be read, and its size, on the terms of [`Cache::read_up_to`].
+    pub(crate) fn open(&self, name: &str, longest: u64) -> Option<(File, u64)> {
+        let file = File::open(self.path(name)?).ok()?;
+        let metadata = file.metadata().ok()?;
+        let size = metadata.size();
+        (is_ours(&metadata) && size <= longest).then_some((file, size))
     }
 
     /// Puts `content` at `name` in one step: a reader sees all of it or none.

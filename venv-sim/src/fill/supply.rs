@@ -2,9 +2,10 @@
 //! for want of one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Means, inputs};
-use crate::catalogue::{Asked, Catalogue, Offer};
+use crate::catalogue::{Asked, Catalogue, Listing, Offer};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::index::{Index, IndexSettings};
@@ -74,7 +75,11 @@ impl Catalogue for Supply {
         self.index()?.offers(project)
     }
 
-    fn metadata(&self, offer: &Offer) -> Result<Metadata> {
+    fn listing(&self, project: &Name) -> Result<Listing> {
+        self.index()?.listing(project)
+    }
+
+    fn metadata(&self, offer: &Offer) -> Result<Arc<Metadata>> {
         self.index()?.metadata(offer)
     }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::answers::{self, Page};
+use super::answers::{self, Page, Reading};
 use super::client::{Client, at};
 use super::html;
 use super::listing::Listed;
@@ -21,9 +21,13 @@ pub(super) fn of(client: &Client, cache: &Cache, place: &Url) -> Result<Vec<List
     match place.to_path() {
         Some(path) => here(&path),
         None => {
-            let page = answers::page(client, cache, place, ACCEPT).map_err(at(place))?;
-            let page = page.ok_or(Trouble::Missing(404)).map_err(at(place))?;
-            linked(&page).map_err(at(place))
+            let reading = Reading {
+                make: &|page| Ok((linked(page)?, None)),
+                open: &|_| None,
+            };
+            let files = answers::read(client, cache, place, ACCEPT, &reading);
+            let files = files.map_err(at(place))?;
+            files.ok_or(Trouble::Missing(404)).map_err(at(place))
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn of(client: &Client, cache: &Cache, offer: &Offer) -> Result<Metada
     };
     let refused = |cause| at_text(url)(Trouble::Wrong(cause));
     let url: Url = url.parse().map_err(refused)?;
-    let entry = entry(&url, offer);
+    let entry = Key::of(offer).entry();
     if let Some(text) = entry.as_ref().and_then(|entry| remembered(cache, entry))
         && let Ok(metadata) = metadata_of(name, &text)
     {
@@ -54,7 +54,7 @@ pub(super) fn of(client: &Client, cache: &Cache, offer: &Offer) -> Result<Metada
     let metadata = metadata_of(name, &text).map_err(refused)?;
     if let Some(entry) = entry {
         // A cache that cannot be written costs time, nothing else.
-        let _ = cache.write(&entry, text.as_bytes(), 0o600);
+        let _ = cache.write(&entry, headers(&text).as_bytes(), 0o600);
     }
     Ok(metadata)
 }
@@ -64,19 +64,70 @@ fn at_text(url: &str) -> impl FnOnce(Trouble) -> Error {
     move |cause| Error::Index { url, cause }
 }
 
-/// What the METADATA is remembered by, for ever: the digest of the wheel, and the server, since
-/// whoever lies about one wheel must not be believed about another's.
-fn entry(url: &Url, offer: &Offer) -> Option<String> {
-    let digest = offer.digests.first()?;
-    let mut name = Sha256::new();
-    name.update(url.join("/").ok()?.to_text());
-    name.update(digest.to_string());
-    let hex: String = name
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Some(format!("{PLACE}/{}/{}", &hex[..2], &hex[2..]))
+/// What the METADATA is known by: who offers the wheel, where it lies, and everything that has to
+/// hold of it. Whoever lies about one wheel must not be believed about another's, and two indexes
+/// of one server need not be one person's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    origin: String,
+    location: Location,
+    digests: Vec<String>,
+    /// Of the METADATA alone.
+    promised: Vec<String>,
+}
+
+impl Key {
+    pub(super) fn of(offer: &Offer) -> Self {
+        let texts = |digests: &[Digest]| digests.iter().map(Digest::to_string).collect();
+        Self {
+            origin: offer.origin.clone(),
+            location: offer.location.clone(),
+            digests: texts(&offer.digests),
+            promised: match &offer.metadata {
+                MetadataOffer::No => Vec::new(),
+                MetadataOffer::Yes { digests } => texts(digests),
+            },
+        }
+    }
+
+    /// Where it is remembered, for ever; nowhere where no digest says which wheel it is.
+    fn entry(&self) -> Option<String> {
+        let Location::Url(url) = &self.location else {
+            return None;
+        };
+        self.digests.first()?;
+        let mut name = Sha256::new();
+        let mut add = |part: &str| {
+            name.update((part.len() as u64).to_le_bytes());
+            name.update(part);
+        };
+        add("2");
+        add(&self.origin);
+        add(url);
+        for digests in [&self.digests, &self.promised] {
+            add(&digests.len().to_string());
+            digests.iter().for_each(|digest| add(digest));
+        }
+        let hex: String = name
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Some(format!("{PLACE}/{}/{}", &hex[..2], &hex[2..]))
+    }
+}
+
+/// The text up to the first empty line: nobody chooses by the description behind it, which is
+/// most of it.
+fn headers(text: &str) -> &str {
+    let mut end = 0;
+    for line in text.split_inclusive('\n') {
+        if matches!(line, "\n" | "\r\n") {
+            break;
+        }
+        end += line.len();
+    }
+    &text[..end]
 }
 
 fn remembered(cache: &Cache, entry: &str) -> Option<String> {
@@ -143,4 +194,62 @@ fn spool(client: &Client, reader: impl Read, offer: &Offer) -> Result<File, Trou
 
 fn local(why: &io::Error) -> Trouble {
     super::fetch::unwritten(Some(&std::env::temp_dir()), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_a_wheel_is_not_anothers() {
+        let file = "a-1.0-py3-none-any.whl";
+        let url = |server: &str| Location::Url(format!("https://{server}/{file}"));
+        let offer = Offer {
+            file_name: file.to_owned(),
+            kind: Kind::Wheel(file.parse().expect("a name")),
+            location: url("files.test"),
+            digests: vec![Digest::of(b"one")],
+            size: None,
+            requires_python: None,
+            yanked: None,
+            metadata: MetadataOffer::No,
+            origin: "https://index.test/one/".to_owned(),
+        };
+        let (mut index, mut place, mut content, mut promise) =
+            (offer.clone(), offer.clone(), offer.clone(), offer.clone());
+        index.origin = "https://index.test/two/".to_owned();
+        place.location = url("others.test");
+        // The first digest is the same, and the second another.
+        content.digests.push(Digest::Sha512([0; 64]));
+        promise.metadata = MetadataOffer::Yes {
+            digests: vec![Digest::of(b"METADATA")],
+        };
+        let offers = [&offer, &index, &place, &content, &promise];
+        let entries: BTreeSet<Option<String>> = offers.map(|one| Key::of(one).entry()).into();
+        assert_eq!(entries.len(), offers.len());
+        assert_eq!(Key::of(&offer).entry(), Key::of(&offer.clone()).entry());
+        let unknown = Offer {
+            digests: Vec::new(),
+            ..offer
+        };
+        assert_eq!(Key::of(&unknown).entry(), None);
+    }
+
+    #[test]
+    fn of_metadata_what_stands_before_the_description_is_remembered() {
+        for (text, kept) in [
+            ("Name: a\nVersion: 1\n\nName: b\n", "Name: a\nVersion: 1\n"),
+            ("Name: a\r\n\r\nName: b\r\n", "Name: a\r\n"),
+            (
+                "Name: a\n more\n \nVersion: 1",
+                "Name: a\n more\n \nVersion: 1",
+            ),
+            ("Name: a\n\r\r\nVersion: 1", "Name: a\n\r\r\nVersion: 1"),
+            ("", ""),
+        ] {
+            assert_eq!(headers(text), kept, "{text:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@
 mod ahead;
 mod answers;
 mod client;
+mod condensed;
 mod default_index;
 mod fetch;
 #[cfg(fuzzing)]
@@ -41,7 +42,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use ahead::Ahead;
-use answers::Page;
+use answers::{Page, Reading};
 use client::{Client, at, wrong};
 pub use inputs::{IndexFlags, Inputs, Strategy, Variables, variables_of_process};
 use listing::Listed;
@@ -53,9 +54,10 @@ pub(crate) use settings::{check_host, check_index_url};
 use url::Url;
 
 use crate::cache::Cache;
-use crate::catalogue::{Asked, Catalogue, Location, Offer};
+use crate::catalogue::{Asked, Catalogue, Listing, Offer};
 use crate::error::Result;
 use crate::requirement::Name;
+use crate::threads::help;
 use crate::trouble::Trouble;
 use crate::wheel::Metadata;
 
@@ -71,8 +73,8 @@ pub struct Index {
 struct Shared {
     client: Client,
     cache: Cache,
-    offers: Memo<Name, Vec<Offer>>,
-    metadata: Memo<Location, Metadata>,
+    listings: Memo<Name, Listing>,
+    metadata: Memo<metadata::Key, Metadata>,
     links: Memo<(), HashMap<Name, Vec<Listed>>>,
     likely: OnceLock<Box<Likely>>,
 }
@@ -98,7 +100,7 @@ impl Index {
         let shared = Arc::new(Shared {
             client: Client::new(settings),
             cache: cache.clone(),
-            offers: Memo::default(),
+            listings: Memo::default(),
             metadata: Memo::default(),
             links: Memo::default(),
             likely: OnceLock::new(),
@@ -153,21 +155,20 @@ impl Index {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::with_capacity(offers.len()));
         let client = &self.shared.client;
-        thread::scope(|scope| {
-            for _ in 0..FETCHES.min(offers.len()) {
-                scope.spawn(|| {
-                    while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let offer = &offers[*index];
-                        let fetched =
-                            fetch::fetch(client, offer, directory, &|count| came(offer, count));
-                        if fetched.is_err() {
-                            next.store(order.len(), Ordering::Relaxed);
-                        }
-                        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                        results.push((*index, fetched));
-                    }
-                });
+        let work = || {
+            while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let offer = &offers[*index];
+                let fetched = fetch::fetch(client, offer, directory, &|count| came(offer, count));
+                if fetched.is_err() {
+                    next.store(order.len(), Ordering::Relaxed);
+                }
+                let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                results.push((*index, fetched));
             }
+        };
+        thread::scope(|scope| {
+            help(scope, FETCHES.min(offers.len()).saturating_sub(1), work);
+            work();
         });
         let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.sort_by_key(|(index, fetched)| (fetched.is_ok(), *index));
@@ -177,13 +178,16 @@ impl Index {
 
 impl Catalogue for Index {
     fn offers(&self, project: &Name) -> Result<Vec<Offer>> {
-        self.shared.offers(project).map(|offers| offers.to_vec())
+        self.listing(project).map(|listing| listing.offers())
     }
 
-    fn metadata(&self, offer: &Offer) -> Result<Metadata> {
-        self.shared
-            .metadata(offer)
-            .map(|metadata| Metadata::clone(&metadata))
+    fn listing(&self, project: &Name) -> Result<Listing> {
+        let found = self.shared.listing(project)?;
+        Ok(Listing::clone(&found))
+    }
+
+    fn metadata(&self, offer: &Offer) -> Result<Arc<Metadata>> {
+        self.shared.metadata(offer)
     }
 
     fn expect(&self, projects: &[Name]) {
@@ -212,11 +216,11 @@ impl Shared {
     fn work(&self, job: Job) {
         match job {
             Job::Offers(project) => {
-                let offers = self
-                    .offers
+                let listing = self
+                    .listings
                     .ask_ahead(&project, || self.ask_offers(&project));
-                let likely = offers.zip(self.likely.get());
-                if let Some(offer) = likely.and_then(|(offers, likely)| likely(&offers)) {
+                let likely = listing.zip(self.likely.get());
+                if let Some(offer) = likely.and_then(|(it, likely)| likely(&it.offers())) {
                     self.ask_metadata_ahead(&offer);
                 }
             }
@@ -224,34 +228,45 @@ impl Shared {
         }
     }
 
-    fn offers(&self, project: &Name) -> Result<Arc<Vec<Offer>>> {
-        self.offers.get(project, || self.ask_offers(project))
+    fn listing(&self, project: &Name) -> Result<Arc<Listing>> {
+        self.listings.get(project, || self.ask_offers(project))
     }
 
     fn metadata(&self, offer: &Offer) -> Result<Arc<Metadata>> {
-        self.metadata.get(&offer.location, || {
+        self.metadata.get(&metadata::Key::of(offer), || {
             metadata::of(&self.client, &self.cache, offer)
         })
     }
 
     fn ask_metadata_ahead(&self, offer: &Offer) {
         let ask = || metadata::of(&self.client, &self.cache, offer);
-        self.metadata.ask_ahead(&offer.location, ask);
+        self.metadata.ask_ahead(&metadata::Key::of(offer), ask);
     }
 
     /// What lies about, and what the first index has that has the project, or all have.
-    fn ask_offers(&self, project: &Name) -> Result<Vec<Offer>> {
+    fn ask_offers(&self, project: &Name) -> Result<Listing> {
         let settings = self.client.settings();
-        let mut offers = self.lying_about(project)?;
+        let mut found = Vec::new();
+        let here = self.lying_about(project)?;
+        if !here.is_empty() {
+            found.push(here.into());
+        }
         for index in &settings.indexes {
-            let found = self.ask_index(index, project)?;
-            let has_it = found.is_some();
-            offers.extend(found.into_iter().flatten());
+            let listing = self.ask_index(index, project)?;
+            let has_it = listing.is_some();
+            found.extend(listing);
             if has_it && settings.strategy == Strategy::FirstIndex {
                 break;
             }
         }
-        Ok(each_once(offers))
+        Ok(match &found[..] {
+            // As it was remembered.
+            [only] => Listing::clone(only),
+            several => {
+                let offers = several.iter().flat_map(Listing::offers);
+                each_once(offers.collect()).into()
+            }
+        })
     }
 
     fn elsewhere(&self, project: &Name) -> Result<Vec<Offer>> {
@@ -262,7 +277,9 @@ impl Shared {
             let is_asked = has_it && settings.strategy == Strategy::FirstIndex;
             let found = self.ask_index(index, project)?;
             has_it |= found.is_some();
-            offers.extend(found.into_iter().flatten().filter(|_| is_asked));
+            if let Some(listing) = found.filter(|_| is_asked) {
+                offers.extend(listing.offers());
+            }
         }
         Ok(offers)
     }
@@ -285,31 +302,37 @@ impl Shared {
             Ok(by_project)
         })?;
         let found = links.get(project).into_iter().flatten().cloned();
-        Ok(found
-            .filter_map(|listed| listed.offer(project, "--find-links"))
-            .collect())
+        let offers = found.filter_map(|listed| listed.offer(project, "--find-links"));
+        Ok(each_once(offers.collect()))
     }
 
-    /// The files of `project` on one index; `None` where it does not know it.
-    fn ask_index(&self, index: &Url, project: &Name) -> Result<Option<Vec<Offer>>> {
+    /// The files of `project` on one index, each once; `None` where it does not know it.
+    fn ask_index(&self, index: &Url, project: &Name) -> Result<Option<Listing>> {
         let origin = index.to_string();
-        let files = match index.to_path() {
-            Some(directory) => links::in_directory(&directory, project.as_str())?,
-            None => {
-                let mut address = index.clone();
-                address.path = format!("{}{project}/", index.path);
-                let page = answers::page(&self.client, &self.cache, &address, ACCEPT);
-                let page = page.map_err(at(&address))?;
-                let files = page.map(|page| files(&page, project)).transpose();
-                files.map_err(at(&address))?
-            }
-        };
-        Ok(files.map(|files| {
+        let offers = |files: Vec<Listed>| {
             let offers = files
                 .into_iter()
                 .filter_map(|file| file.offer(project, &origin));
-            offers.collect()
-        }))
+            each_once(offers.collect())
+        };
+        if let Some(directory) = index.to_path() {
+            let files = links::in_directory(&directory, project.as_str())?;
+            return Ok(files.map(|files| offers(files).into()));
+        }
+        let mut address = index.clone();
+        address.path = format!("{}{project}/", index.path);
+        let open = |condensed| condensed::open(condensed, project, &origin);
+        let make = |page: &Page| {
+            let offers = offers(files(page, project)?);
+            let condensed = condensed::condense(&offers);
+            let opened = condensed.clone().and_then(open);
+            Ok((opened.unwrap_or_else(|| offers.into()), condensed))
+        };
+        let reading = Reading {
+            make: &make,
+            open: &open,
+        };
+        answers::read(&self.client, &self.cache, &address, ACCEPT, &reading).map_err(at(&address))
     }
 }
 

@@ -118,7 +118,7 @@ mod tests {
         let page = |until: u64| {
             let head = serde_json::json!({
                 "url": "https://i.test/simple/a/", "content_type": "text/html", "etag": null,
-                "modified": null, "fetched": 0, "until": until, "length": 4,
+                "modified": null, "fetched": 0, "until": until, "length": 4, "condensed": 0, "checksum": 0,
             });
             format!("{head}\nbody")
         };

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::threads::help;
+
 /// How many threads remove at most.
 const MOST_THREADS: usize = 4;
 
@@ -27,9 +29,8 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 1..threads.min(MOST_THREADS).min(branches.len()) {
-            scope.spawn(work);
-        }
+        let most = threads.min(MOST_THREADS).min(branches.len());
+        help(scope, most.saturating_sub(1), work);
         work();
     });
     fs::remove_dir_all(path)
@@ -54,6 +55,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::threads::tests::alone;
 
     #[test]
     fn all_goes_and_what_links_lead_to_stays() {
@@ -68,6 +70,9 @@ mod tests {
             symlink(&kept, directory.join("link")).expect("linked");
         }
         remove_tree(&away).expect("removed");
+        assert!(!away.exists());
+        fs::create_dir_all(away.join("1/2/3/4/5")).expect("made");
+        alone(|| remove_tree(&away)).expect("removed without help");
         assert!(!away.exists());
         assert_eq!(fs::read(kept.join("file")).expect("it is there"), b"mine");
     }

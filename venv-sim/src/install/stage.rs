@@ -18,6 +18,7 @@ use super::layout::{Branch, Content, Layout, Leaf, Origin};
 use super::{LinkMode, at, journal};
 use crate::error::{Error, Result};
 use crate::store::{Store, StoredFile, Tree, join};
+use crate::threads::help;
 
 /// How many threads link or copy at most.
 const MOST_THREADS: usize = 4;
@@ -111,9 +112,7 @@ impl Work<'_> {
     fn run(&self) {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
-            for _ in 1..threads.min(MOST_THREADS) {
-                scope.spawn(|| self.fill_all());
-            }
+            help(scope, threads.min(MOST_THREADS) - 1, || self.fill_all());
             self.make_directories();
             self.fill_all();
         });

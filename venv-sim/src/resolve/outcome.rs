@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pubgrub::SelectedDependencies;
 
@@ -20,7 +21,7 @@ use crate::wheel::Metadata;
 struct Chosen {
     project: Rc<Project>,
     place: u32,
-    metadata: Rc<Metadata>,
+    metadata: Arc<Metadata>,
     extras: BTreeSet<Name>,
     needed_by: BTreeSet<Name>,
     needs: BTreeSet<Name>,

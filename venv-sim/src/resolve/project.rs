@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::mem::discriminant;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use pep440_rs::{Version, VersionSpecifiers};
 
@@ -11,7 +11,7 @@ use super::demand::Demand;
 use super::package::Flaw;
 use super::said::{Said, is_pin, names_prerelease};
 use super::set::Versions;
-use crate::catalogue::{Kind, Offer};
+use crate::catalogue::{Brief, Listing, Offer};
 use crate::requirement::{Name, takes};
 use crate::wheel::{Digest, Metadata, Tag};
 
@@ -39,7 +39,7 @@ pub(super) struct Candidate {
     /// Whether it was taken back, and the user does not name it.
     pub(super) is_yanked: bool,
     /// What its METADATA says, once somebody asked.
-    pub(super) metadata: OnceCell<Result<Rc<Metadata>, Flaw>>,
+    pub(super) metadata: OnceCell<Result<Arc<Metadata>, Flaw>>,
 }
 
 /// Where a version comes from.
@@ -47,8 +47,16 @@ pub(super) struct Candidate {
 pub(super) enum Supply {
     /// It is there.
     Installed,
-    /// This wheel.
-    Wheel(Box<Offer>),
+    /// A wheel.
+    Wheel(Wheel),
+}
+
+/// A wheel by its place in the listing, and whole once somebody wants it so.
+#[derive(Debug)]
+pub(super) struct Wheel {
+    listing: Listing,
+    place: usize,
+    whole: OnceCell<Option<Box<Offer>>>,
 }
 
 /// A version that cannot be taken.
@@ -62,9 +70,9 @@ pub(super) struct Excluded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Exclusion {
     /// Its wheels are for other interpreters: those.
-    Python(VersionSpecifiers),
-    /// Its wheels are for other interpreters or platforms: those.
-    Platform(Vec<Tag>),
+    Python(Arc<VersionSpecifiers>),
+    /// Its wheels are for other interpreters or platforms: those, by wheel.
+    Platform(Vec<Arc<Vec<Tag>>>),
     /// There is no wheel of it.
     Sources,
     /// The user wants no wheel of it.
@@ -118,118 +126,143 @@ impl Candidate {
     pub(super) fn offer(&self) -> Option<&Offer> {
         match &self.supply {
             Supply::Installed => None,
-            Supply::Wheel(offer) => Some(offer),
+            Supply::Wheel(wheel) => {
+                let whole = || wheel.listing.offer(wheel.place).map(Box::new);
+                wheel.whole.get_or_init(whole).as_deref()
+            }
         }
     }
 }
 
 /// Sorts what there is of a project into what can be taken and what cannot.
 pub(super) fn sort(
-    offers: Vec<Offer>,
+    listing: &Listing,
     said: Option<&Said>,
     demand: &Demand<'_>,
     python: &Version,
     name: &Name,
 ) -> (Vec<Candidate>, Vec<Excluded>) {
-    // Not the offers themselves, which are large, and of which few stay.
-    let mut order: Vec<usize> = (0..offers.len()).collect();
-    order.sort_by(|one, other| offers[*one].version().cmp(offers[*other].version()));
-    let judge = Judge {
-        said,
-        demand,
-        python,
-        no_binary: demand.rules.no_binary.contains(name),
+    let parts = listing.parts();
+    let judge = Judge::new(listing, said, demand, python, name);
+    let same = |one: &Brief, other: &Brief| {
+        one.version == other.version || parts.versions[one.version] == parts.versions[other.version]
     };
-    let version = |place: &usize| offers[*place].version();
-    let groups = order.chunk_by(|one, other| version(one) == version(other));
-    let mut chosen = Vec::new();
+    let mut candidates = Vec::new();
     let mut excluded = Vec::new();
-    for group in groups {
-        let version = version(&group[0]);
-        let files = group.iter().map(|place| (*place, &offers[*place]));
-        match judge.best(version, files) {
-            Ok(place) => chosen.push((version.clone(), place)),
+    let mut first = 0;
+    for group in parts.files.chunk_by(same) {
+        let version = &parts.versions[group[0].version];
+        match judge.best(version, first, group) {
+            Ok(place) => {
+                let is_pinned = said.is_some_and(|said| said.pins(version));
+                let wheel = Wheel {
+                    listing: listing.clone(),
+                    place,
+                    whole: OnceCell::new(),
+                };
+                candidates.push(Candidate {
+                    is_yanked: parts.files[place].is_yanked && !is_pinned,
+                    ..Candidate::new(version.clone(), Supply::Wheel(wheel))
+                });
+            }
             Err(why) => excluded.push(Excluded {
                 version: version.clone(),
                 why,
             }),
         }
+        first += group.len();
     }
-    let mut offers: Vec<Option<Offer>> = offers.into_iter().map(Some).collect();
-    let candidates = chosen.into_iter().filter_map(|(version, place)| {
-        let offer = offers[place].take()?;
-        let is_pinned = said.is_some_and(|said| said.pins(&version));
-        Some(Candidate {
-            is_yanked: offer.yanked.is_some() && !is_pinned,
-            ..Candidate::new(version, Supply::Wheel(Box::new(offer)))
-        })
-    });
-    (candidates.collect(), excluded)
+    (candidates, excluded)
 }
 
 /// What decides between the files of a version.
 struct Judge<'a> {
     said: Option<&'a Said>,
-    demand: &'a Demand<'a>,
-    python: &'a Version,
+    listing: &'a Listing,
     no_binary: bool,
+    /// The rank of each build of the listing; none where it is not for this interpreter.
+    ranks: Vec<Option<usize>>,
+    /// Whether each range of interpreters has this one in it.
+    takes: Vec<bool>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(
+        listing: &'a Listing,
+        said: Option<&'a Said>,
+        demand: &Demand<'_>,
+        python: &Version,
+        name: &Name,
+    ) -> Self {
+        let parts = listing.parts();
+        let rank = |tags: &[Tag]| tags.iter().filter_map(|tag| (demand.rank)(tag)).min();
+        let ranks = parts.builds.iter().map(|built| rank(&built.tags));
+        let takes = parts.pythons.iter().map(|asked| takes(asked, python));
+        Self {
+            said,
+            listing,
+            no_binary: demand.rules.no_binary.contains(name),
+            ranks: ranks.collect(),
+            takes: takes.collect(),
+        }
+    }
+
     /// The best wheel of a version: one not taken back, with the best tag, then the latest build,
-    /// then the first in the order of the origins. Its number among `offers`.
-    fn best<'o>(
-        &self,
-        version: &Version,
-        offers: impl Iterator<Item = (usize, &'o Offer)>,
-    ) -> Result<usize, Exclusion> {
+    /// then the first in the order of the origins. `files` begin at the place `first`, as does
+    /// the answer.
+    fn best(&self, version: &Version, first: usize, files: &[Brief]) -> Result<usize, Exclusion> {
         for (versions, text) in self.said.iter().flat_map(|said| &said.constraints) {
             if !takes(versions, version) {
                 return Err(Exclusion::Constraint(text.clone()));
             }
         }
-        let mut why = None;
         let mut best = None;
-        for (place, offer) in offers {
-            match self.rank(offer) {
-                Ok(rank) => {
-                    let build = match &offer.kind {
-                        Kind::Wheel(name) => name.build.as_ref(),
-                        Kind::Source { .. } => None,
-                    };
-                    let score = (offer.yanked.is_some(), rank, Reverse(build));
-                    if best.as_ref().is_none_or(|(other, _)| score < *other) {
-                        best = Some((score, place));
-                    }
+        for (place, file) in (first..).zip(files) {
+            if let Ok(rank) = self.rank(place, file) {
+                let built = file.build.map(|build| &self.listing.parts().builds[build]);
+                let build = built.and_then(|built| built.build.as_ref());
+                let score = (file.is_yanked, rank, Reverse(build));
+                if best.as_ref().is_none_or(|(other, _)| score < *other) {
+                    best = Some((score, place));
                 }
-                Err(exclusion) => why = Some(nearer(why, exclusion)),
             }
         }
-        match (best, why) {
-            (Some((_, place)), _) => Ok(place),
-            (None, why) => Err(why.unwrap_or(Exclusion::Sources)),
+        if let Some((_, place)) = best {
+            return Ok(place);
         }
+        let whys = (first..)
+            .zip(files)
+            .filter_map(|(place, file)| self.rank(place, file).err());
+        let why = whys.fold(None, |why, other| Some(nearer(why, other)));
+        Err(why.unwrap_or(Exclusion::Sources))
     }
 
-    fn rank(&self, offer: &Offer) -> Result<usize, Exclusion> {
-        let Kind::Wheel(name) = &offer.kind else {
+    fn rank(&self, place: usize, file: &Brief) -> Result<usize, Exclusion> {
+        let parts = self.listing.parts();
+        let Some(build) = file.build else {
             return Err(Exclusion::Sources);
         };
         if self.no_binary {
             return Err(Exclusion::NoBinary);
         }
-        if let Some(python) = &offer.requires_python
-            && !takes(python, self.python)
-        {
-            return Err(Exclusion::Python(python.clone()));
+        if let Some(python) = file.python.filter(|python| !self.takes[*python]) {
+            return Err(Exclusion::Python(Arc::clone(&parts.pythons[python])));
         }
-        let ranks = name.tags.iter().filter_map(|tag| (self.demand.rank)(tag));
-        let rank = ranks.min();
-        let rank = rank.ok_or_else(|| Exclusion::Platform(name.tags.clone()))?;
-        match self.said.is_none_or(|said| vouches(said, &offer.digests)) {
+        let rank = self.ranks[build];
+        let tags = || Exclusion::Platform(vec![Arc::clone(&parts.builds[build].tags)]);
+        let rank = rank.ok_or_else(tags)?;
+        match self.said.is_none_or(|said| self.is_vouched(said, place)) {
             true => Ok(rank),
             false => Err(Exclusion::Hash),
         }
+    }
+
+    fn is_vouched(&self, said: &Said, place: usize) -> bool {
+        said.hashes.is_empty()
+            || self
+                .listing
+                .offer(place)
+                .is_some_and(|offer| vouches(said, &offer.digests))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pep440_rs::Version;
 use pubgrub::VersionSet as _;
@@ -240,7 +241,7 @@ impl<'a> World<'a> {
         });
         let kept = installed.map(|installed| {
             let candidate = Candidate::new(installed.metadata.version.clone(), Supply::Installed);
-            let metadata = Rc::new(installed.metadata.clone());
+            let metadata = Arc::new(installed.metadata.clone());
             let _ = candidate.metadata.set(Ok(metadata));
             candidate
         });
@@ -250,8 +251,8 @@ impl<'a> World<'a> {
             }
             kept => kept,
         };
-        let offers = self.catalogue.offers(name)?;
-        let (mut candidates, mut excluded) = sort(offers, said, &self.demand, &self.python, name);
+        let listing = self.catalogue.listing(name)?;
+        let (mut candidates, mut excluded) = sort(&listing, said, &self.demand, &self.python, name);
         if self.vouched && said.is_none_or(|said| said.hashes.is_empty()) {
             let lost = candidates.drain(..).map(|candidate| Excluded {
                 version: candidate.version,
@@ -315,10 +316,10 @@ impl<'a> World<'a> {
         let (mut candidates, excluded) = match self.installed(name).filter(is_same) {
             Some(installed) => {
                 let kept = Candidate::new(version, Supply::Installed);
-                let _ = kept.metadata.set(Ok(Rc::new(installed.metadata.clone())));
+                let _ = kept.metadata.set(Ok(Arc::new(installed.metadata.clone())));
                 (vec![kept], Vec::new())
             }
-            None => sort(vec![offer], said, &self.demand, &self.python, name),
+            None => sort(&vec![offer].into(), said, &self.demand, &self.python, name),
         };
         let mut excluded = excluded;
         let unvouched = |candidate: &Candidate| {
@@ -347,7 +348,7 @@ impl<'a> World<'a> {
         &self,
         project: &Project,
         place: u32,
-    ) -> Result<Result<Rc<Metadata>, Flaw>> {
+    ) -> Result<Result<Arc<Metadata>, Flaw>> {
         let candidate = project.candidate(place);
         if let Some(known) = candidate.metadata.get() {
             return Ok(known.clone());
@@ -375,8 +376,8 @@ impl<'a> World<'a> {
         &self,
         project: &Project,
         offer: &Offer,
-        metadata: Metadata,
-    ) -> Result<Rc<Metadata>, Flaw> {
+        metadata: Arc<Metadata>,
+    ) -> Result<Arc<Metadata>, Flaw> {
         if (&metadata.name, &metadata.version) != (&project.name, offer.version()) {
             return Err(Flaw::Broken(format!(
                 "its METADATA says that it is {} {}",
@@ -387,7 +388,7 @@ impl<'a> World<'a> {
             Some(python) if !takes(python, &self.python) => {
                 Err(Flaw::Python(python.to_string().replace(", ", ",")))
             }
-            _ => Ok(Rc::new(metadata)),
+            _ => Ok(metadata),
         }
     }
 

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,9 @@ use super::mend::{Tree, changed};
 use super::{PATIENCE, Store, Stored, hex};
 use crate::error::{Error, Result};
 use crate::interpreter::Interpreter;
+use crate::pipe::{Pipe, wait_for};
 use crate::staging::Staging;
+use crate::threads::start;
 
 /// How long one file may take. A source can be written to keep the compiler busy.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -130,13 +131,22 @@ fn sources(stored: &Stored) -> Vec<String> {
 fn compile(python: &Interpreter, from: &Path, to: &Path, sources: &[String]) -> Result<()> {
     let share = sources.len().div_ceil(PROCESSES).max(1);
     thread::scope(|scope| {
-        let shares: Vec<_> = sources
-            .chunks(share)
-            .map(|share| scope.spawn(move || compile_share(python, from, to, share)))
-            .collect();
-        shares
+        let mut helpers = Vec::new();
+        let mut done = Ok(());
+        let mut shares = sources.chunks(share).peekable();
+        while let Some(share) = shares.next() {
+            let work = move || compile_share(python, from, to, share);
+            // The last is for whoever waits for the others.
+            let helper = shares.peek().and_then(|_| start(scope, work).ok());
+            match helper {
+                Some(helper) => helpers.push(helper),
+                None => done = done.and(work()),
+            }
+        }
+        helpers
             .into_iter()
-            .try_for_each(|share| share.join().unwrap_or(Ok(())))
+            .try_for_each(|helper| helper.join().unwrap_or(Ok(())))
+            .and(done)
     })
 }
 
@@ -174,24 +184,16 @@ fn run(python: &Interpreter, from: &Path, to: &Path, sources: &[String]) -> std:
         // One that ends before it has read all will say so by its answers.
         let _ = list.write_all((sources.join("\n") + "\n").as_bytes());
     }
-    let answers = child.0.stdout.take();
-    let (sender, answered) = mpsc::channel();
-    let reader = thread::spawn(move || {
-        for line in answers
-            .into_iter()
-            .flat_map(|from| BufReader::new(from).lines())
-        {
-            if line.is_err() || sender.send(()).is_err() {
-                return;
-            }
-        }
-    });
+    let mut answers = Pipe::of(child.0.stdout.take());
     let mut count = 0;
-    while count < sources.len() && answered.recv_timeout(LONGEST).is_ok() {
-        count += 1;
+    let mut waiting = Instant::now();
+    while count < sources.len() && !answers.is_closed() && waiting.elapsed() < LONGEST {
+        wait_for(&[&answers], LONGEST.saturating_sub(waiting.elapsed()));
+        let lines = answers.take().iter().filter(|byte| **byte == b'\n').count();
+        if lines > 0 {
+            (count, waiting) = (count + lines, Instant::now());
+        }
     }
-    drop(child);
-    let _ = reader.join();
     Ok(count)
 }
 

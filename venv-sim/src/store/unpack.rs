@@ -16,6 +16,7 @@ use super::manifest::{Directory, Manifest, StoredFile};
 use super::reader::SharedFile;
 use crate::error::{Error, Result};
 use crate::refusal::Refusal;
+use crate::threads::help;
 use crate::wheel::{Digest, ExtractError, Member, Wheel};
 
 /// Files of a `.dist-info` that an environment gets from who installs, not from the wheel.
@@ -170,9 +171,7 @@ impl<'w> Work<'w> {
         let most = MOST_THREADS.min(self.members.len() / PORTION + 1);
         let work = &self;
         thread::scope(|scope| {
-            for _ in 1..threads.min(most) {
-                scope.spawn(|| work.write_all(wheel, path));
-            }
+            help(scope, threads.min(most) - 1, || work.write_all(wheel, path));
             work.make_directories();
             work.write_all(wheel, path);
         });

@@ -174,3 +174,102 @@ fn who_lies_about_one_wheel_is_not_believed_about_another_s() {
         .expect_err("a lie");
     assert!(told(&error).contains("digest"), "{error}");
 }
+
+/// Every file in the lab's cache.
+fn entries(lab: &Lab) -> Vec<std::path::PathBuf> {
+    let mut left = vec![lab.home.path().join("cache")];
+    let mut entries = Vec::new();
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => left.push(path),
+                false => entries.push(path),
+            }
+        }
+    }
+    entries
+}
+
+/// Changes a byte of what is remembered: that at `place` behind the first line, or so many before
+/// the end.
+fn spoil(lab: &Lab, place: Result<usize, usize>) {
+    let entries = entries(lab);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let mut content = std::fs::read(&entries[0]).expect("a file");
+    let line = content.iter().position(|byte| *byte == b'\n');
+    let at = match place {
+        Ok(behind) => line.expect("a line") + 1 + behind,
+        Err(before) => content.len() - before,
+    };
+    content[at] ^= 1;
+    std::fs::write(&entries[0], content).expect("written");
+}
+
+#[test]
+fn of_a_remembered_page_only_what_was_condensed_is_read_and_the_page_where_that_is_spoiled() {
+    let server = index("max-age=600");
+    let lab = Lab::new();
+    let flags = at(&server.url("/simple/"));
+    let first = only_offer(&lab.index(&flags));
+    let whole = std::fs::read(&entries(&lab)[0]).expect("a file");
+    // Whatever byte of it is another, the page is read instead, and condensed again.
+    for behind in [0, 7, 8, 20, 100] {
+        spoil(&lab, Ok(behind));
+        assert_eq!(only_offer(&lab.index(&flags)), first, "{behind}");
+        let mended = std::fs::read(&entries(&lab)[0]).expect("a file");
+        assert_eq!(mended, whole, "{behind}");
+    }
+    // The page itself is no longer one.
+    spoil(&lab, Err(1));
+    assert_eq!(only_offer(&lab.index(&flags)), first);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn what_was_condensed_of_another_page_is_never_used() {
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let file = file(&format!("/f/a-{turn}.0-py3-none-any.whl"), b"");
+        Answer::json(page("a", &[file]))
+            .with("ETag", &format!("\"{turn}\""))
+            .with("Cache-Control", "no-cache")
+    });
+    let lab = Lab::new();
+    for turn in 0..3 {
+        let offer = only_offer(&lab.index(&at(&server.url("/simple/"))));
+        assert_eq!(offer.version().to_string(), format!("{turn}.0"));
+    }
+}
+
+#[test]
+fn who_lies_at_one_index_is_not_believed_at_another_of_the_same_server() {
+    let bytes = wheel("a", "1.0", 100);
+    let listed = bytes.clone();
+    let server = Server::start(move |request| match &request.path[..] {
+        "/one/a/" | "/two/a/" => {
+            let listed = file(&format!("/f{}{WHEEL}", &request.path), &listed);
+            let listed = listed.replace("\"hashes\"", "\"core-metadata\": true, \"hashes\"");
+            Answer::json(page("a", &[listed]))
+        }
+        path if path.ends_with(".metadata") => {
+            let text = crate::lab::metadata("a", "1.0");
+            let lies = path.starts_with("/f/one/");
+            Answer::file(if lies {
+                text.replace("needed", "forged")
+            } else {
+                text
+            })
+        }
+        _ => Answer::missing(),
+    });
+    let lab = Lab::new();
+    let needed = |index: &str| {
+        let index = lab.index(&at(&server.url(index)));
+        let metadata = index.metadata(&only_offer(&index)).expect("metadata");
+        metadata.requires[0].name.to_string()
+    };
+    assert_eq!(needed("/one/"), "forged");
+    assert_eq!(needed("/two/"), "needed");
+}

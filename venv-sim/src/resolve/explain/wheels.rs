@@ -1,6 +1,7 @@
 //! Whom wheels are for, where that is not this interpreter on this machine.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::resolve::world::World;
 use crate::wheel::Tag;
@@ -11,12 +12,19 @@ const MOST: usize = 4;
 const OF_SYSTEM: &str = "ask for a version that has a wheel for this system; if there is none, build \
     one here from its sources (`pip wheel NAME`) and name it";
 
-/// Whom the wheels with these tags are for, and in what that differs from who asks; what to do.
-pub(super) fn only_for(world: &World<'_>, tags: &[Tag]) -> (String, Option<&'static str>) {
+/// Whom wheels are for, each with its tags, and in what that differs from who asks; what to do.
+pub(super) fn only_for(
+    world: &World<'_>,
+    wheels: &[Arc<Vec<Tag>>],
+) -> (String, Option<&'static str>) {
     let remedy =
         "ask for another version, or make an environment of a Python that it has wheels for";
     let here = Here::of(world);
-    let of_our_python: Vec<&Tag> = tags.iter().filter(|tag| here.runs(tag)).collect();
+    let tags: Vec<&Tag> = wheels.iter().flat_map(|tags| tags.iter()).collect();
+    let that = |fits: &dyn Fn(&Tag) -> bool| -> Vec<&Tag> {
+        tags.iter().copied().filter(|tag| fits(tag)).collect()
+    };
+    let of_our_python = that(&|tag| here.runs(tag));
     if !of_our_python.is_empty() {
         let text = format!(
             "no wheel for this system, only for {}",
@@ -24,7 +32,7 @@ pub(super) fn only_for(world: &World<'_>, tags: &[Tag]) -> (String, Option<&'sta
         );
         return (text, Some(OF_SYSTEM));
     }
-    let of_our_system: Vec<&Tag> = tags.iter().filter(|tag| here.is_on(tag)).collect();
+    let of_our_system = that(&|tag| here.is_on(tag));
     if !of_our_system.is_empty() {
         let text = format!(
             "no wheel for this interpreter, {}, only for {}",
@@ -33,11 +41,10 @@ pub(super) fn only_for(world: &World<'_>, tags: &[Tag]) -> (String, Option<&'sta
         );
         return (text, Some(remedy));
     }
-    let all: Vec<&Tag> = tags.iter().collect();
     let text = format!(
         "no wheel for this interpreter on this machine, only for {} on {}",
-        here.pythons(&all),
-        here.platforms(&all)
+        here.pythons(&tags),
+        here.platforms(&tags)
     );
     (text, Some(remedy))
 }

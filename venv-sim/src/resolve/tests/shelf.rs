@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::catalogue::{Asked, Catalogue, Kind, Location, MetadataOffer, Offer};
 use crate::error::{Error, Result};
@@ -119,10 +120,10 @@ impl Catalogue for Shelf {
         Ok(self.offers.get(project).cloned().unwrap_or_default())
     }
 
-    fn metadata(&self, offer: &Offer) -> Result<Metadata> {
+    fn metadata(&self, offer: &Offer) -> Result<Arc<Metadata>> {
         self.asked.borrow_mut().push(offer.file_name.clone());
         let found = self.metadata.get(&offer.file_name).expect("on the shelf");
-        found.clone().map_err(|why| Error::BadWheel {
+        found.clone().map(Arc::new).map_err(|why| Error::BadWheel {
             path: offer.file_name.clone().into(),
             cause: Refusal::new(why),
         })
