@@ -65,10 +65,11 @@ fn config(dir: &Path, python: &Interpreter, options: &Options) -> Result<Config>
 /// The command by which CPython would make the same environment.
 fn command(dir: &Path, python: &Interpreter, options: &Options) -> String {
     let mut command = format!("{} -m venv", shell_word(python.executable.as_ref()));
+    // In the order in which CPython writes them.
     for (given, flag) in [
+        (options.copies, " --copies"),
         (!options.seed, " --without-pip"),
         (options.system_site_packages, " --system-site-packages"),
-        (options.copies, " --copies"),
         (options.clear && !options.upgrade, " --clear"),
         (options.upgrade, " --upgrade"),
     ] {

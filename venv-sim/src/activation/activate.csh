@@ -6,7 +6,8 @@
 # name as a prompt can show it. The file may be shared by hard link between
 # environments, and is read-only then; replace it to change it.
 
-alias deactivate 'if ($?_OLD_VIRTUAL_PATH) setenv PATH $_OLD_VIRTUAL_PATH:q; unset _OLD_VIRTUAL_PATH; rehash; if ($?_OLD_VIRTUAL_PYTHONHOME) setenv PYTHONHOME $_OLD_VIRTUAL_PYTHONHOME:q; unset _OLD_VIRTUAL_PYTHONHOME; if ($?_OLD_VIRTUAL_PROMPT) set prompt = $_OLD_VIRTUAL_PROMPT:q; unset _OLD_VIRTUAL_PROMPT; unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; unalias deactivate'
+# In eval, since csh expands a whole line first, also the variables that `if` finds unset.
+alias deactivate 'if ($?_OLD_VIRTUAL_PATH) eval '\''setenv PATH $_OLD_VIRTUAL_PATH:q'\''; unset _OLD_VIRTUAL_PATH; rehash; if ($?_OLD_VIRTUAL_PYTHONHOME) eval '\''setenv PYTHONHOME $_OLD_VIRTUAL_PYTHONHOME:q'\''; unset _OLD_VIRTUAL_PYTHONHOME; if ($?_OLD_VIRTUAL_PROMPT) eval '\''set prompt = $_OLD_VIRTUAL_PROMPT:q'\''; unset _OLD_VIRTUAL_PROMPT; unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; unalias deactivate'
 
 set nl = "\
 "

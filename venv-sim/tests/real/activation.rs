@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 use venv_sim::{Options, create};
 
-use crate::machine::{any_python, expect, options, program, scratch, trial};
-use crate::shells::{SHELLS, Seen, Shell, run, suffixed};
+use crate::machine::{any_python, expect, options, output, program, scratch, trial};
+use crate::shells::{SHELLS, Seen, Shell, command, run, suffixed};
 
 /// Names that a script must take as they are. Each would leave a file `owned` if it were run.
 const NAMES: [&[u8]; 14] = [
@@ -55,6 +56,12 @@ pub(crate) fn trials() -> Vec<Trial> {
             missing.clone(),
             nested,
         ));
+        let bare = move || nothing_to_restore(shell);
+        trials.push(trial(
+            format!("{name}_deactivates_where_nothing_is_to_be_restored"),
+            missing.clone(),
+            bare,
+        ));
         if shell.script == "activate" {
             let odd = move || odd_settings(shell);
             trials.push(trial(
@@ -64,7 +71,29 @@ pub(crate) fn trials() -> Vec<Trial> {
             ));
         }
     }
+    trials.push(trial(
+        "bash_is_told_that_a_script_to_be_sourced_was_run",
+        program("bash")
+            .is_none()
+            .then(|| "no bash here".to_owned())
+            .or_else(|| any_python().err()),
+        run_as_program,
+    ));
     trials
+}
+
+fn run_as_program() -> Result<(), Failed> {
+    let scratch = scratch();
+    let dir = scratch.path().join("env");
+    create(&dir, &any_python()?, &options())?;
+    let script = dir.join("bin/activate");
+    let said = Command::new("bash").arg(script).output()?;
+    let told = String::from_utf8_lossy(&said.stderr).contains("source");
+    expect(
+        "success, told",
+        &(said.status.success(), told),
+        &(false, true),
+    )
 }
 
 fn any_name(shell: &Shell) -> Result<(), Failed> {
@@ -207,6 +236,23 @@ fn second_replaces_first(shell: &Shell) -> Result<(), Failed> {
         Seen::read(&suffixed(&out, ".after"))?,
     );
     expect("after", &after.entries, &before.entries)
+}
+
+/// Neither PYTHONHOME was set nor the prompt changed.
+fn nothing_to_restore(shell: &Shell) -> Result<(), Failed> {
+    let (scratch, outside) = (scratch(), scratch());
+    let dir = scratch.path().join("env");
+    create(&dir, &any_python()?, &options())?;
+    let (mut command, out) = command(shell, &dir, outside.path(), shell.body)?;
+    command.env_remove("PYTHONHOME");
+    output(command.env("VIRTUAL_ENV_DISABLE_PROMPT", "1"))?;
+    let [before, active, after] =
+        [".before", ".active", ".after"].map(|when| Seen::read(&suffixed(&out, when)));
+    let expected = Some(dir.as_os_str().as_bytes());
+    expect("VIRTUAL_ENV", &active?.get("VIRTUAL_ENV"), &expected)?;
+    expect("after", &after?.entries, &before?.entries)?;
+    let prompt = fs::read(suffixed(&out, ".prompt"))?;
+    expect("prompt", &prompt, &b"before> ".to_vec())
 }
 
 /// A path in other forms, a subshell, a function, a `cd` that is the user's own.

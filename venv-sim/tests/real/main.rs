@@ -6,6 +6,7 @@ mod activation;
 mod creation;
 mod discovery;
 mod facts;
+mod foreign;
 mod hostile;
 mod index;
 mod installing;
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
     if let Some(dir) = std::env::var_os(seeing::CHILD) {
         return seeing::ask(dir.as_ref());
     }
+    if let Some(Ok(wanted)) = std::env::var_os(foreign::MAKER).map(std::ffi::OsString::into_string)
+    {
+        return foreign::make(&wanted);
+    }
     let arguments = libtest_mimic::Arguments::from_args();
     let cache = machine::make_cache();
     // The one that waits ten seconds first, so that others run beside it.
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
     trials.extend(resolution_sets::trials());
     trials.extend(activation::trials());
     trials.extend(facts::trials());
+    trials.extend(foreign::trials());
     trials.extend(creation::trials());
     trials.extend(installing::trials());
     trials.extend(hostile::trials());

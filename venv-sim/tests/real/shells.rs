@@ -193,6 +193,18 @@ pub(crate) fn run(
     outside: &Path,
     body: &str,
 ) -> Result<PathBuf, Failed> {
+    let (mut command, out) = command(shell, dir, outside, body)?;
+    output(&mut command)?;
+    Ok(out)
+}
+
+/// The same, not yet run.
+pub(crate) fn command(
+    shell: &Shell,
+    dir: &Path,
+    outside: &Path,
+    body: &str,
+) -> Result<(Command, PathBuf), Failed> {
     let see = outside.join("see");
     fs::write(&see, SEE)?;
     fs::set_permissions(&see, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -216,8 +228,7 @@ pub(crate) fn run(
         .env("PYTHONHOME", "/py home")
         .env("SEE", &see)
         .env("OUT", &out);
-    output(&mut command)?;
-    Ok(out)
+    Ok((command, out))
 }
 
 pub(crate) fn suffixed(out: &Path, suffix: &str) -> PathBuf {
