@@ -54,16 +54,24 @@ fn refused() -> Result<(), Failed> {
     let (home, from) = begun()?;
     let before = home.contents();
     for (flags, parts) in [
-        (&["-e", "."][..], ["--editable .", "wheel"]),
-        (&["-t", "lib", "core"], ["--target lib", "--env DIR"]),
-        (&["--prefix", "/x", "core"], ["--prefix /x", "--env DIR"]),
+        (
+            &["-e", "git+https://me:secret@h/x"][..],
+            ["`--editable`", "wheel"],
+        ),
+        (&["-t", "lib", "core"], ["`--target`", "--env DIR"]),
+        (&["--prefix", "/x", "core"], ["`--prefix`", "--env DIR"]),
         (&["--user", "core"], ["--user", "isolab venv create"]),
         (
             &["--no-binary", ":all:", "core"],
-            ["--no-binary :all:", "wheel"],
+            ["`--no-binary`", "wheel"],
         ),
     ] {
-        fails(home.venv(&["install"]).args(&from).args(flags), &parts)?;
+        let said = fails(home.venv(&["install"]).args(&from).args(flags), &parts)?;
+        expect(
+            "whether a password is shown",
+            said.contains("secret"),
+            false,
+        )?;
     }
     expect("whether something changed", home.contents() == before, true)
 }

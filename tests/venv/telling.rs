@@ -165,20 +165,24 @@ fn kept() -> Result<(), Failed> {
         .args(at))?;
     let dir = ok(home.venv(&["cache", "dir"]).args(at))?;
     expect("where it is", dir.trim(), there.as_str())?;
-    // One that was true until a second after the epoch, and one that is for ever.
+    // One that was true until a second after the epoch, one that still is, and one that is for ever.
     for (name, head) in [
         (
-            "index/aa/page",
-            r#"{"url":"https://i.test/","content_type":"","etag":null,"modified":null,"fetched":0,"until":1,"length":0}"#,
+            format!("index/aa/{:062}", 0),
+            r#"{"url":"https://i.test/","content_type":"","etag":null,"modified":null,"fetched":0,"until":1,"length":0,"condensed":0,"checksum":0}"#,
         ),
-        ("metadata/aa/one", "Name: a"),
+        (
+            format!("index/aa/{:062}", 1),
+            r#"{"url":"https://i.test/","content_type":"","etag":null,"modified":null,"fetched":0,"until":99999999999,"length":0,"condensed":0,"checksum":0}"#,
+        ),
+        (format!("metadata/aa/{:062}", 0), "Name: a"),
     ] {
         let path = home.path().join("kept here").join(name);
         fs::create_dir_all(path.parent().expect("a directory"))?;
         fs::write(path, format!("{head}\n"))?;
     }
     let size = json(home.venv(&["cache", "size", "--json"]).args(at))?;
-    expect("how many answers", size["answers"].as_u64(), Some(2))?;
+    expect("how many answers", size["answers"].as_u64(), Some(3))?;
     expect("how many wheels", size["wheels"].as_u64(), Some(1))?;
     let parts = [
         "unpacked_bytes",
@@ -191,13 +195,13 @@ fn kept() -> Result<(), Failed> {
     let said = ok(home.venv(&["cache", "size"]).args(at))?;
     expect(
         "whether one is one",
-        said.contains("of 1 wheel and 2 answers"),
+        said.contains("of 1 wheel and 3 answers"),
         true,
     )?;
     let pruned = json(home.venv(&["cache", "prune", "--json"]).args(at))?;
     expect("which are stale", pruned["answers"].as_u64(), Some(1))?;
     let cleaned = json(home.venv(&["cache", "clean", "--json"]).args(at))?;
-    expect("what was left", cleaned["answers"].as_u64(), Some(1))?;
+    expect("what was left", cleaned["answers"].as_u64(), Some(2))?;
     let size = json(home.venv(&["cache", "size", "--json"]).args(at))?;
     expect(
         "what is left",

@@ -20,6 +20,7 @@ use crate::cache::name_of;
 use crate::error::{Error, Result};
 
 /// An unfinished directory; removed with all that is in it unless it is placed.
+#[derive(Debug)]
 pub(crate) struct Staging {
     /// What is beside the destination.
     hidden: PathBuf,
@@ -78,6 +79,23 @@ impl Staging {
         let built = &staging.built;
         fs::create_dir(built).map_err(Error::io("create directory", built))?;
         Ok(staging)
+    }
+
+    /// A directory for this process alone below the temporary directory, where others may write, too.
+    /// What a killed process of the user's left there is found under its name and emptied.
+    pub(crate) fn begin_temporary(name: &str) -> Result<Self> {
+        const PROCESSES: u32 = 64;
+        let (parent, user) = (std::env::temp_dir(), geteuid());
+        let begin = |number| Self::begin(&parent.join(format!("isolab-{name}-{user}-{number}")));
+        // One may be another process's, or what another user put there.
+        let mut begun = begin(0);
+        for number in 1..PROCESSES {
+            if begun.is_ok() {
+                break;
+            }
+            begun = begin(number);
+        }
+        begun
     }
 
     /// Where to build.

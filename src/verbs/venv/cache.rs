@@ -21,10 +21,10 @@ use crate::{hint, stdout};
 pub enum Command {
     /// Show how much disk it takes
     Size(Args),
-    /// Remove wheels that no environment shares, and answers that are not true for ever
+    /// Remove wheels that no environment shares, and answers that would be asked for anew
     #[command(after_help = "What is asked for again is fetched again.")]
     Prune(PruneArgs),
-    /// Remove all of it, but for what environments are linked into
+    /// Remove all wheels and answers, but for wheels that environments are linked into
     Clean(Args),
     /// Print where it is
     Dir(Where),
@@ -56,7 +56,7 @@ pub struct PruneArgs {
     /// Only the wheels as they came, from which an edited file of the store is mended
     #[arg(long, conflicts_with = "all")]
     archives: bool,
-    /// Everything but what environments are linked into, bytecode and archives too
+    /// Also wheels that environments share by hard links, which keep their files
     #[arg(long)]
     all: bool,
     /// Print what was done as JSON

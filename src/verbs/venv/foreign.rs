@@ -35,37 +35,37 @@ pub(super) struct Foreign {
 impl Foreign {
     /// Whether something is asked for that is not done here.
     pub(super) fn check(&self) -> Result<()> {
-        let given = |flag: &str, value: &str| format!("{flag} {value}");
         let building = "only wheels are installed here: build one (`python -m build --wheel`), and \
             name that wheel";
         let elsewhere = "`isolab venv create DIR` makes an environment, and `--env DIR` names it; its \
             packages lie in one directory of it, which `isolab venv which` tells";
+        // Its value may hold a password, and is not repeated.
         let refused = [
             (
-                self.editable.first().map(|path| given("--editable", path)),
+                (!self.editable.is_empty()).then_some("--editable"),
                 "an editable installation is built from sources, and nothing is built here",
                 building,
             ),
             (
                 self.no_binary
                     .iter()
-                    .find(|name| *name != ":none:")
-                    .map(|name| given("--no-binary", name)),
+                    .any(|name| name != ":none:")
+                    .then_some("--no-binary"),
                 "without its wheels a project would have to be built",
                 building,
             ),
             (
-                self.target.as_ref().map(|dir| given("--target", dir)),
+                self.target.as_ref().map(|_| "--target"),
                 "packages are installed into environments, and not into a directory of their own",
                 elsewhere,
             ),
             (
-                self.prefix.as_ref().map(|dir| given("--prefix", dir)),
+                self.prefix.as_ref().map(|_| "--prefix"),
                 "packages are installed into environments, and not below a prefix",
                 elsewhere,
             ),
             (
-                self.user.then(|| "--user".to_owned()),
+                self.user.then_some("--user"),
                 "packages are installed into environments, and not for all programs of a user",
                 "leave it out; `isolab venv create` makes an environment, if there is none",
             ),

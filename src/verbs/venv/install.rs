@@ -115,7 +115,7 @@ pub(super) fn change(
                 match step {
                     // Once more, where another process was faster.
                     Step::Choosing => stop.is_changing(false),
-                    Step::Installing(_) => stop.is_changing(true),
+                    Step::Changing => stop.is_changing(true),
                     _ => {}
                 }
                 watch.step(step);

@@ -31,15 +31,18 @@ impl Stop {
         };
         let (interrupt, is_changing) = (stop.interrupt.clone(), Arc::clone(&stop.is_changing));
         let is_done = Arc::clone(&stop.is_done);
-        thread::spawn(move || {
+        let watching = move || {
+            let mut is_told = false;
             while !is_done.load(Ordering::Relaxed) {
                 if interrupt.raised() {
-                    end(&interrupt, &is_changing, &sentence);
-                    return;
+                    end_or_wait(&interrupt, &is_changing, &sentence, is_told);
+                    is_told = true;
                 }
                 thread::sleep(TURN);
             }
-        });
+        };
+        // Where there is no thread to be had, a signal waits for the end.
+        let _ = thread::Builder::new().spawn(watching);
         Ok(stop)
     }
 
@@ -58,16 +61,18 @@ impl Stop {
     }
 }
 
-fn end(interrupt: &Interrupt, is_changing: &Mutex<bool>, sentence: &str) {
+/// Ends the process, but while files are put in place; that is told once.
+fn end_or_wait(interrupt: &Interrupt, is_changing: &Mutex<bool>, sentence: &str, is_told: bool) {
     let is_changing = is_changing.lock().unwrap_or_else(PoisonError::into_inner);
-    if *is_changing {
+    if !*is_changing {
+        eprintln!("\ninterrupted; {sentence}");
+        process::exit(interrupt.exit_status().unwrap_or(1).into());
+    }
+    if !is_told {
         eprintln!(
             "\ninterrupted, and first finished; once more ends it at once, and the next command undoes it"
         );
-        return;
     }
-    eprintln!("\ninterrupted; {sentence}");
-    process::exit(interrupt.exit_status().unwrap_or(1).into());
 }
 
 impl Drop for Stop {

@@ -147,8 +147,9 @@ impl State {
                 self.seen.next("installing");
                 self.message = format!("installing {}", outcome::packages(count));
             }
+            Step::Changing => {}
         }
-        if self.wheels > 0 && !matches!(step, Step::Installing(_)) {
+        if self.wheels > 0 && !matches!(step, Step::Installing(_) | Step::Changing) {
             let (wheels, stored) = (self.wheels, self.stored);
             let came = human(self.came as f64, Unit::Bytes);
             self.message = format!("{stored} of {}, {came}", outcome::wheels(wheels));

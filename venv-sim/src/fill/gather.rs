@@ -45,10 +45,12 @@ pub(super) fn into_store(
     }
     let fetched = |pick: &&Pick| matches!(offer(pick).location, Location::Url(_));
     let here = match missing.iter().map(|at| &picks[*at]).any(fetched) {
-        true => Some(Here::make(means.cache)?),
+        true => Some(here(means.cache)?),
         false => None,
     };
-    let directory = here.as_ref().map_or(Path::new("/nonexistent"), Here::path);
+    let directory = here
+        .as_ref()
+        .map_or(Path::new("/nonexistent"), Staging::path);
     announce(missing.iter().map(|at| picks[*at]), means);
     let found = all(&missing, |at| {
         let pick = picks[at];
@@ -241,48 +243,22 @@ fn all<T: Send>(order: &[usize], work: impl Fn(usize) -> Result<T> + Sync) -> Re
     results.into_iter().map(|(_, done)| done).collect()
 }
 
-/// A directory for what comes, gone with this value.
-enum Here {
-    Staged(Staging),
-    Temporary(PathBuf),
-}
-
 /// As many processes fetch at once.
 const PROCESSES: u32 = 64;
 
-impl Here {
-    /// In the cache, on whose file system the store is, too. One that a killed process left is
-    /// found under its name and emptied.
-    fn make(cache: &Cache) -> Result<Self> {
-        for number in 0..PROCESSES {
-            let Some(place) = cache.path(&format!("fetched/{number}")) else {
-                break;
-            };
-            match Staging::begin(&place) {
-                Err(Error::Busy { .. }) => {}
-                staging => return staging.map(Self::Staged),
-            }
-        }
-        let name = format!("isolab-fetched-{}", std::process::id());
-        let place = std::env::temp_dir().join(name);
-        fs::create_dir(&place).map_err(Error::io("create directory", &place))?;
-        Ok(Self::Temporary(place))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Staged(staging) => staging.path(),
-            Self::Temporary(path) => path,
+/// A directory for what comes, gone with its value: in the cache, on whose file system the store is,
+/// too. One that a killed process left is found under its name and emptied.
+fn here(cache: &Cache) -> Result<Staging> {
+    for number in 0..PROCESSES {
+        let Some(place) = cache.path(&format!("fetched/{number}")) else {
+            break;
+        };
+        match Staging::begin(&place) {
+            Err(Error::Busy { .. }) => {}
+            staging => return staging,
         }
     }
-}
-
-impl Drop for Here {
-    fn drop(&mut self) {
-        if let Self::Temporary(path) = self {
-            let _ = fs::remove_dir_all(path);
-        }
-    }
+    Staging::begin_temporary("fetched")
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::cache::Cache;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::index::{IndexFlags, IndexSettings, Inputs, Variables};
-use crate::install::{Addition, Changed, InstallOptions, State, install_planned, settle};
+use crate::install::{Addition, Changed, InstallOptions, Planned, State, install_planned, settle};
 use crate::installed::Installed;
 use crate::interpreter::Interpreter;
 use crate::store::Store;
@@ -65,8 +65,10 @@ pub enum Step<'a> {
     Came(&'a str, i64),
     /// A wheel is in the store.
     Stored(&'a str),
-    /// So many distributions are being put into the environment.
+    /// So many distributions are to be put into the environment, once nobody else changes it.
     Installing(usize),
+    /// That is being done from now on.
+    Changing,
 }
 
 /// What came of an order.
@@ -135,14 +137,19 @@ fn fill_once(
             direct_url: origin.as_deref(),
         })
         .collect();
+    let planned = Planned {
+        state: &state,
+        additions: &additions,
+        remove: &plan.removals,
+    };
+    let begin = || (means.progress)(Step::Changing);
     let changed = install_planned(
-        &state,
+        &planned,
         environment,
         &interpreter,
-        &additions,
-        &plan.removals,
         &store,
         &means.install,
+        begin,
     )?;
     Ok(changed.map(|changed| Filled {
         plan,

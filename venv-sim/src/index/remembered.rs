@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::answers;
-use crate::cache::Cache;
+use crate::cache::{Cache, is_ours};
 use crate::error::{Error, Result};
 
 /// Where pages are, and METADATA.
@@ -81,20 +81,29 @@ fn each(cache: &Cache, mut work: impl FnMut(&str, &DirEntry) -> Result<()>) -> R
         let Some(top) = cache.path(place) else {
             continue;
         };
+        if !fs::symlink_metadata(&top).is_ok_and(|found| found.is_dir()) {
+            continue;
+        }
         for directory in list(&top)? {
-            if !directory.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if !is_hex(&directory, 2) || !directory.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
             for entry in list(&directory.path())? {
-                // What begins so is being written just now.
-                let is_unfinished = entry.file_name().as_encoded_bytes().starts_with(b".");
-                if entry.file_type().is_ok_and(|kind| kind.is_file()) && !is_unfinished {
+                if is_hex(&entry, 62) && entry.metadata().is_ok_and(|found| is_ours(&found)) {
                     work(place, &entry)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Whether it is named as answers are, by the digits of a digest. Another directory than a cache may
+/// be named by mistake, and nothing of its owner's may go.
+fn is_hex(entry: &DirEntry, digits: usize) -> bool {
+    let name = entry.file_name();
+    let name = name.as_encoded_bytes();
+    name.len() == digits && name.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn list(directory: &Path) -> Result<Vec<DirEntry>> {
@@ -123,23 +132,32 @@ mod tests {
             format!("{head}\nbody")
         };
         let far = 1 << 40;
+        let fresh = format!("index/ab/{:062}", 1);
+        // What is not ours, in a directory that was named by mistake.
+        let others = ["index/en/page.txt", "index/ab/page", "metadata/aa/one.xml"];
         for (name, content) in [
-            ("index/aa/stale", page(1)),
-            ("index/ab/fresh", page(far)),
-            ("index/ab/broken", "what".to_owned()),
-            ("metadata/aa/one", "Name: a".to_owned()),
-        ] {
+            (format!("index/aa/{:062}", 0), page(1)),
+            (fresh.clone(), page(far)),
+            (format!("index/ab/{:062}", 2), "what".to_owned()),
+            (format!("metadata/aa/{:062}", 0), "Name: a".to_owned()),
+        ]
+        .into_iter()
+        .chain(others.map(|name| (name.to_owned(), "mine".to_owned())))
+        {
             cache
-                .write(name, content.as_bytes(), 0o600)
+                .write(&name, content.as_bytes(), 0o600)
                 .expect("written");
         }
         let before = remembered(&cache).expect("read");
         assert_eq!(before.answers, 4);
         assert!(before.bytes > 0);
         assert_eq!(forget(&cache, Forget::Stale).expect("gone").answers, 2);
-        assert!(home.path().join("index/ab/fresh").exists());
+        assert!(home.path().join(fresh).exists());
         assert_eq!(forget(&cache, Forget::All).expect("gone").answers, 2);
         assert_eq!(remembered(&cache).expect("read"), Remembered::default());
+        for other in others {
+            assert!(home.path().join(other).exists(), "{other}");
+        }
         assert_eq!(remembered(&Cache::none()).expect("read").answers, 0);
     }
 }

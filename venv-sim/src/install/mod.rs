@@ -133,28 +133,40 @@ pub fn install(
     install_on(&ground, interpreter, additions, remove, store, options)
 }
 
-/// As [`install`], of what was planned from `planned`: nothing is done, and nothing given, where
-/// the environment is in another state by now.
+/// What was planned, and from what.
+pub(crate) struct Planned<'p> {
+    pub(crate) state: &'p State,
+    pub(crate) additions: &'p [Addition<'p>],
+    pub(crate) remove: &'p [Name],
+}
+
+/// As [`install`], of what was planned: nothing is done, and nothing given, where the environment
+/// is in another state by now. Calls `begin` before anything is changed.
 pub(crate) fn install_planned(
-    planned: &State,
+    planned: &Planned<'_>,
     environment: &Environment,
     interpreter: &Interpreter,
-    additions: &[Addition<'_>],
-    remove: &[Name],
     store: &Store,
     options: &InstallOptions,
+    begin: impl FnOnce(),
 ) -> Result<Option<Changed>> {
+    let Planned {
+        state,
+        additions,
+        remove,
+    } = *planned;
     check_fit(additions, interpreter)?;
     let ground = match Ground::take(environment, options.patience, options.say) {
         // One of another Python came under the name.
-        Err(Error::NotAnEnvironment { .. }) if State::of(environment)? != *planned => {
+        Err(Error::NotAnEnvironment { .. }) if State::of(environment)? != *state => {
             return Ok(None);
         }
         ground => ground?,
     };
-    if State::of(environment)? != *planned {
+    if State::of(environment)? != *state {
         return Ok(None);
     }
+    begin();
     install_on(&ground, interpreter, additions, remove, store, options).map(Some)
 }
 

@@ -27,6 +27,9 @@ pub struct Extras {
 /// How deep groups may include others.
 const DEEPEST: usize = 32;
 
+/// In how many ways extras may ask for each other: a stranger's file must not be read for ever.
+const MOST: usize = 1000;
+
 const DYNAMIC: &str = "list them in the file, or build a wheel of the project (`python -m build \
     --wheel`) and name that";
 
@@ -38,16 +41,14 @@ pub(super) fn project(file: &File<'_>, extras: &Extras) -> Result<Vec<Wanted>> {
             return Err(file.refused_whole("it has no table [project]", remedy));
         };
         check_static(project, "dependencies")?;
-        let mut wanted = Vec::new();
-        for value in project.elements("dependencies", project.get("dependencies"))? {
-            wanted.push(project.wanted("dependencies", value)?);
-        }
         let mut reading = Reading::of(project)?;
-        for name in &reading.asked(extras)? {
-            reading.extra(name, None, &mut wanted)?;
+        for value in project.elements("dependencies", project.get("dependencies"))? {
+            reading.take(project.wanted("dependencies", value)?, None)?;
         }
-        // The project may ask for its own extras, too.
-        reading.without_itself(wanted)
+        for name in &reading.asked(extras)? {
+            reading.extra(name, None)?;
+        }
+        Ok(reading.wanted)
     })
 }
 
@@ -68,7 +69,10 @@ struct Reading<'t> {
     project: Table<'t>,
     name: Option<Name>,
     extras: Vec<(Name, &'t toml::Spanned<toml::de::DeValue<'t>>)>,
+    /// Those that ask for what is being read, one in another.
+    above: Vec<Name>,
     done: BTreeSet<(Name, Option<String>)>,
+    wanted: Vec<Wanted>,
 }
 
 impl<'t> Reading<'t> {
@@ -85,7 +89,9 @@ impl<'t> Reading<'t> {
             project,
             name,
             extras,
+            above: Vec::new(),
             done: BTreeSet::new(),
+            wanted: Vec::new(),
         })
     }
 
@@ -99,18 +105,42 @@ impl<'t> Reading<'t> {
         })
     }
 
-    /// The requirements of an extra; where `marker` holds, if there is one.
-    fn extra(
-        &mut self,
-        name: &Name,
-        marker: Option<&Marker>,
-        wanted: &mut Vec<Wanted>,
-    ) -> Result<()> {
-        if !self
-            .done
-            .insert((name.clone(), marker.map(ToString::to_string)))
-        {
+    /// Takes a requirement, where `marker` holds, if there is one; of the project itself what its
+    /// extras ask for.
+    fn take(&mut self, mut one: Wanted, marker: Option<&Marker>) -> Result<()> {
+        let Requirement {
+            name,
+            source,
+            marker: own,
+            extras,
+        } = &mut one.requirement;
+        if let Some(marker) = marker {
+            *own = Some(both(own.take(), marker));
+        }
+        if self.name.as_ref() != Some(&*name) || matches!(source, Source::Url(_)) {
+            self.wanted.push(one);
             return Ok(());
+        }
+        for extra in extras.iter() {
+            self.extra(extra, own.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the requirements of an extra; where `marker` holds, if there is one.
+    fn extra(&mut self, name: &Name, marker: Option<&Marker>) -> Result<()> {
+        // What leads back to an extra asks for nothing that the extra does not ask for anyway.
+        let is_new = !self.above.contains(name)
+            && self
+                .done
+                .insert((name.clone(), marker.map(ToString::to_string)));
+        if !is_new {
+            return Ok(());
+        }
+        let file = self.project.file;
+        if self.done.len() > MOST {
+            let why = format!("its extras ask for each other in more than {MOST} ways");
+            return Err(file.refused_whole(why, "write out what they ask for"));
         }
         let found = self.extras.iter().find(|(known, _)| known == name);
         let Some((_, value)) = found else {
@@ -120,47 +150,33 @@ impl<'t> Reading<'t> {
                 false => format!("it has no extra {name}; it has {}", known.join(", ")),
             };
             let remedy = "name an extra that it has, or leave `--extra` out";
-            return Err(self.project.file.refused_whole(why, remedy));
+            return Err(file.refused_whole(why, remedy));
         };
+        self.above.push(name.clone());
         for value in self.project.elements("an extra", Some(value))? {
-            let mut one = self.project.wanted("an extra", value)?;
-            if let Some(marker) = marker {
-                one.requirement.marker = Some(both(one.requirement.marker.as_ref(), marker));
-            }
-            wanted.push(one);
+            self.take(self.project.wanted("an extra", value)?, marker)?;
         }
+        self.above.pop();
         Ok(())
-    }
-
-    /// What is asked for besides the project itself, with the extras of it that are.
-    fn without_itself(&mut self, mut wanted: Vec<Wanted>) -> Result<Vec<Wanted>> {
-        let mut at = 0;
-        while let Some(one) = wanted.get(at) {
-            let Requirement { name, source, .. } = &one.requirement;
-            if self.name.as_ref() != Some(name) || matches!(source, Source::Url(_)) {
-                at += 1;
-                continue;
-            }
-            let own = wanted.remove(at).requirement;
-            for extra in &own.extras {
-                self.extra(extra, own.marker.as_ref(), &mut wanted)?;
-            }
-        }
-        Ok(wanted)
     }
 }
 
 /// A marker that holds where both do.
-fn both(one: Option<&Marker>, other: &Marker) -> Marker {
-    let Some(one) = one else {
-        return other.clone();
+fn both(one: Option<Marker>, other: &Marker) -> Marker {
+    let parts = |marker: Marker| match marker {
+        Marker::All(parts) => parts,
+        one => vec![one],
     };
-    let joined = format!("a ; ({one}) and ({other})").parse::<Requirement>();
-    // What a marker is shown as can be read again.
-    joined
-        .ok()
-        .and_then(|read| read.marker)
-        .unwrap_or_else(|| other.clone())
+    let mut all = one.map(parts).unwrap_or_default();
+    for part in parts(other.clone()) {
+        if !all.contains(&part) {
+            all.push(part);
+        }
+    }
+    match all.len() {
+        1 => all.remove(0),
+        _ => Marker::All(all),
+    }
 }
 
 /// The requirements of the group `name` in `file`.
@@ -178,7 +194,15 @@ pub(super) fn group(file: &File<'_>, name: &Name) -> Result<Vec<Wanted>> {
             wanted: Vec::new(),
         };
         reading.read(name, None)?;
-        Ok(reading.wanted)
+        // A group may ask for extras of the project, which no index is asked for.
+        let Some(project) = whole.table("project")? else {
+            return Ok(reading.wanted);
+        };
+        let mut own = Reading::of(project)?;
+        for one in reading.wanted {
+            own.take(one, None)?;
+        }
+        Ok(own.wanted)
     })
 }
 

@@ -77,6 +77,45 @@ fn a_project_asks_for_its_requirements_and_those_of_its_extras() {
 }
 
 #[test]
+fn extras_that_lead_back_to_themselves_ask_for_nothing_more_whatever_their_markers() {
+    let of = |extras: &str| {
+        let text = format!("[project]\nname = 'mine'\n[project.optional-dependencies]\n{extras}");
+        project(&text, &["a"]).map(|wanted| texts(&wanted))
+    };
+    assert_eq!(
+        of(
+            "a = [\"mine[a]; os_name=='posix'\", \"mine[a]; os_name=='nt'\", \"w; sys_platform=='win32'\"]"
+        )
+        .expect("an end"),
+        ["4 w ; sys_platform == \"win32\""]
+    );
+    // Both conditions hold of what is asked for by way of another, each once.
+    assert_eq!(
+        of("a = [\"mine[b]; os_name=='posix'\"]\nb = [\"w; os_name=='posix' and sys_platform=='linux'\"]")
+            .expect("an end"),
+        ["5 w ; os_name == \"posix\" and sys_platform == \"linux\""]
+    );
+    // Each of these doubles the ways.
+    let mut pyramid = "a = ['mine[x30]']\nx0 = ['w']\n".to_owned();
+    for floor in 1..=30 {
+        let below = floor - 1;
+        pyramid.push_str(&format!(
+            "x{floor} = [\"mine[x{below}]; os_name<'{floor}'\", \"mine[x{below}]; os_name>'{floor}'\"]\n"
+        ));
+    }
+    let error = of(&pyramid).expect_err("no end");
+    assert!(error.to_string().contains("1000 ways"), "{error}");
+}
+
+#[test]
+fn a_group_may_ask_for_extras_of_the_project_and_no_index_is_asked_for_it() {
+    let text = "[project]\nname = 'mine'\n[project.optional-dependencies]\ntest = ['w']\n\
+        [dependency-groups]\ndev = ['Mine[test]', 'v']\n";
+    let wanted = pyproject::group(&file(text), &name("dev")).expect("a group");
+    assert_eq!(texts(&wanted), ["4 w", "6 v"]);
+}
+
+#[test]
 fn what_only_building_tells_is_refused_by_name() {
     let dynamic = "[project]\nname = 'a'\ndynamic = ['version',\n'dependencies']\n";
     let error = project(dynamic, &[]).expect_err("dynamic");

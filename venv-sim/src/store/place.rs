@@ -4,9 +4,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::reader::SharedFile;
 use crate::cache::{self, Cache};
 use crate::error::{Error, Result};
+use crate::staging::Staging;
 use crate::wheel::Digest;
 
 /// How long one waits for a process that removes entries.
@@ -29,15 +28,18 @@ pub(crate) struct Place {
     /// nobody's beside who removes of it.
     lock: Arc<File>,
     bytecode: Arc<File>,
-    /// Whether all of it goes with this value.
-    private: bool,
+    /// Where all of it goes with this value.
+    _private: Option<Staging>,
 }
 
 impl Place {
     pub(crate) fn open(cache: &Cache) -> Result<Self> {
         let (root, private) = match cache.path("wheels").as_deref().and_then(Path::parent) {
-            Some(root) => (root.to_owned(), false),
-            None => (private_root()?, true),
+            Some(root) => (root.to_owned(), None),
+            None => {
+                let private = Staging::begin_temporary("store")?;
+                (private.path().to_owned(), Some(private))
+            }
         };
         for name in ["wheels", "archives", "bytecode"] {
             let directory = root.join(name);
@@ -56,7 +58,7 @@ impl Place {
             lock: open("wheels")?,
             bytecode: open("bytecode")?,
             root,
-            private,
+            _private: private,
         };
         let waiting = Instant::now();
         loop {
@@ -178,14 +180,6 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.private {
-            let _ = fs::remove_dir_all(&self.root);
-        }
-    }
-}
-
 /// A wheel's copy that has no name yet; removed unless it is kept.
 pub(crate) struct Archive {
     /// What was hashed, whatever its name stands for meanwhile.
@@ -250,21 +244,6 @@ fn check_owner(directory: &Path) -> Result<()> {
         return refused("others can write to it");
     }
     Ok(())
-}
-
-/// A directory of this process alone, where there is no cache.
-fn private_root() -> Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let parent = std::env::temp_dir();
-    loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("isolab-store-{}-{count}", process::id()));
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && count < 1000 => {}
-            Err(error) => return Err(Error::io("create directory", path)(error)),
-        }
-    }
 }
 
 #[cfg(test)]

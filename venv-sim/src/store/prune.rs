@@ -96,10 +96,16 @@ impl Store {
 
     /// What a killed removal or unpacking left of wheels that are not there.
     fn remove_orphans(&self) -> Result<()> {
-        for directory in [self.place.archives(), self.place.bytecode()] {
+        for (directory, behind) in [
+            (self.place.archives(), ".whl"),
+            (self.place.bytecode(), "-"),
+        ] {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let name = entry.file_name();
-                let digest = name.to_str().and_then(|name| super::unhex(name.get(..64)?));
+                let digest = name.to_str().and_then(|name| {
+                    let (digest, rest) = name.split_at_checked(64)?;
+                    rest.starts_with(behind).then(|| super::unhex(digest))?
+                });
                 if digest.is_some_and(|digest| self.get(&digest).is_none()) {
                     let path = entry.path();
                     let removed = match path.is_dir() {

@@ -218,6 +218,14 @@ fn pins_that_contradict_each_other_are_told_with_their_places() {
     // What there is not is another matter.
     let (lines, _) = told(&Ask::new("a>=9\na<2"), &Shelf::new("a 1.0\na 3.0"));
     assert!(lines[1].contains("none is that"), "{lines:?}");
+    // Nor do wishes contradict each other that a version between those that there are would meet.
+    for wishes in ["a>=1.1\na<1.4", "a!=1.0\na<3.0", "a>1.0\na<3.0"] {
+        let (lines, _) = told(&Ask::new(wishes), &Shelf::new("a 1.0\na 3.0"));
+        assert!(
+            !lines.iter().any(|line| line.contains("exclude each other")),
+            "{lines:?}"
+        );
+    }
     // Of what does not hold here, nothing is said.
     check(
         "a==1.0\na>=2 ; os_name == 'nt'\na<1",
