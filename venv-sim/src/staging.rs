@@ -6,10 +6,10 @@
 //! next one. A lock on the directory, which the kernel drops with the process, tells unfinished
 //! from abandoned.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -35,6 +35,11 @@ pub(crate) struct Staging {
 impl Staging {
     /// Makes an empty directory beside `destination`, and its parents where missing.
     pub(crate) fn begin(destination: &Path) -> Result<Self> {
+        Self::begin_with(destination, 0o777)
+    }
+
+    /// As [`Staging::begin`], of this mode but for the umask.
+    fn begin_with(destination: &Path, mode: u32) -> Result<Self> {
         let no_name = || Error::BadLocation {
             dir: destination.to_owned(),
             cause: "it has no name",
@@ -44,7 +49,7 @@ impl Staging {
         let path = parent.join(format!(".venv-sim-{}", name_of(name.as_bytes())));
         // Each turn that does not return has seen another process make progress.
         for _ in 0..64 {
-            match fs::create_dir(&path) {
+            match DirBuilder::new().mode(mode).create(&path) {
                 Ok(()) => {
                     if let Some(lock) = lock_as_mine(&path)? {
                         let destination = destination.to_owned();
@@ -86,7 +91,10 @@ impl Staging {
     pub(crate) fn begin_temporary(name: &str) -> Result<Self> {
         const PROCESSES: u32 = 64;
         let (parent, user) = (std::env::temp_dir(), geteuid());
-        let begin = |number| Self::begin(&parent.join(format!("isolab-{name}-{user}-{number}")));
+        let begin = |number| {
+            let place = parent.join(format!("isolab-{name}-{user}-{number}"));
+            Self::begin_with(&place, 0o700)
+        };
         // One may be another process's, or what another user put there.
         let mut begun = begin(0);
         for number in 1..PROCESSES {
@@ -223,5 +231,19 @@ fn open_directory(path: &Path) -> Result<Option<File>> {
         Ok(directory) => Ok(Some(directory)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("open directory", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_the_temporary_directory_it_is_for_this_user_alone() {
+        let one = Staging::begin_temporary("test").expect("made");
+        let other = Staging::begin_temporary("test").expect("made");
+        assert_ne!(one.path(), other.path());
+        let found = fs::metadata(one.path()).expect("there");
+        assert_eq!(found.mode() & 0o777, 0o700);
     }
 }

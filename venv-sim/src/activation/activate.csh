@@ -39,6 +39,7 @@ if ($#venv_sim_lines == 3) then
     rehash
 else
     sh -c 'echo "activate.csh: cannot tell which environment this is (it needs /proc and readlink)" >&2'
-    unalias deactivate
+    # The one of an environment that is active still stays.
+    if (! $?VIRTUAL_ENV) unalias deactivate
 endif
 unset nl venv_sim_pid venv_sim_lines

@@ -33,7 +33,8 @@ function _venv_sim_activate
     set -l root (string split -r -m 2 / -- $file)[1]
     if not test -f $root/pyvenv.cfg
         echo "activate.fish: cannot tell which environment this is: no pyvenv.cfg above $file" >&2
-        functions -e deactivate
+        # The one of an environment that is active still stays.
+        set -q VIRTUAL_ENV; or functions -e deactivate
         return 1
     end
 

@@ -420,7 +420,7 @@ struct Paced<R> {
 const SLOWEST: u64 = 100;
 /// A file that takes longer and longer has to come at this pace in the end: what was cut off goes
 /// on at the next attempt.
-const SLOWEST_AT_LAST: u64 = 256 * SLOWEST;
+const SLOWEST_AT_LAST: u64 = 16 * SLOWEST;
 /// A page, or the METADATA of a wheel, may take so many times what an answer may: two minutes, where
 /// the user sets nothing.
 const WHOLE: u32 = 8;
@@ -495,10 +495,10 @@ mod tests {
     }
 
     fn ends(most: Option<Duration>) -> String {
-        // 50,000 bytes a second at most, and 100 in each window at least.
-        let trickle = Trickle(500, Duration::from_millis(10));
+        // 500 bytes in each window at most, where 100 are enough at first and 1,600 in the end.
+        let trickle = Trickle(100, Duration::from_millis(10));
         let paced = Paced::new(trickle, Duration::from_millis(50), most);
-        // As much as comes in a minute.
+        // As much as comes in minutes.
         let read = io::copy(&mut paced.take(3_000_000), &mut io::sink());
         read.expect_err("it is given up").to_string()
     }

@@ -158,7 +158,8 @@ fn replaced(ground: &Ground, path: &str, digests: &[Digest], owner: &Owner) -> R
     let path = at(ground, path);
     let content = fs::read(&path).map_err(Error::io("read", &path))?;
     let has = |digests: &[Digest]| digests.iter().any(|digest| digest.is_of(&content));
-    Ok(has(digests) && !has(&owner.digests))
+    // An owner that gives no digest may have had just this.
+    Ok(has(digests) && !owner.digests.is_empty() && !has(&owner.digests))
 }
 
 /// The directories of an environment that has nothing installed.

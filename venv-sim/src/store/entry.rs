@@ -23,6 +23,9 @@ pub struct Stored {
     pub(crate) manifest: Manifest,
 }
 
+/// What the links into an entry are written down in, beside its tree.
+pub(super) const USERS: &str = "users";
+
 impl Stored {
     pub(super) fn new(sha256: Digest, directory: PathBuf, manifest: Manifest) -> Self {
         Self {
@@ -78,6 +81,6 @@ impl Stored {
 
     /// The file with the links that lead into its tree.
     pub(crate) fn users(&self) -> PathBuf {
-        self.directory.join("users")
+        self.directory.join(USERS)
     }
 }

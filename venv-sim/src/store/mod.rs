@@ -188,7 +188,10 @@ impl Store {
         match fs::symlink_metadata(&destination) {
             // Something without a manifest that can be read, or without its wheel: a disk's fault,
             // or someone's.
-            Ok(_) => staging.replace()?,
+            Ok(_) => {
+                Stored::keep_users(&destination, staging.path())?;
+                staging.replace()?;
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => staging.place()?,
             Err(error) => return Err(Error::io("look at", destination)(error)),
         }

@@ -13,9 +13,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Stored;
+use super::entry::USERS;
 use crate::error::{Error, Result};
 
 impl Stored {
+    /// Has the links into the entry at `old` written down in the entry at `new`, which takes its
+    /// place and its paths.
+    pub(super) fn keep_users(old: &Path, new: &Path) -> Result<()> {
+        let to = new.join(USERS);
+        match fs::copy(old.join(USERS), &to) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("write", to)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes down links that lead into its tree, or are about to; their whole paths, without a
     /// link on the way to them.
     pub(crate) fn remember_links(&self, links: &[PathBuf]) -> Result<()> {

@@ -209,8 +209,8 @@ fn pruned() -> Result<(), Failed> {
         &ground.python,
         &options(),
     )?;
-    let linked = Draft::new("linked", "1.0").file("linked/__init__.py", "");
-    let linked = linked.stored(&ground.store, ground.scratch.path())?;
+    let draft = Draft::new("linked", "1.0").file("linked/__init__.py", "");
+    let linked = draft.stored(&ground.store, ground.scratch.path())?;
     let options = InstallOptions {
         link_mode: LinkMode::Symlink,
         ..InstallOptions::default()
@@ -227,6 +227,9 @@ fn pruned() -> Result<(), Failed> {
         &false,
     )?;
     expect("freed", &(gone.bytes > 0), &true)?;
+    // Also where it had to be unpacked anew, and the environment's other files are no more its own.
+    fs::write(linked.tree().with_file_name("manifest"), "")?;
+    draft.stored(&ground.store, ground.scratch.path())?;
     let gone = ground.store.prune(Prune::All)?;
     expect("all", &(gone.wheels, gone.kept), &(1, 1))?;
     expect("hard links stay", &module(&one).is_file(), &true)?;
