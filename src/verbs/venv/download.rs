@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use serde_json::json;
-use venv_sim::fill::{self, download};
-use venv_sim::index::variables_of_process;
+use venv_sim::fill::download;
 use venv_sim::{Interpreter, Search, Surroundings};
 
 use super::asked::{self, Choice, Index};
+use super::asking::asking;
 use super::foreign::Foreign;
 use super::kept::Kept;
 use super::outcome;
@@ -77,21 +77,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let watch = Watch::new(args.quiet, args.verbose);
     let kept = format!("what is complete stays in {}", args.dest.display());
     let _stop = Stop::watch(kept)?;
-    let done = {
-        let (cache, variables, flags) = (
-            args.kept.cache()?,
-            variables_of_process(),
-            args.index.flags(),
-        );
-        let means = fill::Means {
-            cache: &cache,
-            variables: &variables,
-            index: &flags,
-            install: venv_sim::install::InstallOptions::default(),
-            progress: &|step| watch.step(step),
-        };
-        download(&interpreter, &order, &args.dest, &means)
-    };
+    let done = asking(&args.kept, &args.index, &watch, |means| {
+        download(&interpreter, &order, &args.dest, means)
+    });
     let seen = watch.end(); // its bar goes before anything is printed
     let (plan, paths) = done?;
     if args.verbose {

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use venv_sim::index::variables_of_process;
 use venv_sim::{Distribution, fill};
 
 use super::asked::Index;
+use super::asking::asking;
 use super::kept::Kept;
 use super::place::{Place, Seen};
 use super::table::table;
@@ -88,21 +88,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 fn outdated(args: &Args, seen: &Seen) -> Result<ExitCode> {
     let environment = &seen.chosen.environment;
     let watch = Watch::new(false, false);
-    let found = {
-        let (cache, variables, flags) = (
-            args.kept.cache()?,
-            variables_of_process(),
-            args.index.flags(),
-        );
-        let means = fill::Means {
-            cache: &cache,
-            variables: &variables,
-            index: &flags,
-            install: venv_sim::install::InstallOptions::default(),
-            progress: &|step| watch.step(step),
-        };
-        fill::outdated(environment, &seen.installed, args.pre, &means)
-    };
+    let found = asking(&args.kept, &args.index, &watch, |means| {
+        fill::outdated(environment, &seen.installed, args.pre, means)
+    });
     drop(watch); // its bar goes before anything is printed
     let found = found?;
     for name in &found.unknown {

@@ -1,6 +1,7 @@
 //! `isolab venv`: real virtual environments, made and filled by `venv-sim`.
 
 mod asked;
+mod asking;
 mod cache;
 mod check;
 mod create;

@@ -10,7 +10,7 @@ use venv_sim::install::{Addition, InstallOptions, LinkMode, install, uninstall};
 use venv_sim::{Environment, Error, Store, create};
 
 use crate::machine::{any_python, cache, expect, options, output, python, scratch, trial};
-use crate::wheels::{Draft, picture, put, same};
+use crate::wheels::{Draft, picture, put, put_one, same};
 
 const VERSIONS: [&str; 9] = [
     "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14",
@@ -100,13 +100,7 @@ fn whole(version: &str) -> Result<(), Failed> {
         let dir = scratch.path().join(name).join("env");
         let made = create(&dir, &interpreter, &options())?;
         let stored = everything().stored(&store, scratch.path())?;
-        put(
-            &made,
-            &interpreter,
-            &store,
-            &[&stored],
-            &InstallOptions::default(),
-        )?;
+        put_one(&made, &interpreter, &store, &stored)?;
         let program = "
 import every_thing, every_module, in_purelib, in_platlib
 assert (every_module.VALUE, in_purelib.VALUE, in_platlib.VALUE) == (7, 'pure', 'plat')
@@ -381,13 +375,7 @@ fn moved() -> Result<(), Failed> {
     };
     let made = create(&scratch.path().join("before"), &python, &relocatable)?;
     let stored = everything().stored(&store, scratch.path())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     let after = scratch.path().join("after it moved");
     fs::rename(&made.dir, &after)?;
     let said = output(&mut Command::new(after.join("bin/every-thing")))?;
@@ -422,13 +410,7 @@ fn another_python() -> Result<(), Failed> {
         ),
     ] {
         let stored = draft.stored(&store, scratch.path())?;
-        match put(
-            &made,
-            &python,
-            &store,
-            &[&stored],
-            &InstallOptions::default(),
-        ) {
+        match put_one(&made, &python, &store, &stored) {
             Err(error @ Error::Impossible { .. }) if error.to_string().contains(why) => {}
             other => return Err(format!("{why}: {other:?}").into()),
         }

@@ -11,7 +11,7 @@ use venv_sim::install::{Changed, InstallOptions, LinkMode};
 use venv_sim::{Cache, Environment, Error, Interpreter, Options, Search, Store, create};
 
 use crate::machine::{any_python, expect, options, output, program, scratch, trial};
-use crate::wheels::{Draft, put};
+use crate::wheels::{Draft, put, put_one};
 
 /// Names the directory for [`put_in`], in a child of this program, which has a mask of its own.
 pub(crate) const CHILD: &str = "VENV_SIM_TEST_PUTS_IN";
@@ -251,13 +251,7 @@ pub(crate) fn put_in(dir: &Path) -> ExitCode {
             .file("masked/__init__.py", "")
             .script("masked = masked:main")
             .stored(&store, dir)?;
-        put(
-            &made,
-            &python,
-            &store,
-            &[&stored],
-            &InstallOptions::default(),
-        )
+        put_one(&made, &python, &store, &stored)
     };
     match put() {
         Ok(changed) => {

@@ -12,7 +12,7 @@ use venv_sim::install::{InstallOptions, LinkMode};
 use venv_sim::{Cache, Environment, Installed, Prune, Search, Store, create, examine};
 
 use crate::machine::{any_python, expect, options, output, scratch, trial};
-use crate::wheels::{Draft, picture, put, same};
+use crate::wheels::{Draft, picture, put, put_one, same};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = || any_python().err();
@@ -207,12 +207,6 @@ fn store_gone() -> Result<(), Failed> {
     // What the remedy does.
     let (python, store) = (any_python()?, Store::of(&Cache::at(&cache))?);
     let stored = draft().stored(&store, ward.scratch.path())?;
-    put(
-        &ward.made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&ward.made, &python, &store, &stored)?;
     expect("kinds", &ward.kinds()?, &vec![])
 }

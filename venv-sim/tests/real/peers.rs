@@ -10,7 +10,7 @@ use venv_sim::{Environment, create};
 
 use crate::installing::store;
 use crate::machine::{any_python, expect, options, output, program, scratch, trial};
-use crate::wheels::{Draft, picture, put, same};
+use crate::wheels::{Draft, picture, put, put_one, same};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let no_pip = || pip().err();
@@ -152,22 +152,10 @@ fn ours_sees_pips() -> Result<(), Failed> {
     pip_in(&made, &["install", "--no-deps", wheel])?;
     let store = store()?;
     let stored = draft().stored(&store, scratch.path())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     let replaced = picture(&made.dir);
     uninstall(&made, &["peers-test".parse()?], &InstallOptions::default())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     same("replaced", &replaced, &picture(&made.dir))
 }
 
@@ -186,13 +174,7 @@ fn uv_sees_ours() -> Result<(), Failed> {
     let made = create(&scratch.path().join("env"), &python, &options())?;
     let before = picture(&made.dir);
     let stored = draft().stored(&store, scratch.path())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     let list = uv_in(&made, &["freeze"])?;
     expect("listed", &list.trim(), &"peers-test==1.5")?;
     uv_in(&made, &["check"])?;
@@ -238,13 +220,7 @@ fn virtualenvs() -> Result<(), Failed> {
     let made = Environment::open(&dir)?;
     let before = picture(&made.dir);
     let stored = draft().stored(&store, scratch.path())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     let said = output(&mut Command::new(dir.join("bin/peers-test")))?;
     expect("said", &said.trim(), &"called")?;
     uninstall(&made, &["peers-test".parse()?], &InstallOptions::default())?;

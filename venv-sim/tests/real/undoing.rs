@@ -11,7 +11,7 @@ use venv_sim::install::{InstallOptions, LinkMode, recover, uninstall};
 use venv_sim::{Cache, Environment, Error, Search, Store, create};
 
 use crate::machine::{any_python, expect, options, output, scratch, trial};
-use crate::wheels::{Draft, picture, put, same};
+use crate::wheels::{Draft, picture, put, put_one, same};
 
 /// Names the directory for [`change_for_ever`], in a child of this program.
 pub(crate) const CHILD: &str = "VENV_SIM_TEST_INSTALLS_IN";
@@ -94,13 +94,7 @@ fn kills() -> Result<(), Failed> {
     let mut wholes = vec![picture(&made.dir)];
     for version in ["1.0", "2.0"] {
         let stored = draft(version).stored(&store, dir)?;
-        put(
-            &made,
-            &python,
-            &store,
-            &[&stored],
-            &InstallOptions::default(),
-        )?;
+        put_one(&made, &python, &store, &stored)?;
         wholes.push(picture(&made.dir));
     }
     drop(store);
@@ -174,7 +168,7 @@ fn full() -> Result<(), Failed> {
     fs::create_dir(&at)?;
     let _small = Small::mount(&at, "size=1100k")?;
     let made = create(&at.join("env"), &python, &options())?;
-    put(&made, &python, &store, &[&old], &InstallOptions::default())?;
+    put_one(&made, &python, &store, &old)?;
     let before = picture(&made.dir);
     // As full as can be: less and less is left for the staged files.
     let filler = at.join("filler");
@@ -185,7 +179,7 @@ fn full() -> Result<(), Failed> {
             .write(true)
             .open(&filler)?
             .set_len(filled.saturating_sub(room * 1024))?;
-        match put(&made, &python, &store, &[&new], &InstallOptions::default()) {
+        match put_one(&made, &python, &store, &new) {
             Err(Error::Io { .. }) => {}
             other => return Err(format!("{room} KiB: {other:?}").into()),
         }
@@ -204,13 +198,7 @@ fn read_only() -> Result<(), Failed> {
     fs::create_dir(&at)?;
     let _small = Small::mount(&at, "size=4m")?;
     let made = create(&at.join("env"), &python, &options())?;
-    put(
-        &made,
-        &python,
-        &store,
-        &[&stored],
-        &InstallOptions::default(),
-    )?;
+    put_one(&made, &python, &store, &stored)?;
     let before = picture(&made.dir);
     output(Command::new("mount").args(["-o", "remount,ro"]).arg(&at))?;
     for link_mode in [LinkMode::Auto, LinkMode::Copy, LinkMode::Symlink] {

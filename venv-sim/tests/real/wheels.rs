@@ -139,6 +139,17 @@ impl Draft {
     }
 }
 
+/// Installs one as it is done unless something else is asked for.
+pub(crate) fn put_one(
+    environment: &Environment,
+    python: &Interpreter,
+    store: &Store,
+    wheel: &Stored,
+) -> venv_sim::Result<Changed> {
+    let options = InstallOptions::default();
+    put(environment, python, store, &[wheel], &options)
+}
+
 /// Installs these as if each was asked for.
 pub(crate) fn put(
     environment: &Environment,
