@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::image::{Digest, Invalid};
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a root file system or a bundle could not be made.
+/// Why an image, a root file system or a bundle could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,5 +35,40 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A name or a document that is not one.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Bytes that are not what they were promised to be.
+    #[error("cannot trust {what}: {reason}")]
+    Untrusted {
+        /// The blob, by its digest, or the file.
+        what: String,
+        /// How it deviates.
+        reason: String,
+    },
+    /// A layer that would write outside its root, or that no file system holds.
+    #[error("cannot unpack layer {layer}: entry `{entry}`: {reason}")]
+    Layer {
+        /// Which layer; its digest where it is known.
+        layer: String,
+        /// The entry's name in the archive.
+        entry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something that is not here.
+    #[error("cannot find {what}")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// A blob that an image needs is not here.
+    #[error("cannot find blob {digest}, which {by} needs")]
+    Missing {
+        /// The blob.
+        digest: Digest,
+        /// Who needs it.
+        by: String,
     },
 }

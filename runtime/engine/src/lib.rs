@@ -17,6 +17,7 @@
 
 pub mod bundle;
 pub mod error;
+pub mod image;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;
