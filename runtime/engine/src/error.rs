@@ -1,7 +1,7 @@
 //! What can go wrong above the runtime.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::image::{Digest, Invalid};
 
@@ -71,4 +71,22 @@ pub enum Error {
         /// Who needs it.
         by: String,
     },
+}
+
+impl Error {
+    /// What turns the kernel's answer into an error about reading `path`.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same about writing.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
 }

@@ -15,11 +15,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod bundle;
+pub mod disk;
 pub mod error;
 pub mod image;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;
+pub mod store;
 
 pub use error::{Error, Result};

@@ -1,0 +1,356 @@
+//! Reading an archive into the store, in one pass: an archive may come through a
+//! pipe, and its files in any order.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::{Component, Path};
+
+use tar::EntryType;
+
+use super::{CONTAINERD_NAME, DockerEntry, REF_NAME, unpacked};
+use crate::error::{Error, Result};
+use crate::image::{
+    Algorithm, Compression, Config, Descriptor, Digest, Document, Index, LONGEST_DOCUMENT,
+    Manifest, MediaType, Reference,
+};
+use crate::store::{Origin, Provenance, Store, Version};
+
+/// More entries than the archive of any image has: a bomb.
+const MOST_ENTRIES: usize = 100_000;
+/// How many symlinks lead from a layer's path to a layer.
+const MOST_LINKS: u32 = 8;
+
+impl Store {
+    /// Keeps every image of `archive`, an OCI or Docker archive that may be packed,
+    /// under the names that it carries. An image without a name gets
+    /// `loaded:` and the beginning of its digest.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] for an archive that lies, [`Error::Missing`] for one
+    /// that lacks a blob, [`Error::Invalid`] for a document that is none: no tag
+    /// has changed then.
+    pub fn load(&self, archive: impl Read, provenance: &Provenance) -> Result<Vec<Version>> {
+        let mut contents = Contents::new(self);
+        contents.read(archive)?;
+        let found = contents.images()?;
+        if found.is_empty() {
+            return Err(untrusted(
+                "it has neither an index.json nor a manifest.json that names an image",
+            ));
+        }
+        for (_, image) in &found {
+            contents.check(image)?;
+        }
+        let provenance = Provenance {
+            origin: Origin::Loaded,
+            ..provenance.clone()
+        };
+        let tag = |(name, image): &(Reference, Descriptor)| self.tag(name, image, &provenance);
+        found.iter().map(tag).collect()
+    }
+}
+
+fn untrusted(reason: impl Into<String>) -> Error {
+    Error::Untrusted {
+        what: "the archive".to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// What has been read of an archive.
+struct Contents<'a> {
+    store: &'a Store,
+    /// Files that are blobs now, by their path in the archive.
+    files: HashMap<String, Descriptor>,
+    /// Links, by their path: to where.
+    links: HashMap<String, String>,
+    index: Option<Vec<u8>>,
+    docker: Option<Vec<u8>>,
+}
+
+impl<'a> Contents<'a> {
+    fn new(store: &'a Store) -> Self {
+        Self {
+            store,
+            files: HashMap::new(),
+            links: HashMap::new(),
+            index: None,
+            docker: None,
+        }
+    }
+
+    fn read(&mut self, archive: impl Read) -> Result<()> {
+        let broken = |error: io::Error| untrusted(format!("it cannot be read: {error}"));
+        let (plain, _) = unpacked(archive).map_err(broken)?;
+        let mut archive = tar::Archive::new(plain);
+        for (count, entry) in archive.entries().map_err(broken)?.enumerate() {
+            if count == MOST_ENTRIES {
+                return Err(untrusted(format!(
+                    "it has more than {MOST_ENTRIES} entries"
+                )));
+            }
+            let mut entry = entry.map_err(broken)?;
+            let Some(path) = plain_path(&entry.path().map_err(broken)?) else {
+                continue;
+            };
+            match entry.header().entry_type() {
+                EntryType::Regular | EntryType::Continuous => self.keep(path, &mut entry)?,
+                EntryType::Symlink | EntryType::Link => {
+                    let to = entry.link_name().map_err(broken)?.unwrap_or_default();
+                    let hard = entry.header().entry_type() == EntryType::Link;
+                    let base = match hard {
+                        true => Path::new(""),
+                        false => Path::new(&path).parent().unwrap_or(Path::new("")),
+                    };
+                    if let Some(to) = joined(base, &to) {
+                        self.links.insert(path, to);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn keep<R: Read>(&mut self, path: String, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+        match &*path {
+            "index.json" => self.index = Some(document(&path, entry)?),
+            "manifest.json" => self.docker = Some(document(&path, entry)?),
+            _ => {
+                if let Some(blob) = self.blob(&path, entry)? {
+                    self.files.insert(path, blob);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a file as a blob; `None` for one that no image needs.
+    fn blob<R: Read>(
+        &self,
+        path: &str,
+        entry: &mut tar::Entry<'_, R>,
+    ) -> Result<Option<Descriptor>> {
+        let named = blob_name(path);
+        let wanted = path.ends_with(".json") || path.ends_with(".tar");
+        if named.is_none() && !wanted {
+            return Ok(None);
+        }
+        // What it is, the documents that lead to it say.
+        let kind = MediaType::Other(String::new());
+        if let Some(digest) = &named
+            && self.store.blob_bytes(digest) == Some(entry.size())
+        {
+            let blob = Descriptor::new(kind, digest.clone(), entry.size());
+            return Ok(Some(blob));
+        }
+        let algorithm = named.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+        let mut writer = self.store.new_blob(algorithm)?;
+        let failed = |error| match error {
+            // The archive's end comes too early, or its packing is broken.
+            error if is_of_input(&error) => untrusted(format!("`{path}` cannot be read: {error}")),
+            error => Error::write(self.store.root())(error),
+        };
+        let bytes = io::copy(entry, &mut writer).map_err(failed)?;
+        let expected = named.map(|digest| Descriptor::new(kind.clone(), digest, bytes));
+        Ok(Some(match expected {
+            Some(expected) => {
+                writer.finish_as(&expected)?;
+                expected
+            }
+            None => {
+                let (digest, bytes) = writer.finish()?;
+                Descriptor::new(kind, digest, bytes)
+            }
+        }))
+    }
+
+    /// The images, each under a name.
+    fn images(&self) -> Result<Vec<(Reference, Descriptor)>> {
+        let docker: Vec<DockerEntry> = match &self.docker {
+            Some(text) => serde_json::from_slice(text)
+                .map_err(|error| untrusted(format!("its manifest.json is none: {error}")))?,
+            None => Vec::new(),
+        };
+        match &self.index {
+            Some(text) => self.of_layout(text, &docker),
+            None => self.of_docker(&docker),
+        }
+    }
+
+    fn of_layout(
+        &self,
+        text: &[u8],
+        docker: &[DockerEntry],
+    ) -> Result<Vec<(Reference, Descriptor)>> {
+        let index: Index = serde_json::from_slice(text)
+            .map_err(|error| untrusted(format!("its index.json is none: {error}")))?;
+        let mut found = Vec::new();
+        for mut entry in index.manifests {
+            let said = |key| entry.annotations.get(key);
+            let mut names: Vec<String> = said(CONTAINERD_NAME)
+                .or(said(REF_NAME))
+                .cloned()
+                .into_iter()
+                .collect();
+            entry.annotations.clear();
+            if names.is_empty() {
+                names = self.docker_names(&entry, docker);
+            }
+            found.extend(named(&names, &entry)?);
+        }
+        Ok(found)
+    }
+
+    /// What `manifest.json` calls the image of a manifest.
+    fn docker_names(&self, manifest: &Descriptor, docker: &[DockerEntry]) -> Vec<String> {
+        let Ok(Document::Manifest(manifest)) = self.store.read_manifest(manifest, "the archive")
+        else {
+            return Vec::new();
+        };
+        let config = &manifest.config.digest;
+        let same = docker.iter().filter(|entry| {
+            let blob = self.find(&entry.config);
+            blob.is_ok_and(|blob| blob.digest == *config)
+        });
+        same.filter_map(|entry| entry.repo_tags.clone())
+            .flatten()
+            .collect()
+    }
+
+    fn of_docker(&self, docker: &[DockerEntry]) -> Result<Vec<(Reference, Descriptor)>> {
+        let mut found = Vec::new();
+        for entry in docker {
+            let manifest = self.manifest_of(entry)?;
+            let manifest = self.store.put_json(MediaType::Manifest, &manifest)?;
+            found.extend(named(
+                entry.repo_tags.as_deref().unwrap_or_default(),
+                &manifest,
+            )?);
+        }
+        Ok(found)
+    }
+
+    /// A manifest for an image that has none.
+    fn manifest_of(&self, entry: &DockerEntry) -> Result<Manifest> {
+        let mut config = self.find(&entry.config)?;
+        config.media_type = MediaType::Config;
+        let layers = entry.layers.iter().flatten();
+        let layers = layers.map(|path| {
+            let mut layer = self.find(path)?;
+            layer.media_type = MediaType::Layer(self.packing(&layer)?);
+            Ok(layer)
+        });
+        Ok(Manifest::new(config, layers.collect::<Result<_>>()?))
+    }
+
+    /// How a layer is packed, which its path does not say.
+    fn packing(&self, layer: &Descriptor) -> Result<Compression> {
+        let file = self.store.open_blob(layer, "the archive")?;
+        let (_, compression) = unpacked(file).map_err(Error::read(self.store.root()))?;
+        Ok(compression)
+    }
+
+    /// The blob that a path of `manifest.json` leads to.
+    fn find(&self, path: &str) -> Result<Descriptor> {
+        let missing = || untrusted(format!("its manifest.json names `{path}`, which it lacks"));
+        let mut path = plain_path(Path::new(path)).ok_or_else(missing)?;
+        for _ in 0..MOST_LINKS {
+            if let Some(blob) = self.files.get(&path) {
+                return Ok(blob.clone());
+            }
+            path = self.links.get(&path).ok_or_else(missing)?.clone();
+        }
+        Err(missing())
+    }
+
+    /// Whether all is here that an image needs, and its documents agree. Of an
+    /// index one manifest is enough.
+    fn check(&self, image: &Descriptor) -> Result<()> {
+        match self.store.read_manifest(image, "the archive")? {
+            Document::Index(index) => {
+                let here = index.manifests.iter().filter(|entry| self.store.has(entry));
+                let here: Vec<_> = here.collect();
+                if here.is_empty() {
+                    return Err(untrusted(format!(
+                        "it has nothing of index {}",
+                        image.digest
+                    )));
+                }
+                here.into_iter().try_for_each(|entry| self.check(entry))
+            }
+            Document::Manifest(manifest) => {
+                for layer in &manifest.layers {
+                    self.store.open_blob(layer, "the archive")?;
+                }
+                let config = self.store.read_document(&manifest.config, "the archive")?;
+                if manifest
+                    .layers
+                    .iter()
+                    .all(|layer| layer.media_type.layer().is_some())
+                {
+                    Config::parse(&config)?.check_against(&manifest)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One image under each of its names, or under one that is made up.
+fn named(names: &[String], image: &Descriptor) -> Result<Vec<(Reference, Descriptor)>> {
+    if names.is_empty() {
+        let name = format!("loaded:{}", image.digest.short()).parse()?;
+        return Ok(vec![(name, image.clone())]);
+    }
+    let parsed = names.iter().map(|name| Ok((name.parse()?, image.clone())));
+    parsed.collect()
+}
+
+/// A document, which is no longer than one may be.
+fn document(path: &str, entry: &mut impl Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = entry.take(LONGEST_DOCUMENT + 1).read_to_end(&mut bytes);
+    read.map_err(|error| untrusted(format!("`{path}` cannot be read: {error}")))?;
+    if bytes.len() as u64 > LONGEST_DOCUMENT {
+        return Err(untrusted(format!(
+            "its `{path}` is longer than {LONGEST_DOCUMENT} bytes"
+        )));
+    }
+    Ok(bytes)
+}
+
+/// `blobs/ALGORITHM/HEX`.
+fn blob_name(path: &str) -> Option<Digest> {
+    let (algorithm, hex) = path.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// `path` without `./`; `None` for one that leads elsewhere, or is no text: no
+/// image needs it.
+fn plain_path(path: &Path) -> Option<String> {
+    joined(Path::new(""), path)
+}
+
+/// `path` from `base`, as text, with every `..` taken back.
+fn joined(base: &Path, path: &Path) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for component in base.components().chain(path.components()) {
+        match component {
+            Component::Normal(name) => parts.push(name.to_str()?),
+            Component::CurDir => {}
+            Component::ParentDir => drop(parts.pop()?),
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// Whether an error of a copy is about what was read.
+fn is_of_input(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(
+        error.kind(),
+        InvalidData | InvalidInput | Other | UnexpectedEof
+    )
+}

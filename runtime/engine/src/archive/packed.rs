@@ -1,0 +1,27 @@
+//! What is packed is unpacked, whatever the file is called.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::image::Compression;
+
+/// The bytes of `input` as they were before they were packed, and how they are
+/// packed: by gzip, zstd or not at all, told by their first bytes.
+///
+/// # Errors
+/// If it cannot be read.
+///
+/// Sources: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1.
+pub fn unpacked<'a>(input: impl Read + 'a) -> io::Result<(Box<dyn Read + 'a>, Compression)> {
+    let mut input = BufReader::with_capacity(128 * 1024, input);
+    let first = input.fill_buf()?;
+    if first.starts_with(&[0x1f, 0x8b]) {
+        return Ok((Box::new(MultiGzDecoder::new(input)), Compression::Gzip));
+    }
+    if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+        return Ok((Box::new(decoder), Compression::Zstd));
+    }
+    Ok((Box::new(input), Compression::None))
+}

@@ -1,0 +1,143 @@
+//! What is being written: each has a name of its own and a lock, until it is
+//! whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::{Error, Result};
+
+/// A file or directory below `ingest/`, removed again unless it gets its name.
+#[derive(Debug)]
+pub(super) struct Pending {
+    path: PathBuf,
+    /// Open for its lock; of a file, also what is written to.
+    held: File,
+    is_directory: bool,
+    placed: bool,
+}
+
+impl Pending {
+    /// An empty file, locked.
+    pub(super) fn file(ingest: &Path) -> Result<Self> {
+        Self::begin(ingest, false)
+    }
+
+    /// An empty directory, locked.
+    #[allow(dead_code)] // until layers are unpacked
+    pub(super) fn directory(ingest: &Path) -> Result<Self> {
+        Self::begin(ingest, true)
+    }
+
+    fn begin(ingest: &Path, is_directory: bool) -> Result<Self> {
+        loop {
+            let path = ingest.join(next_name());
+            let made = match is_directory {
+                true => fs::create_dir(&path).and_then(|()| File::open(&path)),
+                false => {
+                    let mut options = OpenOptions::new();
+                    options.write(true).read(true).create_new(true).mode(0o644);
+                    options.open(&path)
+                }
+            };
+            let held = match made {
+                // Another's, in another pid namespace.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made.map_err(Error::write(&path))?,
+            };
+            // Between its making and its lock it looks abandoned, and may be gone.
+            if held.try_lock().is_ok() && is_still(&path, &held) {
+                return Ok(Self {
+                    path,
+                    held,
+                    is_directory,
+                    placed: false,
+                });
+            }
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn as_file(&mut self) -> &mut File {
+        &mut self.held
+    }
+
+    /// Gives it its name. Where a directory of that name is already, somebody
+    /// was faster, and this one goes.
+    pub(super) fn place(mut self, name: &Path) -> Result<()> {
+        match fs::rename(&self.path, name) {
+            Ok(()) => {
+                self.placed = true;
+                Ok(())
+            }
+            Err(error)
+                if self.is_directory
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists
+                    ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(Error::write(name)(error)),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.placed {
+            remove(&self.path);
+        }
+    }
+}
+
+/// Writes `bytes` as `name`, whole or not at all.
+pub(super) fn write_whole(ingest: &Path, name: &Path, bytes: &[u8]) -> Result<()> {
+    let mut pending = Pending::file(ingest)?;
+    let written = pending.as_file().write_all(bytes);
+    written.map_err(Error::write(name))?;
+    pending.place(name)
+}
+
+/// Removes what nobody holds a lock on.
+pub(super) fn clear_abandoned(ingest: &Path) {
+    for entry in fs::read_dir(ingest).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else {
+            // A directory that a mapped user made may not be opened from outside
+            // of the mapping: who is inside removes it.
+            continue;
+        };
+        if file.try_lock().is_ok() {
+            remove(&path);
+        }
+    }
+}
+
+/// Removes a file, or a directory with all that is in it. What cannot be removed
+/// stays for the next one to try.
+pub(super) fn remove(path: &Path) {
+    if fs::remove_file(path).is_err() {
+        let _ = super::sweep::remove_tree(path);
+    }
+}
+
+fn is_still(path: &Path, held: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let there = fs::symlink_metadata(path);
+    let same = there.and_then(|there| held.metadata().map(|held| held.ino() == there.ino()));
+    same.unwrap_or(false)
+}
+
+/// A name that no other living process of this pid namespace uses.
+fn next_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!(".new-{}-{number}", std::process::id())
+}

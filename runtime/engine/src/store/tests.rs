@@ -1,0 +1,286 @@
+//! What a store promises, against a real directory.
+
+use std::fs;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use super::*;
+use crate::image::{
+    Algorithm, Compression, Config, Descriptor, Digest, Manifest, MediaType, Platform, Reference,
+};
+
+/// A store in a directory of its own.
+pub(crate) fn with_store(check: impl FnOnce(&Path, &Store)) {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    check(&root, &store);
+}
+
+pub(crate) fn tag(text: &str) -> Reference {
+    text.parse().unwrap()
+}
+
+/// An image of one layer that holds `content` and is no archive.
+pub(crate) fn image_of(store: &Store, content: &str) -> Descriptor {
+    let layer = MediaType::Layer(Compression::None);
+    let layer = store.put(layer, content.as_bytes()).unwrap();
+    let mut config = Config::empty(Platform::host());
+    config.rootfs.diff_ids.push(layer.digest.clone());
+    let config = store.put_json(MediaType::Config, &config).unwrap();
+    let manifest = Manifest::new(config, vec![layer]);
+    store.put_json(MediaType::Manifest, &manifest).unwrap()
+}
+
+fn made(store: &Store, name: &str, content: &str) -> Version {
+    let provenance = Provenance::now(Origin::Built);
+    let image = image_of(store, content);
+    store.tag(&tag(name), &image, &provenance).unwrap()
+}
+
+fn du(root: &Path) -> u64 {
+    let mut du = Command::new("du");
+    let output = du
+        .args(["-s", "--block-size=1"])
+        .arg(root)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_tag_keeps_a_log_and_goes_back_without_a_byte() {
+    with_store(|root, store| {
+        let versions = ["one", "two", "three"].map(|content| made(store, "app", content));
+        let app = tag("app");
+        assert_eq!(versions.each_ref().map(|version| version.number), [1, 2, 3]);
+        let blobs = store.all_blobs().len();
+        let back = store.roll_back(&app, None).unwrap();
+        assert_eq!(
+            (back.number, &back.descriptor),
+            (4, &versions[1].descriptor)
+        );
+        let back = store.roll_back(&app, None).unwrap();
+        assert_eq!(back.descriptor, versions[0].descriptor, "two steps back");
+        assert!(store.roll_back(&app, None).is_err(), "there is none before");
+        let forth = store.roll_back(&app, Some(3)).unwrap();
+        assert_eq!(forth.descriptor, versions[2].descriptor);
+        assert_eq!(store.all_blobs().len(), blobs);
+        let log = Store::open(root).unwrap().log(&app).unwrap();
+        assert_eq!(log.len(), 6);
+        assert_eq!(log.iter().filter(|version| version.current).count(), 1);
+        assert_eq!(
+            log[5].provenance.as_ref().unwrap().origin,
+            Origin::RolledBack
+        );
+    });
+}
+
+#[test]
+fn a_tag_that_stands_for_it_already_gets_no_new_version() {
+    with_store(|_, store| {
+        made(store, "app", "same");
+        assert_eq!(made(store, "app", "same").number, 1);
+        assert_eq!(store.tags().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn names_lead_to_what_docker_would_find() {
+    with_store(|_, store| {
+        let one = made(store, "app", "one");
+        let two = made(store, "app", "two");
+        let other = made(store, "localhost:5000/other:v1", "other");
+        let host = Platform::host();
+        let image = store.image(&two.descriptor, &host).unwrap();
+        let manifest = two.descriptor.digest.clone();
+        for name in [
+            "app".to_owned(),
+            "app:latest".to_owned(),
+            "docker.io/library/app".to_owned(),
+            "app@2".to_owned(),
+            format!("app@{manifest}"),
+            image.id().short().to_owned(),
+            image.id().to_string(),
+            manifest.hex()[..7].to_owned(),
+        ] {
+            assert_eq!(
+                store.resolve(&name).unwrap().descriptor,
+                two.descriptor,
+                "{name}"
+            );
+        }
+        assert_eq!(store.resolve("app@1").unwrap().descriptor, one.descriptor);
+        let found = store.resolve("localhost:5000/other:v1").unwrap();
+        assert_eq!(found.descriptor, other.descriptor);
+        for name in [
+            "other",
+            "app:v2",
+            "app@3",
+            "0000000",
+            "App",
+            "localhost:5000/app",
+        ] {
+            assert!(store.resolve(name).is_err(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_blob_that_is_not_what_was_promised_is_gone() {
+    with_store(|_, store| {
+        let promised = Descriptor::of(MediaType::Config, b"what was promised");
+        for lie in ["what was PROMISED", "longer than was promised"] {
+            let mut writer = store.new_blob(Algorithm::Sha256).unwrap();
+            writer.write_all(lie.as_bytes()).unwrap();
+            assert!(writer.finish_as(&promised).is_err(), "{lie}");
+        }
+        assert!(!store.has(&promised));
+        assert_eq!(fs::read_dir(store.ingest()).unwrap().count(), 0);
+        let mut writer = store.new_blob(Algorithm::Sha256).unwrap();
+        writer.write_all(b"what was promised").unwrap();
+        writer.finish_as(&promised).unwrap();
+        assert!(store.has(&promised));
+    });
+}
+
+#[test]
+fn a_blob_that_was_cut_short_or_changed_is_not_used() {
+    with_store(|_, store| {
+        let image = made(store, "app", "content").descriptor;
+        let path = store.blob_path(&image.digest);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let error = store.read_manifest(&image, "app").unwrap_err();
+        assert!(matches!(error, Error::Missing { .. }), "{error}");
+        fs::write(&path, " ".repeat(whole.len())).unwrap();
+        let error = store.read_manifest(&image, "app").unwrap_err();
+        assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+        // Putting it again mends it.
+        fs::write(&path, "").unwrap();
+        image_of(store, "content");
+        store.read_manifest(&image, "app").unwrap();
+    });
+}
+
+#[test]
+fn a_sweep_removes_what_no_version_leads_to_and_nothing_else() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    made(&store, "app", "one");
+    made(&store, "app", "two");
+    made(&store, "gone", "three");
+    let pinned = Digest::of(b"pinned");
+    for diff_id in [&Digest::of(b"one"), &Digest::of(b"three"), &pinned] {
+        let closed = store.layer_path(diff_id, Owners::Single).join("fs/closed");
+        fs::create_dir_all(&closed).unwrap();
+        fs::write(closed.join("file"), "x").unwrap();
+        fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
+    }
+    let pin = store.pin([&pinned]).unwrap();
+    store.untag(&tag("gone")).unwrap();
+    assert_eq!(Store::sweep(&root).unwrap(), None, "it is in use");
+    let usage = store.usage().unwrap();
+    let before = du(&root);
+    assert!(usage.garbage > 0);
+    assert_eq!(usage.bytes(), before);
+    drop(store);
+
+    let swept = Store::sweep(&root).unwrap().unwrap();
+    assert_eq!((swept.blobs, swept.layers), (3, 1));
+    assert_eq!(before - du(&root), swept.bytes);
+    drop(pin);
+    assert_eq!(Store::sweep(&root).unwrap().unwrap().layers, 1);
+    let store = Store::open(&root).unwrap();
+    let usage = store.usage().unwrap();
+    assert_eq!((usage.garbage, usage.bytes()), (0, du(&root)));
+    assert_eq!(store.all_layers().len(), 1);
+    for name in ["app@1", "app@2"] {
+        let version = store.resolve(name).unwrap();
+        store.image(&version.descriptor, &Platform::host()).unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let living = store.new_blob(Algorithm::Sha256).unwrap();
+    for name in [".new-1-0", ".old-layer/fs/closed"] {
+        fs::create_dir_all(store.ingest().join(name)).unwrap();
+    }
+    fs::write(store.ingest().join(".new-1-1"), "half").unwrap();
+    let opened = Store::open(place.path()).unwrap();
+    assert_eq!(fs::read_dir(opened.ingest()).unwrap().count(), 1);
+    drop(living);
+    assert_eq!(fs::read_dir(opened.ingest()).unwrap().count(), 0);
+}
+
+#[test]
+fn many_commands_at_once_lose_no_tag() {
+    let place = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let root = place.path();
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let store = Store::open(root).unwrap();
+                    made(&store, "shared", &format!("{writer} {turn}"));
+                    made(&store, &format!("own{writer}"), &format!("{turn}"));
+                }
+            });
+        }
+    });
+    let store = Store::open(place.path()).unwrap();
+    let numbers: Vec<_> = store.log(&tag("shared")).unwrap();
+    let numbers: Vec<_> = numbers.iter().map(|version| version.number).collect();
+    assert_eq!(numbers, (1..=80).collect::<Vec<_>>());
+    for writer in 0..8 {
+        assert_eq!(store.log(&tag(&format!("own{writer}"))).unwrap().len(), 10);
+    }
+}
+
+#[test]
+fn an_index_that_is_none_is_an_error_and_stays_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let image = image_of(&store, "x");
+    let index = place.path().join("index.json");
+    fs::write(&index, "{").unwrap();
+    let provenance = Provenance::now(Origin::Built);
+    assert!(store.tag(&tag("app"), &image, &provenance).is_err());
+    assert_eq!(fs::read(&index).unwrap(), b"{");
+    drop(store);
+    assert!(Store::sweep(place.path()).is_err());
+    let store = Store::open(place.path()).unwrap();
+    assert_eq!(store.all_blobs().len(), 3, "nothing was swept");
+    fs::write(
+        place.path().join("oci-layout"),
+        r#"{"imageLayoutVersion":"9"}"#,
+    )
+    .unwrap();
+    assert!(Store::open(place.path()).is_err());
+}
+
+#[test]
+fn another_tools_names_are_names() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let mut entry = image_of(&store, "x");
+    let key = index::REF_NAME.to_owned();
+    entry.annotations.insert(key, "app:v1".to_owned());
+    let added = store.change_entries(|entries| {
+        entries.push(entry.clone());
+        Ok(())
+    });
+    added.unwrap();
+    assert_eq!(
+        store.resolve("app:v1").unwrap().descriptor.digest,
+        entry.digest
+    );
+    assert_eq!(made(&store, "app:v1", "y").number, 2);
+}
