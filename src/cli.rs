@@ -12,7 +12,7 @@ use crate::observation::{Subject, Workload};
 use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
-use crate::verbs::venv;
+use crate::verbs::{image, venv};
 use crate::{compare, completions, doctor, notebook, stdout};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
@@ -76,6 +76,21 @@ enum Command {
     /// The reports of a class as one
     #[command(subcommand)]
     Class(crate::verbs::class::Command),
+    /// List the images that are here
+    Images(image::ListArgs),
+    /// Give an image one more name
+    Tag(image::TagArgs),
+    /// Remove a name of an image, with its versions and what only they led to
+    Rmi(image::RemoveArgs),
+    /// Show how an image came to be, step by step
+    History(image::HistoryArgs),
+    /// Write images into one file that docker and podman load, too
+    Save(image::SaveArgs),
+    /// Take images from a file that `docker save` or `podman save` wrote, or we
+    Load(image::LoadArgs),
+    /// Look at an image, and at the versions that a tag had
+    #[command(subcommand)]
+    Image(image::Command),
     /// What Isolab keeps on this machine: how much, and away with it
     #[command(subcommand)]
     System(crate::verbs::system::Command),
@@ -207,6 +222,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Venv(command) => venv::run(*command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::Class(command) => crate::verbs::class::run(command),
+        Command::Images(args) => image::list(&args),
+        Command::Tag(args) => image::tag(&args),
+        Command::Rmi(args) => image::remove(&args),
+        Command::History(args) => image::history(&args),
+        Command::Save(args) => image::save(&args),
+        Command::Load(args) => image::load(&args),
+        Command::Image(command) => image::run(&command),
         Command::System(command) => crate::verbs::system::run(command),
         Command::Demo(args) => crate::verbs::demo::run(&args, &Cli::command()),
         Command::Matrix(asked) => crate::verbs::matrix::run(&asked),

@@ -25,6 +25,8 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
             cause.hint()
         } else if let Some(cause) = cause.downcast_ref::<isolab_oci::Error>() {
             cause.hint()
+        } else if let Some(cause) = cause.downcast_ref::<isolab_engine::Error>() {
+            cause.hint().map(str::to_owned)
         } else if let Some(cause) = cause.downcast_ref::<Hinted>() {
             Some(cause.hint.clone())
         } else {

@@ -118,7 +118,7 @@ fn meaning(name: &str) -> &'static str {
     match name {
         "scratch" => "working files of commands",
         "kernels" => "kernels for guests",
-        "images" => "images of guests",
+        "images" => "images: of guests in the cache, of containers in the data",
         "reports" => "reports that `compare` kept",
         "predictions.jsonl" => "your predictions",
         _ if name.starts_with("accel") => "whether KVM works here",

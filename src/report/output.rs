@@ -4,7 +4,7 @@
 //! it begins; and a report that is there already is replaced whole or not at
 //! all.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -151,11 +151,26 @@ impl Target {
     /// [`Error::Write`] if it cannot be written; what was there before is
     /// untouched then.
     pub fn replace(&self, content: &[u8]) -> Result<(), Error> {
+        let written = self.replace_with(|file| file.write_all(content));
+        written?.map_err(|e| self.refused(e))
+    }
+
+    /// The same with what `write` writes, which may be more than memory holds. If
+    /// that fails, what was there before is untouched, and its error is given.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn replace_with<E>(
+        &self,
+        write: impl FnOnce(&mut File) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Error> {
         let mut file = self.temporary()?;
-        file.write_all(content).map_err(|e| self.refused(e))?;
+        if let Err(error) = write(file.as_file_mut()) {
+            return Ok(Err(error));
+        }
         file.persist(&self.path)
             .map_err(|e| self.refused(e.error))?;
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// A file beside the output: in one directory, so that renaming replaces.

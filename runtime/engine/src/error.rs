@@ -63,6 +63,14 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
+    /// Another program that is needed did not do its part.
+    #[error("cannot use {program}: {reason}")]
+    Program {
+        /// The program.
+        program: &'static str,
+        /// What it said, or how it ended.
+        reason: String,
+    },
     /// A blob that an image needs is not here.
     #[error("cannot find blob {digest}, which {by} needs")]
     Missing {
@@ -74,6 +82,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the user can do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound { what } if what.starts_with("image ") => Some(
+                "`isolab images` lists what is here; `isolab pull` and `isolab load` bring more",
+            ),
+            Self::Invalid(invalid) if invalid.what.starts_with("image name") => {
+                Some("a name is [REGISTRY/]REPOSITORY[:TAG], such as python:3.12")
+            }
+            Self::Missing { .. } => {
+                Some("fetch or build the image again: a blob that is here already is not fetched")
+            }
+            Self::Untrusted { .. } => {
+                Some("nothing of it was kept; get it anew from where it comes from")
+            }
+            _ => None,
+        }
+    }
+
     /// What turns the kernel's answer into an error about reading `path`.
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Read {

@@ -1,7 +1,8 @@
-//! What stands above the OCI runtime: root file systems, bundles and default policy.
+//! What stands above the OCI runtime: images and their store, root file systems,
+//! bundles and default policy.
 //!
 //! The engine prepares, `isolab-oci` runs; a bundle directory is the seam
-//! between them. Nothing here makes a process, so nothing here is unsafe.
+//! between them. Nothing here calls `clone(2)`, so nothing here is unsafe.
 //!
 //! ```no_run
 //! use isolab_engine::{bundle, rootfs, spec};
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod bootstrap;
 pub mod bundle;
 pub mod disk;
 pub mod error;

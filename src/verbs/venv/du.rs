@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use venv_sim::{Amount, Usage, usage};
 
 use super::place::Place;
-use super::table::table;
 use crate::observation::Unit;
 use crate::report::quantity::human;
 use crate::stdout;
+use crate::verbs::table::table;
 
 /// What `venv du` is asked to measure.
 #[derive(Debug, clap::Args)]

@@ -12,9 +12,9 @@ use super::asked::Index;
 use super::asking::asking;
 use super::kept::Kept;
 use super::place::{Place, Seen};
-use super::table::table;
 use super::watch::Watch;
 use crate::stdout;
+use crate::verbs::table::table;
 
 /// What `venv list` is asked to show.
 #[derive(Debug, clap::Args)]

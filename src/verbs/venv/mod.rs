@@ -18,7 +18,6 @@ mod place;
 mod show;
 mod stop;
 mod sync;
-mod table;
 mod target;
 mod tree;
 mod uninstall;

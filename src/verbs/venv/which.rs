@@ -9,9 +9,9 @@ use venv_sim::index::variables_of_process;
 use venv_sim::{Cache, Chosen, SysPath, SysPathEntry, SysPathKind, fill, sys_path};
 
 use super::place::Place;
-use super::table::table;
 use crate::report::text::shown;
 use crate::stdout;
+use crate::verbs::table::table;
 
 /// What `venv which` is asked about.
 #[derive(Debug, clap::Args)]

@@ -30,6 +30,7 @@ mod index;
 mod ingest;
 mod layers;
 mod lock;
+mod new_layer;
 mod pins;
 mod provenance;
 mod resolve;
@@ -42,6 +43,7 @@ use std::path::{Path, PathBuf};
 
 pub use blobs::BlobWriter;
 pub use layers::Owners;
+pub use new_layer::LayerWriter;
 pub use pins::Pin;
 pub use provenance::{Origin, Provenance};
 pub use resolve::Image;

@@ -138,6 +138,32 @@ impl Store {
         })
     }
 
+    /// Removes one version from its tag's log; the one that counts stays, whatever
+    /// is asked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it is not, or counts now.
+    pub fn forget(&self, version: &Version) -> Result<()> {
+        self.change_entries(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| {
+                let is_it = |other: &Version| {
+                    (&other.name, other.number) == (&version.name, version.number)
+                };
+                !Version::of(entry).is_some_and(|other| is_it(&other) && !other.current)
+            });
+            match entries.len() < before {
+                true => Ok(()),
+                false => Err(Error::NotFound {
+                    what: format!(
+                        "version {} of {} among those that no longer count",
+                        version.number, version.name
+                    ),
+                }),
+            }
+        })
+    }
+
     /// Lets `tag` stand for its version `number` again, or where none is named
     /// for the one before what it stands for now.
     ///

@@ -8,7 +8,7 @@ use crate::report::text::shown;
 
 /// The rows below `header`, the columns from `numbers` on aligned to the right; a column in which
 /// nothing stands is left out.
-pub(super) fn table(header: &[&str], rows: &[Vec<String>], numbers: Option<usize>) -> String {
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>], numbers: Option<usize>) -> String {
     let is_used = |column: usize| {
         let mut cells = rows.iter().filter_map(|row| row.get(column));
         cells.any(|cell| !cell.is_empty())

@@ -1,0 +1,127 @@
+//! `isolab save` and `load`: images in one file, for docker, podman and us.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use isolab_engine::image::Reference;
+use isolab_engine::store::{Image, Origin, Provenance, Store};
+
+use super::{by_me, familiar, image_of, store};
+use crate::report::output::Target;
+use crate::{hint, stdout};
+
+/// What `save` is asked to write.
+#[derive(Debug, clap::Args)]
+pub struct SaveArgs {
+    /// The images
+    #[arg(required = true)]
+    images: Vec<String>,
+    /// Write to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// What `load` is asked to read.
+#[derive(Debug, clap::Args)]
+pub struct LoadArgs {
+    /// Read FILE instead of standard input; it may be packed by gzip or zstd
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Print only errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Writes an archive.
+///
+/// # Errors
+/// If there is no such image, or it cannot be written.
+pub fn save(args: &SaveArgs) -> Result<ExitCode> {
+    let store = store()?;
+    let images = chosen(&store, &args.images)?;
+    match &args.output {
+        Some(path) => to_file(&store, &images, path)?,
+        None if io::stdout().is_terminal() => {
+            return Err(hint::with(
+                "cannot write an archive to a terminal",
+                "name a file with `-o FILE.tar`, or pipe it on",
+            ));
+        }
+        None => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            store.save(&images, &mut out)?;
+            out.flush().context("cannot write to standard output")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The images that are named, each once, with the names that were given for it.
+fn chosen(store: &Store, names: &[String]) -> Result<Vec<(Vec<Reference>, Image)>> {
+    let mut images: Vec<(Vec<Reference>, Image)> = Vec::new();
+    for text in names {
+        let version = store.resolve(text)?;
+        let image = image_of(store, &version)?;
+        // An id has no name to be carried.
+        let name: Option<Reference> = text.parse().ok();
+        let name = name.filter(|name| name.name() == version.name);
+        match images.iter_mut().find(|(_, other)| *other == image) {
+            Some((names, _)) => names.extend(name),
+            None => images.push((name.into_iter().collect(), image)),
+        }
+    }
+    Ok(images)
+}
+
+/// The file appears whole or not at all; a pipe or a device is written to as it is.
+fn to_file(store: &Store, images: &[(Vec<Reference>, Image)], path: &Path) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let write = |file: &mut File| -> Result<()> {
+        let mut out = BufWriter::new(file);
+        store.save(images, &mut out)?;
+        out.flush().with_context(failed)
+    };
+    if path
+        .metadata()
+        .is_ok_and(|there| !there.is_file() && !there.is_dir())
+    {
+        let file = File::options().write(true).open(path);
+        return write(&mut file.with_context(failed)?);
+    }
+    Target::at(path).replace_with(write)?
+}
+
+/// Reads an archive.
+///
+/// # Errors
+/// If it is none, or cannot be read.
+pub fn load(args: &LoadArgs) -> Result<ExitCode> {
+    let store = store()?;
+    let mut provenance = by_me(Provenance::now(Origin::Loaded));
+    let input: Box<dyn Read> = match &args.input {
+        Some(path) => {
+            provenance.from = Some(path.display().to_string());
+            let opened = File::open(path);
+            Box::new(opened.with_context(|| format!("cannot read {}", path.display()))?)
+        }
+        None if io::stdin().is_terminal() => {
+            return Err(hint::with(
+                "cannot load an image from a terminal",
+                "name a file with `-i FILE.tar`, or pipe one in",
+            ));
+        }
+        None => Box::new(io::stdin().lock()),
+    };
+    let loaded = store.load(input, &provenance)?;
+    if !args.quiet {
+        let told = loaded.iter().map(|version| {
+            let (repository, tag) = familiar(&version.name);
+            format!("Loaded image: {repository}:{tag}\n")
+        });
+        stdout::print(told.collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
