@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::image::{Digest, Invalid};
 
 /// The result of every fallible function of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an image, a root file system or a bundle could not be had.
 #[derive(Debug, thiserror::Error)]

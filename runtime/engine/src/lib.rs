@@ -19,6 +19,7 @@
 pub mod archive;
 pub mod bootstrap;
 pub mod bundle;
+pub mod contents;
 pub mod disk;
 pub mod error;
 pub mod image;

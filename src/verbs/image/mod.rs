@@ -3,6 +3,7 @@
 
 mod archive;
 mod bootstrap;
+mod diff;
 mod history;
 mod inspect;
 mod list;
@@ -33,6 +34,8 @@ use crate::report::quantity::human;
 pub enum Command {
     /// Make a base image of what this machine has, without a registry
     Bootstrap(bootstrap::Args),
+    /// Show which files differ between two images, or two versions of one
+    Diff(diff::Args),
     /// Print all that is known of an image, as JSON
     Inspect(inspect::Args),
     /// The versions that a tag had, the newest first
@@ -48,6 +51,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Bootstrap(args) => bootstrap::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Log(args) => log::log(args),
         Command::Rollback(args) => log::roll_back(args),

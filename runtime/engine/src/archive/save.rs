@@ -95,6 +95,8 @@ impl<W: Write> Archive<'_, W> {
         header.set_mode(0o644);
         header.set_size(bytes);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         let appended = self.builder.append_data(&mut header, path, content);
         appended.map_err(not_written)
     }

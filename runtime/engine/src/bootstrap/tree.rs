@@ -69,6 +69,8 @@ impl Tree {
 fn append<W: Write>(builder: &mut Builder<W>, path: &str, node: &Node, epoch: u64) -> Result<()> {
     let mut header = Header::new_ustar();
     header.set_mtime(epoch);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_size(0);
     match node {
         Node::Directory(mode) => {
