@@ -23,6 +23,7 @@ pub mod contents;
 pub mod disk;
 pub mod error;
 pub mod image;
+pub mod layer;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;

@@ -1,0 +1,39 @@
+//! Layers: from compressed bytes to files, and back.
+//!
+//! A layer is a tar archive that a stranger made. [`unpack`] reads it once: the
+//! digest of the packed bytes, the unpacked archive and its digest, and the files
+//! all come of one pass, so that a layer takes as long as its slowest step and not
+//! their sum.
+//!
+//! ```text
+//! packed ─► source ─► inflate ─► stream ─► archive ─► extract ─► files
+//!           digest               diff id   entries    beneath the root
+//! ```
+//!
+//! What unpacks, `extract`, holds a descriptor of the root and goes down from it
+//! one name after the other (`beneath`). No path of an archive is ever given to
+//! the kernel whole, so none has to be proven harmless first.
+
+mod archive;
+mod attributes;
+mod beneath;
+mod content;
+mod entry_name;
+mod extract;
+mod fault;
+mod how;
+mod inflate;
+mod limits;
+mod remove;
+mod stream;
+mod unpack;
+mod whiteout;
+
+#[cfg(test)]
+mod tests;
+
+pub use attributes::Ownership;
+pub use how::{Expected, How};
+pub use limits::Limits;
+pub use unpack::{Unpacked, unpack};
+pub use whiteout::Whiteouts;
