@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use isolab_engine::bootstrap::{self, Debian};
-use isolab_engine::image::Reference;
-use isolab_engine::store::{Origin, Provenance};
+use isolab_engine::image::{Descriptor, Reference};
+use isolab_engine::store::{Origin, Provenance, Store};
 
 use super::{by_me, image_of, size, store};
 use crate::stdout;
@@ -57,15 +57,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         Base::Busybox => ("busybox".to_owned(), bootstrap::busybox(&store)?),
         Base::Debian => {
             let name = suite.map_or("debian".to_owned(), |suite| format!("debian:{suite}"));
-            (name, debian(args, &store, &[], "bash")?)
+            let asked = Debian {
+                command: vec!["bash".to_owned()],
+                ..Debian::default()
+            };
+            (name, debian(args, &store, asked)?)
         }
-        Base::Python => {
-            let packages = ["python3", "ca-certificates"];
-            (
-                "python:3".to_owned(),
-                debian(args, &store, &packages, "python3")?,
-            )
-        }
+        Base::Python => ("python:3".to_owned(), debian(args, &store, python())?),
     };
     let tag = match &args.tag {
         Some(tag) => tag.clone(),
@@ -85,19 +83,27 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn debian(
-    args: &Args,
-    store: &isolab_engine::store::Store,
-    packages: &[&str],
-    command: &str,
-) -> Result<isolab_engine::image::Descriptor> {
-    let packages = packages.iter().map(|&name| name.to_owned());
-    let asked = Debian {
-        suite: args.suite.clone(),
-        packages: packages.chain(args.include.iter().cloned()).collect(),
-        mirror: args.mirror.clone(),
-        command: vec![command.to_owned()],
-    };
+/// Python as images have it: `python` is its name, and pip installs into it, since
+/// nobody else's packages live there.
+fn python() -> Debian {
+    let packages = [
+        "python3",
+        "python3-pip",
+        "python-is-python3",
+        "ca-certificates",
+    ];
+    Debian {
+        packages: packages.map(str::to_owned).to_vec(),
+        without: vec!["usr/lib/python3*/EXTERNALLY-MANAGED".to_owned()],
+        command: vec!["python3".to_owned()],
+        ..Debian::default()
+    }
+}
+
+fn debian(args: &Args, store: &Store, mut asked: Debian) -> Result<Descriptor> {
+    asked.suite.clone_from(&args.suite);
+    asked.mirror.clone_from(&args.mirror);
+    asked.packages.extend(args.include.iter().cloned());
     eprintln!("installing packages into a new root file system: this takes a minute");
     let mut said = |line: &str| {
         if args.verbose {

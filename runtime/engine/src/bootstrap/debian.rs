@@ -18,9 +18,21 @@ pub struct Debian {
     /// Where packages come from: a mirror, or a line of `sources.list`; the
     /// machine's own sources where `None`.
     pub mirror: Option<String>,
+    /// Files and directories that are taken away again, relative to the root.
+    pub without: Vec<String>,
     /// What the image runs.
     pub command: Vec<String>,
 }
+
+/// What differs from one making to the next, or is the maker's machine's.
+const UNWANTED: [&str; 6] = [
+    "etc/hostname",
+    "etc/resolv.conf",
+    "var/cache/ldconfig/aux-cache",
+    "var/lib/dbus/machine-id",
+    "var/log/*.log",
+    "var/log/apt",
+];
 
 /// Makes it. What `mmdebstrap` says goes to `said`, a line at a time.
 ///
@@ -93,8 +105,17 @@ fn mmdebstrap(suite: &str, asked: &Debian, epoch: u64) -> Command {
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{unread}/*"));
     }
     command.arg("--dpkgopt=path-exclude=/usr/share/locale/*");
-    command.arg("--customize-hook=rm -rf \"$1\"/var/log/*.log \"$1\"/var/log/apt \"$1\"/var/cache/ldconfig/aux-cache");
-    command.arg("--customize-hook=: >\"$1/etc/machine-id\"; rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\"");
+    // The shell of a hook gets the root as its first argument.
+    let mut remove = String::from("--customize-hook=cd \"$1\" && rm -rf");
+    for path in UNWANTED
+        .iter()
+        .copied()
+        .chain(asked.without.iter().map(String::as_str))
+    {
+        remove += &format!(" ./{path}");
+    }
+    command.arg(remove);
+    command.arg("--customize-hook=: >\"$1/etc/machine-id\"");
     if !asked.packages.is_empty() {
         command.arg(format!("--include={}", asked.packages.join(",")));
     }

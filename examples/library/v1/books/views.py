@@ -1,0 +1,9 @@
+from django.views.generic import ListView
+
+from .models import Book
+
+
+class BookList(ListView):
+    """All books, as a page."""
+
+    model = Book
