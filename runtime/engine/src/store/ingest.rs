@@ -26,7 +26,6 @@ impl Pending {
     }
 
     /// An empty directory, locked.
-    #[allow(dead_code)] // until layers are unpacked
     pub(super) fn directory(ingest: &Path) -> Result<Self> {
         Self::begin(ingest, true)
     }

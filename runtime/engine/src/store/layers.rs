@@ -1,9 +1,16 @@
 //! Layers unpacked, each once, whatever number of images it is part of.
 
+use std::fs;
+use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
 
-use super::Store;
-use crate::image::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::ingest::Pending;
+use super::{BlobWriter, Image, Store};
+use crate::error::{Error, Result};
+use crate::image::{Compression, Descriptor, Digest};
+use crate::layer::{self, Expected, How, Limits, Ownership, Unpacked, Whiteouts};
 
 /// Whose the files of an unpacked layer are. Layers unpacked one way are not used
 /// the other: their owners and their overlay marks differ.
@@ -29,13 +36,185 @@ impl Owners {
             Self::Single => "single",
         }
     }
+
+    fn ownership(self) -> Ownership {
+        match self {
+            Self::Real | Self::Mapped => Ownership::Keep,
+            Self::Single => Ownership::Squash,
+        }
+    }
+
+    fn whiteouts(self) -> Whiteouts {
+        Whiteouts::Overlay {
+            userxattr: self != Self::Real,
+        }
+    }
+}
+
+/// A layer that lies unpacked in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Its files, with overlay's marks for what it takes away.
+    pub path: PathBuf,
+    /// What could not be had of it.
+    pub facts: Facts,
+}
+
+/// What is known of an unpacked layer without looking at its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// How many entries its archive had.
+    pub entries: u64,
+    /// How long that was, in bytes.
+    pub bytes: u64,
+    /// Something has another owner than the image says.
+    pub squashed: bool,
+    /// How many devices are missing, which this user may not make.
+    pub devices_left_out: u64,
+}
+
+impl From<&Unpacked> for Facts {
+    fn from(unpacked: &Unpacked) -> Self {
+        Self {
+            entries: unpacked.entries,
+            bytes: unpacked.diff_bytes,
+            squashed: unpacked.squashed,
+            devices_left_out: unpacked.devices_left_out,
+        }
+    }
 }
 
 impl Store {
+    /// The layers of `image`, the lowest first; those that do not lie unpacked yet
+    /// are unpacked from their blobs.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a blob that is not here; [`Error::Layer`] and
+    /// [`Error::Untrusted`] for a layer that is refused.
+    pub fn layers_of(&self, image: &Image, owners: Owners) -> Result<Vec<Layer>> {
+        let by = image.descriptor.digest.to_string();
+        let layers = image.layers().map(|(blob, diff_id)| {
+            if let Some(layer) = self.unpacked(diff_id, owners) {
+                return Ok(layer);
+            }
+            let packed = self.open_blob(blob, &by)?;
+            self.unpack(blob, diff_id, owners, packed)
+        });
+        layers.collect()
+    }
+
+    /// Takes a layer as its bytes come: they are kept as a blob and unpacked, in
+    /// one pass.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] for bytes that are not what `blob` and `diff_id`
+    /// promise, [`Error::Layer`] for an archive that is refused: nothing of it is
+    /// kept then.
+    pub fn take_layer(
+        &self,
+        blob: &Descriptor,
+        diff_id: &Digest,
+        owners: Owners,
+        packed: impl Read + Send,
+    ) -> Result<Layer> {
+        let mut writer = self.new_blob(blob.digest.algorithm())?;
+        let keeping = Keeping {
+            packed,
+            writer: &mut writer,
+        };
+        let layer = self.unpack(blob, diff_id, owners, keeping)?;
+        writer.finish_as(blob)?;
+        Ok(layer)
+    }
+
+    /// The layer of this diff id, where it lies unpacked.
+    #[must_use]
+    pub fn unpacked(&self, diff_id: &Digest, owners: Owners) -> Option<Layer> {
+        let directory = self.layer_path(diff_id, owners);
+        let facts = fs::read(directory.join(FACTS)).ok()?;
+        Some(Layer {
+            path: directory.join(FILES),
+            facts: serde_json::from_slice(&facts).ok()?,
+        })
+    }
+
+    fn unpack(
+        &self,
+        blob: &Descriptor,
+        diff_id: &Digest,
+        owners: Owners,
+        packed: impl Read + Send,
+    ) -> Result<Layer> {
+        let compression = compression_of(blob)?;
+        let pending = Pending::directory(&self.ingest())?;
+        let files = pending.path().join(FILES);
+        fs::create_dir(&files).map_err(Error::write(&files))?;
+        let how = How {
+            expected: Some(Expected {
+                blob: blob.digest.clone(),
+                blob_bytes: blob.size,
+                diff_id: diff_id.clone(),
+            }),
+            limits: Limits::default(),
+            ownership: owners.ownership(),
+            whiteouts: owners.whiteouts(),
+        };
+        let unpacked = layer::unpack(packed, compression, &files, &how)?;
+        let facts = Facts::from(&unpacked);
+        self.place(pending, diff_id, owners, facts)
+    }
+
+    /// Gives an unpacked layer its name.
+    fn place(
+        &self,
+        pending: Pending,
+        diff_id: &Digest,
+        owners: Owners,
+        facts: Facts,
+    ) -> Result<Layer> {
+        let told = pending.path().join(FACTS);
+        let text = serde_json::to_vec(&facts);
+        let text = text.map_err(|error| Error::write(&told)(error.into()))?;
+        fs::write(&told, text).map_err(Error::write(&told))?;
+        let directory = self.layer_path(diff_id, owners);
+        let parent = directory.parent().unwrap_or(&directory);
+        fs::create_dir_all(parent).map_err(Error::write(parent))?;
+        pending.place(&directory)?;
+        Ok(Layer {
+            path: directory.join(FILES),
+            facts,
+        })
+    }
+
     /// Where the layer of this diff id lies unpacked, or would.
-    #[allow(dead_code)] // until layers are unpacked
     pub(super) fn layer_path(&self, diff_id: &Digest, owners: Owners) -> PathBuf {
         let layers = self.root().join("layers").join(owners.name());
         layers.join(diff_id.hex())
+    }
+}
+
+/// The files of a layer, in its directory.
+const FILES: &str = "fs";
+/// What is known of it, in its directory.
+const FACTS: &str = "layer.json";
+
+fn compression_of(blob: &Descriptor) -> Result<Compression> {
+    blob.media_type.layer().ok_or_else(|| Error::Untrusted {
+        what: format!("layer {}", blob.digest),
+        reason: format!("it is of type {}, which is no layer's", blob.media_type),
+    })
+}
+
+/// Keeps what is read.
+struct Keeping<'a, 'b, R> {
+    packed: R,
+    writer: &'a mut BlobWriter<'b>,
+}
+
+impl<R: Read> Read for Keeping<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.packed.read(buffer)?;
+        self.writer.write_all(&buffer[..count])?;
+        Ok(count)
     }
 }

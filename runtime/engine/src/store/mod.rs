@@ -42,7 +42,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use blobs::BlobWriter;
-pub use layers::Owners;
+pub use layers::{Facts, Layer, Owners};
 pub use new_layer::LayerWriter;
 pub use pins::Pin;
 pub use provenance::{Origin, Provenance};

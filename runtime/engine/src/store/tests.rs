@@ -284,3 +284,69 @@ fn another_tools_names_are_names() {
     );
     assert_eq!(made(&store, "app:v1", "y").number, 2);
 }
+
+/// An image of one layer, unpackable.
+fn real_image(store: &Store, content: &str) -> Image {
+    let mut tree = crate::bootstrap::Tree::skeleton();
+    let file = crate::bootstrap::Node::File(content.into(), 0o644);
+    tree.put("file", file);
+    let about = crate::bootstrap::About::default();
+    let target = crate::bootstrap::of_tree(store, &tree, &about).unwrap();
+    store.image(&target, &Platform::host()).unwrap()
+}
+
+#[test]
+fn a_layer_is_unpacked_once_and_whole() {
+    with_store(|_, store| {
+        let image = real_image(store, "content");
+        let layers = store.layers_of(&image, Owners::Single).unwrap();
+        assert_eq!(fs::read(layers[0].path.join("file")).unwrap(), b"content");
+        assert!(layers[0].facts.entries > 5);
+        fs::write(layers[0].path.join("mark"), "").unwrap();
+        assert_eq!(store.layers_of(&image, Owners::Single).unwrap(), layers);
+        assert!(
+            layers[0].path.join("mark").exists(),
+            "it was not unpacked again"
+        );
+        assert_eq!(fs::read_dir(store.ingest()).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn a_layer_that_streams_in_is_kept_and_unpacked_or_neither() {
+    with_store(|_, one| {
+        let image = real_image(one, "content");
+        let (blob, diff_id) = image.layers().next().unwrap();
+        let mut bytes = fs::read(one.blob_path(&blob.digest)).unwrap();
+        with_store(|_, store| {
+            let layer = store.take_layer(blob, diff_id, Owners::Single, &bytes[..]);
+            assert_eq!(
+                fs::read(layer.unwrap().path.join("file")).unwrap(),
+                b"content"
+            );
+            assert!(store.has(blob));
+        });
+        let last = bytes.len() - 1;
+        let other = Digest::of(b"other");
+        with_store(|_, store| {
+            let streams = [(&bytes[..last], diff_id), (&bytes[..], &other)];
+            for (stream, diff_id) in streams {
+                assert!(
+                    store
+                        .take_layer(blob, diff_id, Owners::Single, stream)
+                        .is_err()
+                );
+            }
+            assert_eq!((store.all_blobs().len(), store.all_layers().len()), (0, 0));
+            assert_eq!(fs::read_dir(store.ingest()).unwrap().count(), 0);
+        });
+        bytes[last] ^= 1;
+        with_store(|_, store| {
+            assert!(
+                store
+                    .take_layer(blob, diff_id, Owners::Single, &bytes[..])
+                    .is_err()
+            );
+        });
+    });
+}
