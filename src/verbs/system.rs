@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use isolab_engine::store::{Store, Swept, Usage};
 use serde_json::json;
 
 use crate::clean::{self, Holding, Outcome};
@@ -12,6 +13,7 @@ use crate::observation::Unit;
 use crate::report::quantity::human;
 use crate::report::text::shown;
 use crate::terminal::{self, Answer, Dialogue};
+use crate::verbs::image;
 use crate::{hint, places, stdout};
 
 /// What can be done with what Isolab keeps.
@@ -19,6 +21,8 @@ use crate::{hint, places, stdout};
 pub enum Command {
     /// Show how much disk everything that Isolab keeps takes
     Df(DfArgs),
+    /// Free what no image, version or running container needs
+    Prune(PruneArgs),
     /// Remove everything that Isolab ever wrote, predictions included
     Clean(CleanArgs),
 }
@@ -27,6 +31,20 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct DfArgs {
     /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `system prune` is asked to do.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Also remove the versions that tags had before: there is no going back then
+    #[arg(long)]
+    versions: bool,
+    /// Do not ask: it never does
+    #[arg(short, long, hide = true)]
+    force: bool,
+    /// Print what was done as JSON
     #[arg(long)]
     json: bool,
 }
@@ -53,16 +71,72 @@ pub struct CleanArgs {
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Df(args) => df(&args),
+        Command::Prune(args) => prune(&args),
         Command::Clean(args) => clean(&args),
     }
 }
 
 fn df(args: &DfArgs) -> Result<ExitCode> {
     let held = clean::survey(&places::all());
+    let images = image::existing_store()?;
+    let images = images.map(|store| store.usage()).transpose()?;
     stdout::print(if args.json {
-        format!("{:#}\n", json!({ "bytes": total(&held), "places": held }))
+        let told = json!({ "bytes": total(&held), "places": held, "images": images });
+        format!("{told:#}\n")
     } else {
-        terminal::fitting(listing(&held))
+        let images = images.as_ref().map_or_else(String::new, of_images);
+        terminal::fitting(listing(&held) + &images)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the store of images takes, by what it is for.
+fn of_images(usage: &Usage) -> String {
+    let mut out = format!("images of containers: {} tags\n", usage.tags);
+    for (bytes, what) in [
+        (usage.images, "packed layers and documents of tags"),
+        (usage.versions, "of versions that tags had before"),
+        (usage.layers, "unpacked layers"),
+        (
+            usage.garbage,
+            "needed by none: `isolab system prune` frees it",
+        ),
+        (usage.unfinished, "unfinished"),
+        (usage.bookkeeping, "index, locks and directories"),
+    ] {
+        if bytes > 0 {
+            out += &format!("  {:>9}  {what}\n", size(bytes));
+        }
+    }
+    out
+}
+
+fn prune(args: &PruneArgs) -> Result<ExitCode> {
+    let Some(store) = image::existing_store()? else {
+        return told_of_prune(args, &Swept::default());
+    };
+    if args.versions {
+        store.forget_versions()?;
+    }
+    let root = store.root().to_owned();
+    drop(store);
+    let swept = Store::sweep(&root)?.ok_or_else(|| {
+        let message = "cannot free anything: another command uses the store of images";
+        hint::with(message, "wait until it ends, and try again")
+    })?;
+    told_of_prune(args, &swept)
+}
+
+fn told_of_prune(args: &PruneArgs, swept: &Swept) -> Result<ExitCode> {
+    stdout::print(if args.json {
+        format!(
+            "{:#}\n",
+            json!({ "schema": "isolab.system.prune/1", "swept": swept })
+        )
+    } else {
+        let (blobs, layers) = (swept.blobs, swept.layers);
+        let freed = size(swept.bytes);
+        format!("freed {freed}: {blobs} blobs, {layers} unpacked layers\n")
     })?;
     Ok(ExitCode::SUCCESS)
 }

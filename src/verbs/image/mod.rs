@@ -63,6 +63,16 @@ fn store() -> Result<Store> {
     Ok(Store::open(&places::make_data()?.join("images"))?)
 }
 
+/// The user's store, where there is one.
+///
+/// # Errors
+/// If it is there and cannot be opened.
+pub fn existing_store() -> Result<Option<Store>> {
+    let root = places::data().map(|data| data.join("images"));
+    let root = root.filter(|root| root.join("oci-layout").exists());
+    Ok(root.map(|root| Store::open(&root)).transpose()?)
+}
+
 /// The image that a version is on this machine.
 fn image_of(store: &Store, version: &Version) -> Result<Image> {
     Ok(store.image(&version.descriptor, &Platform::host())?)

@@ -164,6 +164,18 @@ impl Store {
         })
     }
 
+    /// Removes every version that no longer counts, and tells how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn forget_versions(&self) -> Result<usize> {
+        self.change_entries(|entries| {
+            let before = entries.len();
+            entries.retain(|entry| Version::of(entry).is_none_or(|version| version.current));
+            Ok(before - entries.len())
+        })
+    }
+
     /// Lets `tag` stand for its version `number` again, or where none is named
     /// for the one before what it stands for now.
     ///
