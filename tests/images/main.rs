@@ -1,0 +1,18 @@
+//! Images as a user types the verbs, and with the field's own programs on the other
+//! side of each file.
+//!
+//! What is not here (podman, skopeo, umoci, a static busybox) is reported as
+//! ignored, with the reason, never as passed.
+
+mod peers;
+mod place;
+mod verbs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let mut trials = verbs::trials();
+    trials.extend(peers::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
