@@ -21,6 +21,7 @@ pub mod bootstrap;
 pub mod bundle;
 pub mod contents;
 pub mod disk;
+pub mod dockerfile;
 pub mod error;
 pub mod image;
 pub mod layer;
