@@ -58,6 +58,16 @@ pub struct Sources {
     pub destination: Template,
 }
 
+impl Sources {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let paths = self.sources.iter().filter_map(|source| match source {
+            Source::Path(path) => Some(path),
+            Source::Inline(_) => None,
+        });
+        paths.chain([&self.destination])
+    }
+}
+
 /// One of what goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -60,6 +60,8 @@ impl Mode {
 pub(super) struct Expanded {
     pub text: String,
     pub words: Vec<String>,
+    /// The variables that are not set, where the text has no alternative for them.
+    pub unset: Vec<String>,
 }
 
 /// Expands `text`.
@@ -74,10 +76,15 @@ pub(super) fn expand(
         mode,
         depth: 0,
         budget: BUDGET,
+        unset: Vec::new(),
     };
-    lexer.until(None).map_err(|reason| ExpansionError {
+    let expanded = lexer.until(None).map_err(|reason| ExpansionError {
         text: super::problem::shown(text),
         reason,
+    })?;
+    Ok(Expanded {
+        unset: lexer.unset,
+        ..expanded
     })
 }
 
@@ -89,6 +96,7 @@ struct Lexer<'a> {
     mode: Mode,
     depth: usize,
     budget: usize,
+    unset: Vec<String>,
 }
 
 /// A text, and the words it falls into, as they grow.
@@ -123,6 +131,7 @@ impl Growing {
         Expanded {
             text: self.text,
             words: self.words,
+            unset: Vec::new(),
         }
     }
 }
@@ -137,6 +146,15 @@ impl Lexer<'_> {
         let next = chars.next();
         self.rest = chars.as_str();
         next
+    }
+
+    /// What a variable is worth that has no alternative.
+    fn value(&mut self, name: &str) -> Option<String> {
+        let value = (self.lookup)(name);
+        if value.is_none() {
+            self.unset.push(name.to_owned());
+        }
+        value
     }
 
     fn charge(&mut self, steps: usize) -> Fallible<()> {
@@ -266,7 +284,7 @@ impl Lexer<'_> {
         if name.is_empty() {
             return Ok("$".to_owned());
         }
-        Ok(match (self.lookup)(&name) {
+        Ok(match self.value(&name) {
             Some(value) => value,
             None if self.mode.keep_unset => format!("${name}"),
             None => String::new(),
@@ -285,7 +303,7 @@ impl Lexer<'_> {
         let mut last = self.next();
         operator.extend(last);
         if last == Some('}') {
-            return Ok(match (self.lookup)(&name) {
+            return Ok(match self.value(&name) {
                 Some(value) => value,
                 None if self.mode.keep_unset => format!("${{{name}}}"),
                 None => String::new(),
@@ -301,7 +319,10 @@ impl Lexer<'_> {
             Some('/') if !empty_is_unset => self.replace(&name),
             Some(kind @ ('-' | '+' | '?' | '#' | '%')) => {
                 let word = self.inner('}', matches!(kind, '#' | '%'))?;
-                let value = (self.lookup)(&name);
+                let value = match kind {
+                    '#' | '%' => self.value(&name),
+                    _ => (self.lookup)(&name),
+                };
                 if value.is_none() && self.mode.keep_unset {
                     return Ok(format!("${{{name}{operator}{word}}}"));
                 }
@@ -356,7 +377,7 @@ impl Lexer<'_> {
         }
         let pattern = self.inner('/', true)?;
         let replacement = self.inner('}', true)?;
-        let Some(value) = (self.lookup)(name) else {
+        let Some(value) = self.value(name) else {
             return Ok(match self.mode.keep_unset {
                 true => format!("${{{name}/{pattern}/{replacement}}}"),
                 false => String::new(),

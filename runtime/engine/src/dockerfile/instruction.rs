@@ -99,6 +99,58 @@ impl Instruction {
     }
 }
 
+impl Instruction {
+    /// Everything in it whose variables the builder replaces. What a mount holds,
+    /// and what an `ONBUILD` keeps for later, is not among it.
+    #[must_use]
+    pub fn templates(&self) -> Vec<&Template> {
+        match self {
+            Self::Add(add) => {
+                let flags = [&add.chown, &add.chmod, &add.checksum]
+                    .into_iter()
+                    .flatten();
+                flags
+                    .chain(&add.exclude)
+                    .chain(add.sources.templates())
+                    .collect()
+            }
+            Self::Copy(copy) => {
+                let flags = [&copy.chown, &copy.chmod].into_iter().flatten();
+                flags
+                    .chain(&copy.exclude)
+                    .chain(copy.sources.templates())
+                    .collect()
+            }
+            Self::Arg(arguments) => arguments
+                .iter()
+                .filter_map(|argument| argument.default.as_ref())
+                .collect(),
+            Self::Env(pairs) | Self::Label(pairs) => pairs
+                .iter()
+                .flat_map(|pair| [&pair.name, &pair.value])
+                .collect(),
+            Self::Expose(list) | Self::Volume(list) => list.iter().collect(),
+            Self::StopSignal(text) | Self::User(text) | Self::Workdir(text) => vec![text],
+            Self::Cmd(_)
+            | Self::Entrypoint(_)
+            | Self::Healthcheck(_)
+            | Self::Maintainer(_)
+            | Self::Onbuild(_)
+            | Self::Run(_)
+            | Self::Shell(_) => Vec::new(),
+        }
+    }
+
+    /// The stages and images that it takes files from, by what it calls them.
+    pub(super) fn origins(&self) -> Vec<&str> {
+        match self {
+            Self::Copy(copy) => copy.from.iter().map(String::as_str).collect(),
+            Self::Run(run) => run.mounts.iter().filter_map(|mount| mount.from()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// `NAME=value`; both expand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {

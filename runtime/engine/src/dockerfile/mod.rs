@@ -5,7 +5,10 @@
 //! while its variables are unknown; instructions become [`Stage`]s. Everything that
 //! is wrong is told at once, each with its line and, where there is one, a remedy.
 //!
-//! Nothing is built here, and no file is opened.
+//! Nothing is built here, and no file is opened. A builder goes on with [`Globals`]
+//! and [`Scope`], which know what a variable is worth where, with [`Graph`], which
+//! knows what stages need of each other, and with [`ignore`]. [`Checks`] tell what a
+//! file says and probably does not mean.
 //!
 //! ```
 //! use isolab_engine::dockerfile;
@@ -16,11 +19,13 @@
 //! assert_eq!(problems.iter().next().unwrap().line, 1);
 //! ```
 
+mod check;
 mod copy;
 mod directive;
 mod expand;
 mod flags;
 mod glob;
+mod graph;
 mod healthcheck;
 mod heredoc;
 pub mod ignore;
@@ -28,22 +33,28 @@ mod instruction;
 mod logical;
 mod mount;
 mod pattern;
+mod port;
 mod print;
 mod problem;
 mod read;
 mod run;
+mod scope;
 mod stage;
 mod template;
 mod words;
 
+pub use check::Checks;
 pub use copy::{Add, Copy, Inline, Source, Sources};
 pub use directive::{Directives, Escape};
 pub use expand::ExpansionError;
+pub use graph::{Graph, Origin, TargetError};
 pub use healthcheck::{Check, Healthcheck};
 pub use instruction::{Argument, Command, Instruction, Pair, Trigger};
 pub use logical::LONGEST;
 pub use mount::{Mount, MountOptions, Owner, Sharing};
+pub use port::{Ports, Protocol};
 pub use problem::{Problem, Problems, Warning};
 pub use run::{Network, Run, RunCommand, Security};
+pub use scope::{Given, Globals, Scope};
 pub use stage::{Dockerfile, GlobalArgument, Stage, Step, parse};
 pub use template::{Lookup, Template};

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::instruction::{Argument, Instruction};
 use super::logical::{Logical, lay_out};
-use super::problem::{Fault, Problem, Problems, Warning, did_you_mean, shown};
+use super::problem::{Fault, Problem, Problems, Warning};
 use super::words::Head;
 use super::{Directives, Template, read};
 
@@ -157,14 +157,6 @@ impl Dockerfile {
                 let what = format!("the stage is called `{name}`, which has a meaning of its own");
                 warn("ReservedStageName", what);
             }
-            if self
-                .stages
-                .iter()
-                .any(|stage| stage.name.as_ref() == Some(name))
-            {
-                let what = format!("an earlier stage is called `{name}` too");
-                warn("DuplicateStageName", what);
-            }
         }
         Ok(Stage {
             name,
@@ -174,45 +166,6 @@ impl Dockerfile {
             original: logical.original.clone(),
             steps: Vec::new(),
         })
-    }
-
-    /// The stage that `target` names, or the last one.
-    ///
-    /// # Errors
-    /// What is wrong, and the names that there are.
-    pub fn find_target(&self, target: Option<&str>) -> Result<usize, Problem> {
-        let Some(target) = target else {
-            return Ok(self.stages.len() - 1);
-        };
-        if let Some(index) = self.find_stage(target) {
-            return Ok(index);
-        }
-        let names: Vec<&str> = self
-            .stages
-            .iter()
-            .filter_map(|stage| stage.name.as_deref())
-            .collect();
-        let fault = Fault::new(format!("there is no stage `{}`", shown(target)));
-        let remedy = did_you_mean(target, &names).or_else(|| match &names[..] {
-            [] => None,
-            names => Some(format!("there are {}", names.join(", "))),
-        });
-        let line = self.stages.last().map_or(1, Stage::line);
-        Err(Problem::new(line, fault.perhaps(remedy)))
-    }
-
-    /// A stage by its name, whatever its case, or by its number, counted from 0.
-    /// Of several with one name it is the last.
-    #[must_use]
-    pub fn find_stage(&self, name: &str) -> Option<usize> {
-        let named = |stage: &Stage| {
-            stage
-                .name
-                .as_ref()
-                .is_some_and(|known| known.eq_ignore_ascii_case(name))
-        };
-        let number = || name.parse().ok().filter(|index| *index < self.stages.len());
-        self.stages.iter().rposition(named).or_else(number)
     }
 }
 
@@ -297,20 +250,8 @@ mod tests {
         assert_eq!(rules("FROM a as b"), ["FromAsCasing"]);
         assert_eq!(rules("FROM a AS B"), ["StageNameCasing"]);
         assert_eq!(rules("FROM a AS scratch"), ["ReservedStageName"]);
-        assert_eq!(rules("FROM a AS b\nFROM a AS b"), ["DuplicateStageName"]);
+        assert_eq!(rules("FROM a AS b\nFROM a AS b"), [""; 0]);
         assert_eq!(rules("from a as b\nFROM a AS c"), [""; 0]);
-    }
-
-    #[test]
-    fn a_stage_is_found_by_name_in_any_case_or_by_number() {
-        let file = file("FROM a AS one\nFROM b AS two\nFROM c AS one\n");
-        assert_eq!(file.find_target(None), Ok(2));
-        assert_eq!(file.find_target(Some("TWO")), Ok(1));
-        assert_eq!(file.find_target(Some("one")), Ok(2));
-        assert_eq!(file.find_target(Some("0")), Ok(0));
-        let missing = file.find_target(Some("tow")).unwrap_err();
-        assert_eq!(missing.remedy.as_deref(), Some("did you mean `two`?"));
-        assert!(file.find_target(Some("3")).is_err());
     }
 
     #[test]

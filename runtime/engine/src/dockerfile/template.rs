@@ -59,20 +59,15 @@ impl Template {
         Ok(expand::expand(&self.0, lookup, Mode::word(escape))?.words)
     }
 
-    /// The names of the variables in it, each once, as far as they are reached when
-    /// all are unset.
+    /// The variables in it that are not set and that it has no alternative for, as
+    /// `${x:-…}` is one; none where it cannot be expanded.
     #[must_use]
-    pub fn variables(&self, escape: Escape) -> Vec<String> {
-        let names = std::cell::RefCell::new(Vec::new());
-        let lookup = |name: &str| {
-            let mut names = names.borrow_mut();
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-            None
-        };
-        let _ = self.expand(&lookup, escape);
-        names.into_inner()
+    pub fn unset(&self, lookup: Lookup<'_>, escape: Escape) -> Vec<String> {
+        let expanded = expand::expand(&self.0, lookup, Mode::word(escape));
+        let mut unset = expanded.map(|expanded| expanded.unset).unwrap_or_default();
+        unset.sort();
+        unset.dedup();
+        unset
     }
 }
 
@@ -259,6 +254,13 @@ mod tests {
     fn the_body_of_a_heredoc_keeps_its_quotes() {
         let expanded = expand_body("a='$x' \"${none:-d}\" \\$x\n", &lookup);
         assert_eq!(expanded.as_deref(), Ok("a='value' \"d\" $x\n"));
+    }
+
+    #[test]
+    fn a_variable_is_missed_unless_there_is_an_alternative() {
+        let unset = |text: &str| Template::new(text).unset(&lookup, Escape::Backslash);
+        assert_eq!(unset("$b ${a} $x $b ${c#y} ${d/y/z}"), ["a", "b", "c", "d"]);
+        assert_eq!(unset("${a:-b} ${a+b} '$a' \\$a ${x:-$y}"), ["y"]);
     }
 
     #[test]
