@@ -37,7 +37,7 @@ pub(super) fn write(
     }
 }
 
-fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+pub(super) fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match pwrite(file, bytes, at) {
             Ok(0) => return Err(Errno::IO),

@@ -3,7 +3,8 @@
 //! A layer is a tar archive that a stranger made. [`unpack`] reads it once: the
 //! digest of the packed bytes, the unpacked archive and its digest, and the files
 //! all come of one pass, so that a layer takes as long as its slowest step and not
-//! their sum.
+//! their sum. [`pack`] makes the archive of a directory, the same bytes each time;
+//! [`merge`] lays layers over each other where the kernel refuses to.
 //!
 //! ```text
 //! packed ─► source ─► inflate ─► stream ─► archive ─► extract ─► files
@@ -24,6 +25,9 @@ mod fault;
 mod how;
 mod inflate;
 mod limits;
+mod marks;
+mod merge;
+mod pack;
 mod remove;
 mod stream;
 mod unpack;
@@ -35,5 +39,7 @@ mod tests;
 pub use attributes::Ownership;
 pub use how::{Expected, How};
 pub use limits::Limits;
+pub use merge::{Content, MergeHow, merge};
+pub use pack::{Form, PackHow, Packed, Packing, pack};
 pub use unpack::{Unpacked, unpack};
 pub use whiteout::Whiteouts;

@@ -22,6 +22,7 @@ use super::limits::Limits;
 use pax::Records;
 
 pub(super) use entry::{Entry, Kind, Time};
+pub(super) use pax::ATTRIBUTE;
 
 pub(super) const BLOCK: usize = 512;
 

@@ -7,7 +7,7 @@ use super::entry::Time;
 use super::{Fault, bad};
 
 /// What begins the key of an extended attribute.
-pub(super) const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+pub(in crate::layer) const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
 /// The records of one entry, in their order.
 #[derive(Debug, Default)]

@@ -6,6 +6,8 @@
 mod building;
 mod faithful;
 mod hostile;
+mod merging;
+mod packing;
 mod random;
 mod streams;
 mod whiteouts;
