@@ -41,6 +41,9 @@ pub struct PruneArgs {
     /// Also remove the versions that tags had before: there is no going back then
     #[arg(long)]
     versions: bool,
+    /// Also forget what steps of builds made: the next build takes them all
+    #[arg(long)]
+    build_cache: bool,
     /// Do not ask: it never does
     #[arg(short, long, hide = true)]
     force: bool,
@@ -96,6 +99,10 @@ fn of_images(usage: &Usage) -> String {
     for (bytes, what) in [
         (usage.images, "packed layers and documents of tags"),
         (usage.versions, "of versions that tags had before"),
+        (
+            usage.steps,
+            "of steps of builds: `isolab system prune --build-cache` frees it",
+        ),
         (usage.layers, "unpacked layers"),
         (
             usage.garbage,
@@ -117,6 +124,9 @@ fn prune(args: &PruneArgs) -> Result<ExitCode> {
     };
     if args.versions {
         store.forget_versions()?;
+    }
+    if args.build_cache {
+        store.forget_steps()?;
     }
     let root = store.root().to_owned();
     drop(store);

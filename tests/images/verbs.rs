@@ -160,6 +160,7 @@ fn counts() -> Result<(), Failed> {
         let parts = [
             "images",
             "versions",
+            "steps",
             "layers",
             "garbage",
             "unfinished",

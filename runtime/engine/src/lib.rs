@@ -18,6 +18,7 @@
 
 pub mod archive;
 pub mod bootstrap;
+pub mod build;
 pub mod bundle;
 pub mod contents;
 pub mod disk;

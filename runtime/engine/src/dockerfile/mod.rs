@@ -58,3 +58,9 @@ pub use run::{Network, Run, RunCommand, Security};
 pub use scope::{Given, Globals, Scope};
 pub use stage::{Dockerfile, GlobalArgument, Stage, Step, parse};
 pub use template::{Lookup, Template};
+
+/// Whether one name, with no slash in it, is what a wildcard of `COPY` means.
+/// A pattern that is none means nothing.
+pub(crate) fn means(pattern: &str, name: &str) -> bool {
+    glob::Glob::parse(pattern).is_ok_and(|glob| glob.matches_or_contains(name))
+}

@@ -18,7 +18,7 @@ mod media_type;
 mod platform;
 mod reference;
 
-pub use config::{Config, Healthcheck, History, RootFs, Run};
+pub use config::{Config, Empty, Healthcheck, History, RootFs, Run};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, Hasher};
 pub use document::{Document, Index, LONGEST_DOCUMENT, Manifest};

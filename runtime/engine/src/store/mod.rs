@@ -5,6 +5,7 @@
 //! index.json              every tag, and every version that a tag had before
 //! blobs/sha256/HEX        manifests, configurations, layers: named by their digest
 //! layers/OWNERS/HEX/fs    a layer unpacked, by its diff id and by whose the files are
+//! steps/                  what steps of builds made, by what each depends on
 //! pins/                   layers below running containers, each with a lock on it
 //! ingest/                 what is being written, each with a lock on it
 //! lock                    shared by whoever uses blobs, held alone by whoever sweeps
@@ -34,6 +35,7 @@ mod new_layer;
 mod pins;
 mod provenance;
 mod resolve;
+mod steps;
 mod sweep;
 mod usage;
 mod versions;
@@ -47,6 +49,7 @@ pub use new_layer::LayerWriter;
 pub use pins::Pin;
 pub use provenance::{Origin, Provenance};
 pub use resolve::Image;
+pub use steps::Step;
 pub use sweep::Swept;
 pub use usage::Usage;
 pub use versions::Version;

@@ -35,7 +35,7 @@ pub(super) struct Marked {
 
 impl Store {
     /// Removes from the store in `root` every blob and every unpacked layer that
-    /// no tag, version or running container leads to.
+    /// no tag, version, step of a build or running container leads to.
     ///
     /// `None` where somebody uses the store: what a pull has fetched already no
     /// tag leads to yet.
@@ -74,6 +74,10 @@ impl Store {
         let mut marked = Marked::default();
         for entry in self.entries()? {
             self.mark(&entry, &mut marked);
+        }
+        for step in self.all_steps() {
+            marked.blobs.insert(step.layer.digest);
+            marked.layers.insert(step.diff_id);
         }
         marked.layers.extend(self.pinned());
         Ok(marked)

@@ -19,6 +19,8 @@ pub struct Usage {
     pub images: u64,
     /// Blobs that only versions lead to which no longer count.
     pub versions: u64,
+    /// Blobs that only steps of builds made.
+    pub steps: u64,
     /// Layers unpacked, of images and versions.
     pub layers: u64,
     /// Blobs and unpacked layers that nothing leads to: what a sweep gets back.
@@ -35,6 +37,7 @@ impl Usage {
     pub fn bytes(&self) -> u64 {
         self.images
             + self.versions
+            + self.steps
             + self.layers
             + self.garbage
             + self.unfinished
@@ -54,6 +57,10 @@ impl Store {
         for tag in &tags {
             self.mark(&tag.descriptor, &mut current);
         }
+        let mut named = super::sweep::Marked::default();
+        for entry in self.entries()? {
+            self.mark(&entry, &mut named);
+        }
         let mut usage = Usage {
             tags: tags.len() as u64,
             ..Usage::default()
@@ -61,8 +68,10 @@ impl Store {
         for (path, digest) in self.all_blobs() {
             let part = if current.blobs.contains(&digest) {
                 &mut usage.images
-            } else if whole.blobs.contains(&digest) {
+            } else if named.blobs.contains(&digest) {
                 &mut usage.versions
+            } else if whole.blobs.contains(&digest) {
+                &mut usage.steps
             } else {
                 &mut usage.garbage
             };

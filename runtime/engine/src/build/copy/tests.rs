@@ -1,0 +1,236 @@
+//! What a copy brings where, told by the entries of its layer.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+/// A context and an image below, both with files by path; what ends in a slash is
+/// a directory, and `path->to` a link.
+struct Place {
+    place: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(context: &[&str], image: &[&str]) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        for (root, paths) in [("context", context), ("image", image)] {
+            fs::create_dir(place.path().join(root)).unwrap();
+            for path in paths {
+                make(&place.path().join(root), path);
+            }
+        }
+        Self { place }
+    }
+
+    fn source(&self) -> Source {
+        Source::context(&self.place.path().join("context"), Ignore::default())
+    }
+
+    fn below(&self) -> Stack {
+        Stack::new([self.place.path().join("image")])
+    }
+
+    /// `MODE UID:GID PATH[=CONTENT | ->TO]` of each entry.
+    fn copied(
+        &self,
+        change: impl FnOnce(&mut Copying<'_>),
+        pattern: &str,
+        to: &str,
+    ) -> Vec<String> {
+        let source = self.source();
+        let mut copying = copying(&source, pattern, to);
+        change(&mut copying);
+        let mut bytes = Vec::new();
+        copying.write(&self.below(), &mut bytes).unwrap();
+        told(&bytes)
+    }
+
+    fn refused(&self, pattern: &str, to: &str) -> String {
+        let source = self.source();
+        let refused = copying(&source, pattern, to).write(&self.below(), Vec::new());
+        refused.unwrap_err().to_string()
+    }
+}
+
+fn copying<'a>(source: &'a Source, pattern: &str, to: &str) -> Copying<'a> {
+    Copying {
+        from: source,
+        paths: source.select(pattern).unwrap(),
+        inline: Vec::new(),
+        to: to.to_owned(),
+        owner: None,
+        mode: None,
+        without: Ignore::default(),
+        parents: false,
+        latest: Some(0),
+    }
+}
+
+fn make(root: &Path, path: &str) {
+    let (path, to) = match path.split_once("->") {
+        Some((path, to)) => (path, Some(to)),
+        None => (path, None),
+    };
+    let at = root.join(path.trim_end_matches('/'));
+    fs::create_dir_all(at.parent().unwrap()).unwrap();
+    match to {
+        Some(to) => symlink(to, at).unwrap(),
+        None if path.ends_with('/') => fs::create_dir_all(at).unwrap(),
+        None => {
+            fs::write(&at, "content").unwrap();
+            fs::set_permissions(at, fs::Permissions::from_mode(0o640)).unwrap();
+        }
+    }
+}
+
+fn told(archive: &[u8]) -> Vec<String> {
+    use std::io::Read as _;
+    let mut told = Vec::new();
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let header = entry.header();
+        let (mode, uid, gid) = (header.mode(), header.uid(), header.gid());
+        let (mode, uid, gid) = (mode.unwrap(), uid.unwrap(), gid.unwrap());
+        let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+        let link = entry
+            .link_name_bytes()
+            .map(|to| String::from_utf8_lossy(&to).into_owned());
+        let mut content = String::new();
+        entry.read_to_string(&mut content).unwrap();
+        let rest = match (link, &*content) {
+            (Some(to), _) => format!("->{to}"),
+            (None, "content" | "") => String::new(),
+            (None, other) => format!("={other}"),
+        };
+        told.push(format!("{mode:o} {uid}:{gid} {path}{rest}"));
+    }
+    told
+}
+
+/// The owner that files made by this test have on the disk.
+fn own() -> String {
+    let (uid, gid) = isolab_oci::sys::process::effective_ids();
+    format!("{uid}:{gid}")
+}
+
+#[test]
+fn a_file_goes_where_docker_puts_it() {
+    let place = Place::new(&["f", "g"], &["there/", "file"]);
+    let keep = |_: &mut Copying<'_>| {};
+    assert_eq!(place.copied(keep, "f", "/new"), ["640 0:0 new"]);
+    assert_eq!(
+        place.copied(keep, "f", "/new/"),
+        ["755 0:0 new/", "640 0:0 new/f"]
+    );
+    assert_eq!(place.copied(keep, "f", "/file"), ["640 0:0 file"]);
+    let there = format!("755 {} there/", own());
+    assert_eq!(
+        place.copied(keep, "f", "/there"),
+        [&*there, "640 0:0 there/f"]
+    );
+    assert_eq!(
+        place.copied(keep, "[fg]", "/several"),
+        ["755 0:0 several/", "640 0:0 several/f", "640 0:0 several/g"]
+    );
+}
+
+#[test]
+fn a_directory_brings_its_content_and_merges() {
+    let place = Place::new(
+        &["d/x", "d/sub/y", "d/empty/", "d/l->x"],
+        &["app/sub/z", "app/old"],
+    );
+    fs::set_permissions(
+        place.place.path().join("image/app/sub"),
+        fs::Permissions::from_mode(0o700),
+    )
+    .unwrap();
+    let own = own();
+    assert_eq!(
+        place.copied(|_| {}, "d", "/app"),
+        [
+            format!("755 {own} app/"),
+            "755 0:0 app/empty/".to_owned(),
+            "777 0:0 app/l->x".to_owned(),
+            format!("700 {own} app/sub/"),
+            "640 0:0 app/sub/y".to_owned(),
+            "640 0:0 app/x".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn directories_above_are_told_again_as_they_are() {
+    let place = Place::new(&["f"], &["tmp/", "var/", "var/run->/tmp"]);
+    let sticky = fs::Permissions::from_mode(0o1777);
+    fs::set_permissions(place.place.path().join("image/tmp"), sticky).unwrap();
+    let copied = place.copied(|_| {}, "f", "/var/run/a/f");
+    let tmp = format!("1777 {} tmp/", own());
+    assert_eq!(
+        copied,
+        [&*tmp, "755 0:0 tmp/a/", "640 0:0 tmp/a/f"],
+        "through the link"
+    );
+}
+
+#[test]
+fn owner_and_mode_are_as_asked_and_what_is_excluded_stays() {
+    let place = Place::new(&["d/x", "d/y.md", "d/sub/y.md"], &[]);
+    let ask = |copying: &mut Copying<'_>| {
+        copying.owner = Some((5, 6));
+        copying.mode = Some(0o500);
+        copying.without = Ignore::of_patterns(["**/*.md"]).unwrap();
+    };
+    assert_eq!(
+        place.copied(ask, "d", "/app/d/"),
+        [
+            "755 5:6 app/",
+            "500 5:6 app/d/",
+            "500 5:6 app/d/sub/",
+            "500 5:6 app/d/x"
+        ]
+    );
+}
+
+#[test]
+fn inline_files_and_parents_have_their_places() {
+    let place = Place::new(&["a/b/f"], &[]);
+    let ask = |copying: &mut Copying<'_>| {
+        copying.parents = true;
+        copying
+            .inline
+            .push(("note".to_owned(), "inline".to_owned()));
+    };
+    assert_eq!(
+        place.copied(ask, "a/b/f", "/app"),
+        [
+            "755 0:0 app/",
+            "755 0:0 app/a/",
+            "755 0:0 app/a/b/",
+            "640 0:0 app/a/b/f",
+            "644 0:0 app/note=inline",
+        ]
+    );
+}
+
+#[test]
+fn a_file_and_a_directory_do_not_replace_each_other() {
+    let place = Place::new(&["f", "d/x"], &["file", "there/f/"]);
+    assert!(place.refused("f", "/there/").contains("is a directory"));
+    assert!(place.refused("f", "/file/x").contains("no directory"));
+    assert!(place.refused("d", "/file").contains("no directory"));
+}
+
+#[test]
+fn long_names_and_links_survive() {
+    let long = format!("{}/{}", "n".repeat(120), "m".repeat(120));
+    let link = format!("l->../{long}");
+    let place = Place::new(&[&long, &link], &[]);
+    let copied = place.copied(|_| {}, ".", "/");
+    assert!(copied.contains(&format!("640 0:0 {long}")), "{copied:?}");
+    assert!(
+        copied.contains(&format!("777 0:0 l->../{long}")),
+        "{copied:?}"
+    );
+}

@@ -1,0 +1,315 @@
+//! Where files of a `COPY` come from: the build context, a stage, or an image.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::stack::{Found, Stack};
+use crate::dockerfile::ignore::Ignore;
+use crate::dockerfile::means;
+use crate::error::{Error, Result};
+use crate::image::{Algorithm, Digest, Hasher};
+
+/// A tree that files are taken from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    stack: Stack,
+    ignore: Ignore,
+    /// Whether the files' owners are meant: the owners of a build context are
+    /// whoever checked it out.
+    keeps_owners: bool,
+}
+
+/// A file, link or directory to copy.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Its path from what was named; empty for that itself.
+    pub(super) relative: PathBuf,
+    pub(super) found: Found,
+    pub(super) owner: (u32, u32),
+}
+
+impl Source {
+    /// A build context.
+    pub(super) fn context(root: &Path, ignore: Ignore) -> Self {
+        Self {
+            stack: Stack::new([root.to_owned()]),
+            ignore,
+            keeps_owners: false,
+        }
+    }
+
+    /// The files of a stage or an image.
+    pub(super) fn layers(stack: Stack) -> Self {
+        Self {
+            stack,
+            ignore: Ignore::default(),
+            keeps_owners: true,
+        }
+    }
+
+    /// The paths that `pattern` means, links followed, in their order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it means nothing, with what leaves it out.
+    pub(super) fn select(&self, pattern: &str) -> Result<Vec<PathBuf>> {
+        let mut found = vec![PathBuf::from("/")];
+        for part in Path::new(pattern).components() {
+            let name = match part {
+                Component::Normal(name) => name.to_string_lossy(),
+                // The root is where it begins, and nothing is above it.
+                Component::ParentDir => {
+                    found.iter_mut().for_each(|path| drop(path.pop()));
+                    continue;
+                }
+                _ => continue,
+            };
+            let mut next = Vec::new();
+            for directory in found {
+                let directory = self.stack.resolve(&directory, true)?;
+                if name.contains(['*', '?', '[', '\\']) {
+                    let listed = self.stack.list(&directory)?;
+                    let matching = listed.into_iter().filter(|path| {
+                        let own = path.file_name().unwrap_or_default();
+                        means(&name, &own.to_string_lossy())
+                    });
+                    next.extend(matching);
+                } else {
+                    next.push(directory.join(&*name));
+                }
+            }
+            found = next;
+        }
+        let mut there = Vec::new();
+        for path in found {
+            // What is named is meant, and not the link to it.
+            let path = self.stack.resolve(&path, true)?;
+            if !self.decides_against(&path) && self.stack.look(&path)?.is_some() {
+                there.push(path);
+            }
+        }
+        match there.is_empty() {
+            true => Err(self.not_found(pattern)),
+            false => Ok(there),
+        }
+    }
+
+    fn not_found(&self, pattern: &str) -> Error {
+        let decision = self.ignore.decide(pattern.trim_start_matches('/'));
+        let why = match decision.because {
+            Some((line, text)) if decision.excluded => {
+                format!(", which line {line} of .dockerignore (`{text}`) leaves out")
+            }
+            _ => String::new(),
+        };
+        Error::NotFound {
+            what: format!("`{pattern}` in {}{why}", self.name()),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self.keeps_owners {
+            true => "the stage or image",
+            false => "the build context",
+        }
+    }
+
+    /// What lies at `path` and all below it, parents first, in the order of names.
+    pub(super) fn walk(&self, path: &Path) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        let mut pending = vec![path.to_owned()];
+        while let Some(at) = pending.pop() {
+            let Some(found) = self.stack.look(&at)? else {
+                continue;
+            };
+            let is_directory = found.metadata.is_dir();
+            if is_directory && at != path && self.skips(&at) {
+                continue;
+            }
+            if is_directory {
+                let mut below = self.stack.list(&at)?;
+                below.reverse();
+                pending.extend(below);
+            }
+            if at == path || !self.decides_against(&at) {
+                let owner = match self.keeps_owners {
+                    true => (found.metadata.uid(), found.metadata.gid()),
+                    false => (0, 0),
+                };
+                let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
+                items.push(Item {
+                    relative,
+                    found,
+                    owner,
+                });
+            }
+        }
+        Ok(items)
+    }
+
+    /// The digest of what a copy of `paths` would copy: names, kinds, modes,
+    /// owners where they are meant, and content; never times.
+    pub(super) fn digest(&self, paths: &[PathBuf], without: &Ignore) -> Result<Digest> {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        for path in paths {
+            for item in self.walk(path)? {
+                if !leaves_out(without, &item) {
+                    item.digest(path, &mut hasher)?;
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+
+    fn decides_against(&self, path: &Path) -> bool {
+        !self.ignore.is_empty() && self.ignore.decide(&relative(path)).excluded
+    }
+
+    fn skips(&self, path: &Path) -> bool {
+        !self.ignore.is_empty() && self.ignore.may_skip_directory(&relative(path))
+    }
+}
+
+/// Whether `--exclude` leaves an item out.
+pub(super) fn leaves_out(without: &Ignore, item: &Item) -> bool {
+    !without.is_empty() && without.decide(&item.relative.to_string_lossy()).excluded
+}
+
+impl Item {
+    /// Opens a regular file.
+    pub(super) fn open(&self) -> Result<File> {
+        File::open(&self.found.place).map_err(Error::read(&self.found.place))
+    }
+
+    /// Where a symlink leads.
+    pub(super) fn link(&self) -> Result<PathBuf> {
+        fs::read_link(&self.found.place).map_err(Error::read(&self.found.place))
+    }
+
+    fn digest(&self, from: &Path, hasher: &mut Hasher) -> Result<()> {
+        let metadata = &self.found.metadata;
+        // What was named, itself: its name is the copy's where it is no directory.
+        let own = from.file_name().unwrap_or_default();
+        let name = match self.relative.as_os_str().is_empty() {
+            true if metadata.is_dir() => Path::new(""),
+            true => Path::new(own),
+            false => &self.relative,
+        };
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(name.as_os_str().as_bytes());
+        field(&metadata.mode().to_le_bytes());
+        field(&self.owner.0.to_le_bytes());
+        field(&self.owner.1.to_le_bytes());
+        if metadata.is_symlink() {
+            field(self.link()?.as_os_str().as_bytes());
+        } else if metadata.is_file() {
+            field(&metadata.len().to_le_bytes());
+            io::copy(&mut self.open()?, hasher).map_err(Error::read(&self.found.place))?;
+        } else {
+            field(&metadata.rdev().to_le_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// A path as a `.dockerignore` has it.
+fn relative(path: &Path) -> String {
+    path.to_string_lossy().trim_start_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn context(ignore: &str, then: impl FnOnce(&Path, &Source)) {
+        let place = tempfile::tempdir().unwrap();
+        for path in ["a.py", "b.py", "notes.md", "src/x.py", "src/deep/y.py"] {
+            let path = place.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "content").unwrap();
+        }
+        symlink("a.py", place.path().join("link")).unwrap();
+        let ignore = Ignore::parse(ignore.as_bytes()).unwrap();
+        then(place.path(), &Source::context(place.path(), ignore));
+    }
+
+    fn selected(source: &Source, pattern: &str) -> Vec<String> {
+        let paths = source.select(pattern).unwrap();
+        paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
+    }
+
+    fn walked(source: &Source, path: &str) -> Vec<String> {
+        let items = source.walk(Path::new(path)).unwrap();
+        let names = items.iter().map(|item| item.relative.display().to_string());
+        names.collect()
+    }
+
+    #[test]
+    fn names_and_wildcards_mean_what_is_there() {
+        context("", |_, source| {
+            assert_eq!(selected(source, "*.py"), ["/a.py", "/b.py"]);
+            assert_eq!(selected(source, "./src/../a.py"), ["/a.py"]);
+            assert_eq!(selected(source, "s*/d??p"), ["/src/deep"]);
+            assert_eq!(selected(source, "/link"), ["/a.py"], "what it leads to");
+            assert_eq!(
+                selected(source, "../../a.py"),
+                ["/a.py"],
+                "nothing is above"
+            );
+            assert_eq!(selected(source, "."), ["/"]);
+            for nothing in ["*.rs", "c.py", "a.py/x"] {
+                let error = source.select(nothing).unwrap_err();
+                assert!(error.to_string().contains(nothing), "{error}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_ignored_is_not_there_and_the_error_says_why() {
+        context("src\n!src/deep\n*.md", |_, source| {
+            assert_eq!(
+                walked(source, "/"),
+                ["", "a.py", "b.py", "link", "src/deep", "src/deep/y.py"]
+            );
+            let error = source.select("notes.md").unwrap_err().to_string();
+            assert!(
+                error.contains("line 3") && error.contains("*.md"),
+                "{error}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_digest_changes_with_what_is_copied_and_not_with_times() {
+        context("*.md", |root, source| {
+            let digest = || {
+                let paths = source.select(".").unwrap();
+                source.digest(&paths, &Ignore::default()).unwrap()
+            };
+            let before = digest();
+            let time = std::time::SystemTime::UNIX_EPOCH;
+            let file = File::options().write(true).open(root.join("a.py")).unwrap();
+            file.set_modified(time).unwrap();
+            fs::write(root.join("notes.md"), "other").unwrap();
+            assert_eq!(digest(), before);
+            fs::write(root.join("src/x.py"), "CONTENT").unwrap();
+            let changed = digest();
+            assert_ne!(changed, before);
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(root.join("a.py"), mode).unwrap();
+            assert_ne!(digest(), changed);
+            fs::rename(root.join("b.py"), root.join("c.py")).unwrap();
+            assert_ne!(digest(), changed);
+        });
+    }
+}
