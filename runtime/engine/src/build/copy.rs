@@ -52,7 +52,7 @@ struct Planned {
 
 enum Kind {
     Directory,
-    File(Item),
+    File(Box<Item>),
     Bytes(Vec<u8>),
     Link(PathBuf),
 }
@@ -173,7 +173,7 @@ impl Planning<'_> {
             });
         }
         let capability = capability(&item.found.place);
-        let kind = Kind::File(item);
+        let kind = Kind::File(Box::new(item));
         self.put(
             at,
             Planned {

@@ -61,7 +61,9 @@ impl Source {
                 Component::Normal(name) => name.to_string_lossy(),
                 // The root is where it begins, and nothing is above it.
                 Component::ParentDir => {
-                    found.iter_mut().for_each(|path| drop(path.pop()));
+                    for path in &mut found {
+                        path.pop();
+                    }
                     continue;
                 }
                 _ => continue,

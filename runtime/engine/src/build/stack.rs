@@ -139,10 +139,7 @@ enum InLayer {
 
 fn look_in(layer: &Path, path: &Path) -> io::Result<InLayer> {
     let mut place = layer.to_owned();
-    let mut metadata = match fs::symlink_metadata(&place) {
-        Ok(metadata) => metadata,
-        Err(error) => return Err(error),
-    };
+    let mut metadata = fs::symlink_metadata(&place)?;
     let mut opaque = false;
     for part in inside(path).components() {
         if !metadata.is_dir() {

@@ -313,10 +313,10 @@ mod tests {
     #[test]
     fn working_directories_build_on_each_other() {
         check("WORKDIR a\nWORKDIR b/../c", |run| {
-            assert_eq!(run.working_dir, "/a/c")
+            assert_eq!(run.working_dir, "/a/c");
         });
         check("ENV D=/x\nWORKDIR a\nWORKDIR ${D}/y", |run| {
-            assert_eq!(run.working_dir, "/x/y")
+            assert_eq!(run.working_dir, "/x/y");
         });
         check("WORKDIR ../..", |run| assert_eq!(run.working_dir, "/"));
     }
