@@ -32,6 +32,8 @@ pub mod ignore;
 mod instruction;
 mod logical;
 mod mount;
+#[cfg(test)]
+mod observed;
 mod pattern;
 mod port;
 mod print;
