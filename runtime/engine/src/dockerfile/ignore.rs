@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_decision_names_the_line_that_made_it() {
-        let ignore = ignore("# why\n*.md\n\n! README.md \n**/secret\n");
+        let ignore = ignore("# why\n*.md\n\n! README.md \n**/secret\n*.md.bak\n**/secret/*\n");
         let because = |path: &str| {
             let decision = ignore.decide(path);
             (decision.excluded, decision.because)
