@@ -191,6 +191,7 @@ mod tests {
             "1d",
             "1s2",
             "1..5s",
+            "2562048h",
             "300000h0m99999999999999s",
         ] {
             assert_eq!(parse_duration(text), None, "{text}");
