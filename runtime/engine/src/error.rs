@@ -79,12 +79,22 @@ pub enum Error {
         /// Who needs it.
         by: String,
     },
+    /// A registry refuses, fails, lies or cannot be reached.
+    #[error("cannot {action}: {reason}")]
+    Registry {
+        /// What it was asked for, with the reference or the digest.
+        action: String,
+        /// Its answer, or what became of it.
+        reason: String,
+        /// What the user can do.
+        remedy: Option<String>,
+    },
 }
 
 impl Error {
     /// What the user can do about it, where that is known.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::NotFound { what } if what.starts_with("image ") => Some(
                 "`isolab images` lists what is here; `isolab pull` and `isolab load` bring more",
@@ -98,6 +108,7 @@ impl Error {
             Self::Untrusted { .. } => {
                 Some("nothing of it was kept; get it anew from where it comes from")
             }
+            Self::Registry { remedy, .. } => remedy.as_deref(),
             _ => None,
         }
     }

@@ -26,6 +26,7 @@ pub mod dockerfile;
 pub mod error;
 pub mod image;
 pub mod layer;
+pub mod registry;
 pub mod rootfs;
 pub mod seccomp;
 pub mod spec;

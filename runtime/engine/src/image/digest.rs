@@ -155,6 +155,15 @@ impl Hasher {
         })
     }
 
+    /// The hash function.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            State::Sha256(_) => Algorithm::Sha256,
+            State::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
     /// Takes more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {

@@ -1,8 +1,10 @@
 //! Blobs: files that are named after their content.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, Read, Seek as _, Write};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Store;
 use super::ingest::Pending;
@@ -95,11 +97,47 @@ impl Store {
     /// [`Error::Write`].
     pub fn new_blob(&self, algorithm: Algorithm) -> Result<BlobWriter<'_>> {
         Ok(BlobWriter {
-            store: self,
+            store: Holder::Borrowed(self),
             pending: Pending::file(&self.ingest())?,
             hasher: Hasher::new(algorithm),
             bytes: 0,
         })
+    }
+
+    /// As [`new_blob`](Self::new_blob), for a writer that outlives the borrow.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn new_shared_blob(self: &Arc<Self>, algorithm: Algorithm) -> Result<BlobWriter<'static>> {
+        Ok(BlobWriter {
+            store: Holder::Shared(Arc::clone(self)),
+            pending: Pending::file(&self.ingest())?,
+            hasher: Hasher::new(algorithm),
+            bytes: 0,
+        })
+    }
+
+    /// Goes on with the blob of `expected` where an interrupted command stopped:
+    /// [`BlobWriter::bytes`] tells how much of it is here already. If it is
+    /// dropped before it is whole, it waits for the next one, a day at most.
+    ///
+    /// Where another command is at it, this one begins anew for itself.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn resume_blob(&self, expected: &Descriptor) -> Result<BlobWriter<'_>> {
+        let algorithm = expected.digest.algorithm();
+        let Some(pending) = Pending::partial(&self.ingest(), &expected.digest)? else {
+            return self.new_blob(algorithm);
+        };
+        let mut writer = BlobWriter {
+            store: Holder::Borrowed(self),
+            pending,
+            hasher: Hasher::new(algorithm),
+            bytes: 0,
+        };
+        writer.take_up(expected)?;
+        Ok(writer)
     }
 
     /// Keeps `bytes` as a blob.
@@ -113,6 +151,29 @@ impl Store {
             super::ingest::write_whole(&self.ingest(), &path, bytes)?;
         }
         Ok(descriptor)
+    }
+
+    /// Keeps `bytes` as the blob that `expected` promises.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] where they are not that; [`Error::Write`].
+    pub fn put_as(&self, expected: &Descriptor, bytes: &[u8]) -> Result<()> {
+        let mut hasher = Hasher::new(expected.digest.algorithm());
+        hasher.update(bytes);
+        let digest = hasher.finish();
+        if digest != expected.digest || bytes.len() as u64 != expected.size {
+            let length = bytes.len();
+            return Err(Error::Untrusted {
+                what: format!("blob {}", expected.digest),
+                reason: format!("its content has {length} bytes and the digest {digest}"),
+            });
+        }
+        if !self.has(expected) {
+            let path = self.blob_path(&digest);
+            make_place(&digest, &path)?;
+            super::ingest::write_whole(&self.ingest(), &path, bytes)?;
+        }
+        Ok(())
     }
 
     /// Keeps `value`, as JSON, as a blob.
@@ -130,10 +191,28 @@ impl Store {
     }
 }
 
+/// What keeps the store open.
+#[derive(Debug)]
+enum Holder<'a> {
+    Borrowed(&'a Store),
+    Shared(Arc<Store>),
+}
+
+impl Deref for Holder<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        match self {
+            Self::Borrowed(store) => store,
+            Self::Shared(store) => store,
+        }
+    }
+}
+
 /// A blob in the making. It is gone if this is dropped.
 #[derive(Debug)]
 pub struct BlobWriter<'a> {
-    store: &'a Store,
+    store: Holder<'a>,
     pending: Pending,
     hasher: Hasher,
     bytes: u64,
@@ -144,6 +223,41 @@ impl BlobWriter<'_> {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What was written so far, from the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn reread(&self) -> Result<impl Read + use<>> {
+        let path = self.pending.path();
+        let file = File::open(path).map_err(Error::read(path))?;
+        Ok(file.take(self.bytes))
+    }
+
+    /// Begins again at nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn restart(&mut self) -> Result<()> {
+        let emptied = self.pending.as_file().set_len(0);
+        let emptied = emptied.and_then(|()| self.pending.as_file().rewind());
+        emptied.map_err(Error::write(self.pending.path()))?;
+        self.hasher = Hasher::new(self.hasher.algorithm());
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Hashes what an interrupted command left.
+    fn take_up(&mut self, expected: &Descriptor) -> Result<()> {
+        let path = self.pending.path().to_owned();
+        let file = self.pending.as_file();
+        let length = file.metadata().map_err(Error::read(&path))?.len();
+        if length > expected.size {
+            return self.restart();
+        }
+        self.bytes = io::copy(file, &mut self.hasher).map_err(Error::read(&path))?;
+        Ok(())
     }
 
     /// Names it after its content, and tells digest and length.
@@ -160,35 +274,50 @@ impl BlobWriter<'_> {
     ///
     /// # Errors
     /// [`Error::Untrusted`] where it is something else: it is gone then.
-    pub fn finish_as(self, expected: &Descriptor) -> Result<()> {
+    pub fn finish_as(mut self, expected: &Descriptor) -> Result<()> {
         let untrusted = |reason| Error::Untrusted {
             what: format!("blob {}", expected.digest),
             reason,
         };
         if self.bytes != expected.size {
             let (bytes, size) = (self.bytes, expected.size);
+            self.pending.give_up();
             return Err(untrusted(format!("it has {bytes} bytes, not {size}")));
+        }
+        if expected.digest.algorithm() != self.hasher.algorithm() {
+            let mut hasher = Hasher::new(expected.digest.algorithm());
+            let copied = io::copy(&mut self.reread()?, &mut hasher);
+            copied.map_err(Error::read(self.pending.path()))?;
+            self.hasher = hasher;
         }
         let digest = self.hasher.clone().finish();
         if digest != expected.digest {
+            self.pending.give_up();
             return Err(untrusted(format!("its content has the digest {digest}")));
         }
         self.keep(&digest)
     }
 
-    fn keep(self, digest: &Digest) -> Result<()> {
+    fn keep(mut self, digest: &Digest) -> Result<()> {
         // Under the same name there may be what a power failure cut short.
         if self.store.blob_bytes(digest) == Some(self.bytes) {
+            self.pending.give_up();
             return Ok(());
         }
         let path = self.store.blob_path(digest);
-        if digest.algorithm() != Algorithm::Sha256
-            && let Some(directory) = path.parent()
-        {
-            fs::create_dir_all(directory).map_err(Error::write(directory))?;
-        }
+        make_place(digest, &path)?;
         self.pending.place(&path)
     }
+}
+
+/// A layout has a directory for the usual algorithm only.
+fn make_place(digest: &Digest, path: &Path) -> Result<()> {
+    if digest.algorithm() != Algorithm::Sha256
+        && let Some(directory) = path.parent()
+    {
+        fs::create_dir_all(directory).map_err(Error::write(directory))?;
+    }
+    Ok(())
 }
 
 impl Write for BlobWriter<'_> {

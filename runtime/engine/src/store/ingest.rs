@@ -6,8 +6,10 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::image::Digest;
 
 /// A file or directory below `ingest/`, removed again unless it gets its name.
 #[derive(Debug)]
@@ -17,7 +19,15 @@ pub(super) struct Pending {
     held: File,
     is_directory: bool,
     placed: bool,
+    /// Whether it stays, for whoever goes on with it, where it does not get its
+    /// name.
+    stays: bool,
 }
+
+/// How the names of files begin that somebody may go on with.
+const PARTIAL: &str = ".part-";
+/// How long they are waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl Pending {
     /// An empty file, locked.
@@ -53,9 +63,41 @@ impl Pending {
                     held,
                     is_directory,
                     placed: false,
+                    stays: false,
                 });
             }
         }
+    }
+
+    /// The file that is to be `digest`, with what an interrupted command got of
+    /// it; `None` while another command is at it.
+    pub(super) fn partial(ingest: &Path, digest: &Digest) -> Result<Option<Self>> {
+        let (name, hex) = (digest.algorithm().name(), digest.hex());
+        let path = ingest.join(format!("{PARTIAL}{name}-{hex}"));
+        loop {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            let held = options.mode(0o644).open(&path);
+            let held = held.map_err(Error::write(&path))?;
+            if held.try_lock().is_err() {
+                return Ok(None);
+            }
+            // Whoever had it may have finished, and given it its name.
+            if is_still(&path, &held) {
+                return Ok(Some(Self {
+                    path,
+                    held,
+                    is_directory: false,
+                    placed: false,
+                    stays: true,
+                }));
+            }
+        }
+    }
+
+    /// Lets it go with this value, whoever might have gone on with it.
+    pub(super) fn give_up(&mut self) {
+        self.stays = false;
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -90,7 +132,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.placed && !self.stays {
             remove(&self.path);
         }
     }
@@ -104,10 +146,24 @@ pub(super) fn write_whole(ingest: &Path, name: &Path, bytes: &[u8]) -> Result<()
     pending.place(name)
 }
 
-/// Removes what nobody holds a lock on.
+/// Removes what nobody holds a lock on, but for what somebody may go on with.
 pub(super) fn clear_abandoned(ingest: &Path) {
+    clear(ingest, LONGEST_WAIT);
+}
+
+/// Removes what nobody holds a lock on.
+pub(super) fn clear_all(ingest: &Path) {
+    clear(ingest, Duration::ZERO);
+}
+
+fn clear(ingest: &Path, wait: Duration) {
     for entry in fs::read_dir(ingest).into_iter().flatten().flatten() {
         let path = entry.path();
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        let is_partial = entry.file_name().to_string_lossy().starts_with(PARTIAL);
+        if is_partial && age().is_some_and(|age| age < wait) {
+            continue;
+        }
         let Ok(file) = File::open(&path) else {
             // A directory that a mapped user made may not be opened from outside
             // of the mapping: who is inside removes it.

@@ -8,6 +8,7 @@
 //! steps/                  what steps of builds made, by what each depends on
 //! pins/                   layers below running containers, each with a lock on it
 //! ingest/                 what is being written, each with a lock on it
+//! repositories.json       which repository of a registry has which blob, as far as known
 //! lock                    shared by whoever uses blobs, held alone by whoever sweeps
 //! index.lock              held alone while `index.json` is replaced
 //! ```
@@ -17,7 +18,8 @@
 //! below `ingest/` and gets its name, whole, by a rename; everything else is one
 //! file, `index.json`, which is replaced by a rename. So a process may be killed at
 //! any moment: what it leaves is below `ingest/` without a lock, and whoever opens
-//! the store next removes it. A blob that no entry of `index.json` leads to is
+//! the store next removes it, but for half a download, which waits a day for
+//! somebody to go on with it. A blob that no entry of `index.json` leads to is
 //! garbage: a sweep removes it.
 //!
 //! Nothing is flushed to the disk file by file, which would cost more than the
@@ -29,6 +31,7 @@
 mod blobs;
 mod index;
 mod ingest;
+mod known;
 mod layers;
 mod lock;
 mod new_layer;

@@ -52,6 +52,7 @@ impl Store {
             root: root.to_owned(),
             _in_use: alone,
         };
+        ingest::clear_all(&store.ingest());
         let marked = store.marked()?;
         let mut swept = Swept::default();
         for (path, digest) in store.all_blobs() {

@@ -1,0 +1,46 @@
+//! Registries: where images are shared, and the two sides of that, after the OCI
+//! distribution specification 1.1.
+//!
+//! A [`Client`] pulls and pushes. What it is sent is checked against a digest
+//! while it comes, so that neither the registry nor who stands between has to be
+//! trusted; what a store or a registry has already does not move.
+//!
+//! ```no_run
+//! use isolab_engine::image::Platform;
+//! use isolab_engine::registry::{Client, Settings};
+//! use isolab_engine::store::{Origin, Provenance, Store};
+//!
+//! let store = Store::open("/tmp/images".as_ref())?;
+//! let client = Client::new(Settings::of_process());
+//! let name = "docker.io/library/hello-world:latest".parse()?;
+//! let pulled = client.pull(&name, &Platform::host(), &store, &())?;
+//! store.tag(&name, &pulled.target, &Provenance::now(Origin::Pulled))?;
+//!
+//! let copy = "localhost:5000/hello:v1".parse()?;
+//! let pushed = client.push(&store, &pulled.target, &copy, &())?;
+//! println!("{} bytes sent, {} skipped", pushed.sent, pushed.skipped);
+//! # Ok::<(), isolab_engine::Error>(())
+//! ```
+
+mod client;
+mod credentials;
+mod docker_config;
+mod header;
+mod line;
+mod progress;
+mod proxy;
+mod pull;
+mod push;
+mod session;
+mod settings;
+mod several;
+mod trouble;
+mod trust;
+mod url;
+
+pub use client::Client;
+pub use docker_config::{DockerConfig, Login};
+pub use progress::{Blob, Fate, Progress};
+pub use pull::{Pulled, Unpack};
+pub use push::Pushed;
+pub use settings::{LookUp, Settings};

@@ -1,0 +1,20 @@
+//! The registry's two sides, against each other, against other people's programs
+//! and against a registry that lies.
+//!
+//! What is not installed here is reported as ignored, with the reason, never as
+//! passed.
+
+#![allow(dead_code)] // until there is a server
+
+mod images;
+mod peers;
+mod real;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let mut trials = Vec::new();
+    trials.extend(real::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
