@@ -148,7 +148,6 @@ pub(super) fn received(range: &str) -> Option<u64> {
     }
 }
 
-#[allow(dead_code)] // until there is a server
 /// What a request's `Range` asks for of something that is `whole` bytes long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -160,7 +159,6 @@ pub(super) enum Wanted {
     Beyond,
 }
 
-#[allow(dead_code)] // until there is a server
 impl Wanted {
     pub(super) fn parse(header: Option<&str>, whole: u64) -> Self {
         let said = header.and_then(|text| text.trim().strip_prefix("bytes="));

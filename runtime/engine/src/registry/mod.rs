@@ -21,6 +21,23 @@
 //! println!("{} bytes sent, {} skipped", pushed.sent, pushed.skipped);
 //! # Ok::<(), isolab_engine::Error>(())
 //! ```
+//!
+//! [`serve`] is the other side, over the same store: what `isolab images` shows as
+//! `app` is `HOST:PORT/app` for everybody who can reach it.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use isolab_engine::registry::{Serving, serve};
+//! use isolab_engine::store::Store;
+//!
+//! let store = Arc::new(Store::open("/tmp/images".as_ref())?);
+//! let listener = std::net::TcpListener::bind("127.0.0.1:5000").unwrap();
+//! let stop = AtomicBool::new(false); // which a signal's handler sets
+//! serve(&store, listener, &Serving::default(), &stop)?;
+//! # Ok::<(), isolab_engine::Error>(())
+//! ```
 
 mod client;
 mod credentials;
@@ -31,6 +48,7 @@ mod progress;
 mod proxy;
 mod pull;
 mod push;
+mod server;
 mod session;
 mod settings;
 mod several;
@@ -43,4 +61,5 @@ pub use docker_config::{DockerConfig, Login};
 pub use progress::{Blob, Fate, Progress};
 pub use pull::{Pulled, Unpack};
 pub use push::Pushed;
+pub use server::{Log, Served, Serving, serve};
 pub use settings::{LookUp, Settings};

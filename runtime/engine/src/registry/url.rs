@@ -141,7 +141,6 @@ pub(super) fn is_loopback(host: &str) -> bool {
         || bare.ends_with(".localhost")
 }
 
-#[allow(dead_code)] // until there is a server
 /// Whether `host` is an address and no name.
 pub(super) fn is_address(host: &str) -> bool {
     let name = split_port(host).map_or(host, |(name, _)| name);
@@ -185,7 +184,6 @@ pub(super) fn encoded(value: &str) -> String {
     text
 }
 
-#[allow(dead_code)] // until there is a server
 /// What `%41` and the like stand for; `None` for what is not so encoded, or is no
 /// UTF-8.
 pub(super) fn decoded(text: &str) -> Option<String> {

@@ -28,7 +28,7 @@ pub struct Version {
 }
 
 impl Version {
-    fn of(entry: &Descriptor) -> Option<Self> {
+    pub(super) fn of(entry: &Descriptor) -> Option<Self> {
         let said = |key: &str| entry.annotations.get(key);
         let current = said(REF_NAME);
         // Another tool's names are as short as its user typed them.
@@ -49,7 +49,7 @@ impl Version {
         })
     }
 
-    fn to_entry(&self) -> Descriptor {
+    pub(super) fn to_entry(&self) -> Descriptor {
         let mut entry = self.descriptor.clone();
         if let Some(provenance) = &self.provenance {
             entry.annotations = provenance.annotations();

@@ -4,9 +4,8 @@
 //! What is not installed here is reported as ignored, with the reason, never as
 //! passed.
 
-#![allow(dead_code)] // until there is a server
-
 mod images;
+mod own;
 mod peers;
 mod real;
 
@@ -15,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(own::trials());
     trials.extend(real::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
