@@ -98,6 +98,16 @@ pub enum Error {
         /// The remedy, where one is known.
         remedy: Option<String>,
     },
+    /// The kernel refuses an overlay here: a copy of the files can be the root.
+    #[error("cannot mount an overlay at {}", target.display())]
+    Overlay {
+        /// Where.
+        target: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+        /// What may be the matter.
+        remedy: String,
+    },
     /// The container's init was killed before it could execute its program.
     #[error("cannot start the container: its init was killed while it had to {step}")]
     Killed {
@@ -142,6 +152,7 @@ impl Error {
             }
             Self::Invalid { remedy, .. } | Self::Unsupported { remedy, .. } => Some(remedy.clone()),
             Self::Setup { remedy, .. } | Self::Exec { remedy, .. } => remedy.clone(),
+            Self::Overlay { remedy, .. } => Some(remedy.clone()),
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 (path.file_name()? == "config.json")
                     .then(|| "`isorun spec` writes a config.json to start from".to_owned())

@@ -10,7 +10,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use crate::error::{Error, Result};
 use crate::spec::IdMapping;
@@ -95,8 +95,11 @@ pub(crate) fn write_for(pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Res
         write_as_root(pid, "uid_map", uids)?;
         write_as_root(pid, "gid_map", gids)
     } else {
-        run_mapper("newuidmap", pid, uids)?;
-        run_mapper("newgidmap", pid, gids)
+        // Each takes milliseconds, to start and to ask who the user is.
+        let users = start_mapper("newuidmap", pid, uids)?;
+        let groups = start_mapper("newgidmap", pid, gids)?;
+        users.finish()?;
+        groups.finish()
     }
 }
 
@@ -108,29 +111,47 @@ fn write_as_root(pid: i32, file: &str, map: &[IdMapping]) -> Result<()> {
     })
 }
 
-fn run_mapper(program: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
-    let failed = |source, remedy: &str| Error::Setup {
+/// A set-user-id program that writes a map.
+struct Mapper {
+    program: &'static str,
+    child: Child,
+}
+
+fn failed(program: &str, source: io::Error, remedy: &str) -> Error {
+    Error::Setup {
         step: format!("map the ids of the user namespace with {program}"),
         source,
         remedy: Some(remedy.to_owned()),
-    };
+    }
+}
+
+fn start_mapper(program: &'static str, pid: i32, map: &[IdMapping]) -> Result<Mapper> {
     let numbers = map.iter().flat_map(|m| [m.container_id, m.host_id, m.size]);
-    let output = Command::new(program)
+    let started = Command::new(program)
         .arg(pid.to_string())
         .args(numbers.map(|n| n.to_string()))
-        .output()
-        .map_err(|source| {
-            failed(
-                source,
-                "install it (Debian, Ubuntu: `apt install uidmap`), or map one id only",
-            )
-        })?;
-    if output.status.success() {
-        return Ok(());
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let child = started.map_err(|source| {
+        let remedy = "install it (Debian, Ubuntu: `apt install uidmap`), or map one id only";
+        failed(program, source, remedy)
+    })?;
+    Ok(Mapper { program, child })
+}
+
+impl Mapper {
+    fn finish(self) -> Result<()> {
+        let program = self.program;
+        let remedy =
+            "map only ids that /etc/subuid and /etc/subgid grant to this user, and the user's own";
+        let output = self.child.wait_with_output();
+        let output = output.map_err(|source| failed(program, source, remedy))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(failed(program, io::Error::other(said), remedy))
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(failed(
-        io::Error::other(said),
-        "map only ids that /etc/subuid and /etc/subgid grant to this user, and the user's own",
-    ))
 }

@@ -133,6 +133,6 @@ pub mod sys;
 pub use container::{Begin, Bundle, Container, State, StateRoot, Status};
 pub use error::{Error, Result};
 pub use features::features;
-pub use process::{Cgroup, ExitStatus, Options, Program, Running, Session, Stdio};
-pub use rootfs::known_mount_options;
+pub use process::{Apart, Cgroup, ExitStatus, Options, Program, Running, Session, Stdio};
+pub use rootfs::{Overlay, known_mount_options};
 pub use spec::Spec;

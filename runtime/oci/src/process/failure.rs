@@ -1,10 +1,14 @@
 //! What is said of a start that failed: the child tells a step and an errno.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::plan::Plan;
 use super::shared::EXECUTING;
 use super::step::Step;
 use crate::error::Error;
 use crate::namespace;
+use crate::rootfs;
 use crate::spec::NamespaceType;
 use crate::sys::Errno;
 
@@ -15,6 +19,10 @@ pub(super) fn failed_at(plan: &Plan, step: u32, errno: Errno) -> Error {
             step: name(plan, step),
         },
         Some(Step::FindProgram) => exec_error(plan.end.program(), errno),
+        Some(Step::Rootfs(rootfs::Step::Overlay(layers))) => {
+            let target = OsStr::from_bytes(layers.target().to_bytes());
+            rootfs::overlay_refused(errno, target.as_ref())
+        }
         None if step == EXECUTING => exec_error(plan.end.program(), errno),
         _ => setup_error(plan, step, errno),
     }

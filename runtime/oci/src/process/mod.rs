@@ -14,10 +14,12 @@
 mod child;
 mod console;
 mod failure;
+pub mod foreground;
 mod launch;
 mod net_device;
 mod plan;
 mod program;
+mod relay;
 mod running;
 mod shared;
 mod step;
@@ -31,6 +33,8 @@ use std::sync::Arc;
 
 use crate::cgroup::Below;
 use crate::error::Result;
+use crate::rootfs::Overlay;
+use crate::spec::IdMapping;
 
 pub(crate) use failure::exec_error as program_error;
 pub(crate) use launch::{Attend, Nobody, launch};
@@ -146,6 +150,9 @@ pub struct Options {
     pub below: Vec<Below>,
     /// One more process is started in a paused container, too.
     pub ignore_paused: bool,
+    /// Its root is this overlay, which it mounts at `root.path`, an empty
+    /// directory, in its own mount namespace.
+    pub overlay: Option<Overlay>,
 }
 
 impl Options {
@@ -162,6 +169,40 @@ impl Options {
     fn first_free_descriptor(&self) -> u32 {
         3u32.saturating_add(self.preserve_fds)
     }
+}
+
+/// Namespaces for a program that works on mounts and on files of many owners.
+///
+/// A mount namespace always, which nothing spreads from or to: all that is
+/// mounted there is gone with the last process in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// The user ids of a user namespace; where both maps are empty, none is made.
+    /// Those of an ordinary user beside his own are mapped by `newuidmap`.
+    pub uids: Vec<IdMapping>,
+    /// The group ids.
+    pub gids: Vec<IdMapping>,
+    /// Whether it is the first process of a pid namespace, with a `/proc` of
+    /// that: all that it starts ends with it.
+    pub pids: bool,
+}
+
+/// Starts `program` in namespaces of its own, with the host's root and as root of
+/// the user namespace, where there is one.
+///
+/// # Errors
+/// [`crate::Error::Setup`] where namespaces or maps are refused,
+/// [`crate::Error::Exec`] where the program cannot be executed.
+pub fn spawn_apart(
+    program: &Program,
+    apart: &Apart,
+    stdio: Stdio<'_>,
+    options: &Options,
+) -> Result<Running> {
+    launch(
+        Plan::for_program_apart(program, apart, stdio, options)?,
+        &mut Nobody,
+    )
 }
 
 /// Starts `program` as an ordinary process: no namespace, no new root.

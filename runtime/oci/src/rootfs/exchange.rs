@@ -24,6 +24,12 @@ pub(crate) struct Propagation {
 }
 
 impl Propagation {
+    /// Nothing spreads, neither way.
+    pub(crate) const NONE: Self = Self {
+        first: libc::MS_PRIVATE | libc::MS_REC,
+        last: None,
+    };
+
     /// From `linux.rootfsPropagation`. `said` tells whether an entry of
     /// `mounts` says how it spreads, `spreads` whether one is to spread.
     pub(super) fn new(root: Option<u64>, said: bool, spreads: bool) -> Self {

@@ -19,6 +19,7 @@ mod id_mapped;
 mod mounts;
 mod options;
 mod over_proc;
+mod overlay;
 mod remedy;
 mod site;
 mod sysctl;
@@ -44,6 +45,8 @@ pub(crate) use devices::Node;
 pub(crate) use exchange::{HostRoot, Propagation, change_root};
 pub(crate) use mounts::{Mount, binds_dev};
 pub use options::known_words as known_mount_options;
+pub use overlay::Overlay;
+pub(crate) use overlay::{is_initial_user_namespace, refused as overlay_refused};
 pub(crate) use site::Site;
 pub(crate) use sysctl::Sysctl;
 use target::Target;
@@ -53,6 +56,10 @@ use target::Target;
 pub(crate) enum Step {
     /// Detach the mount table's events from the host's.
     Propagation(Propagation),
+    /// Mount a procfs of a new pid namespace over the host's.
+    Processes,
+    /// Mount the root itself, of several directories.
+    Overlay(overlay::Layers),
     /// Make the rootfs a mount of its own, and open it.
     OpenRoot(CString, Propagation),
     /// Mount one entry of `mounts`.
@@ -154,6 +161,11 @@ impl Step {
             Self::Propagation(propagation) => {
                 mount::mount(None, c"/", None, propagation.first, None)
             }
+            Self::Processes => {
+                let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+                mount::mount(Some(c"proc"), c"/proc", Some(c"proc"), flags, None)
+            }
+            Self::Overlay(layers) => layers.mount(),
             Self::OpenRoot(path, propagation) => {
                 site.begin(exchange::open_root(path, *propagation)?, path);
                 Ok(())
@@ -221,6 +233,14 @@ impl fmt::Display for Step {
         match self {
             Self::Propagation(_) => f.write_str("separate the mount table from the host's"),
             Self::ChangeRoot => f.write_str("change the root (chroot)"),
+            Self::Processes => f.write_str("mount proc at /proc"),
+            Self::Overlay(layers) => {
+                write!(
+                    f,
+                    "mount an overlay at {}",
+                    layers.target().to_string_lossy()
+                )
+            }
             Self::OpenMounted(path) | Self::OpenRoot(path, _) => {
                 write!(f, "open the root at {}", path.to_string_lossy())
             }

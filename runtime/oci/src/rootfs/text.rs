@@ -43,6 +43,17 @@ impl<const N: usize> Text<N> {
         Ok(())
     }
 
+    /// Adds bytes as they are.
+    pub(super) fn append(&mut self, more: &[u8]) -> sys::Result<()> {
+        let end = self.length + more.len();
+        if end >= self.bytes.len() {
+            return Err(Errno(libc::ENAMETOOLONG));
+        }
+        self.bytes[self.length..end].copy_from_slice(more);
+        self.truncate(end);
+        Ok(())
+    }
+
     /// Adds a component.
     pub(super) fn push(&mut self, name: &[u8]) -> sys::Result<()> {
         let start = self.length + usize::from(self.length > 0);

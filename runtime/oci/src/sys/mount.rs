@@ -169,15 +169,50 @@ pub fn attach(tree: RawFd, dir: RawFd, to: &CStr) -> Result<()> {
 /// `EPERM` without CAP_SYS_ADMIN over the mount namespace, or where a filter
 /// forbids the calls; `ENODEV` (no such file system); `ENOSYS` before Linux 5.2.
 pub fn detached(fstype: &CStr) -> Result<Descriptor> {
-    const FSCONFIG_CMD_CREATE: u32 = 6;
-    const CLOSE_ON_EXEC: u32 = 1; // FSOPEN_CLOEXEC, FSMOUNT_CLOEXEC
-    // SAFETY: `fstype` outlives the call.
-    let context = unsafe { syscall!(SYS_fsopen, fstype, CLOSE_ON_EXEC) }.map(Descriptor::new)?;
-    let fd = context.as_raw_fd();
-    // SAFETY: this command takes neither key nor value.
-    unsafe { syscall!(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, 0usize, 0usize, 0i32) }?;
-    // SAFETY: numbers only.
-    unsafe { syscall!(SYS_fsmount, fd, CLOSE_ON_EXEC, 0u32) }.map(Descriptor::new)
+    NewFileSystem::begin(fstype)?.mount()
+}
+
+/// A file system that is told its parameters one by one before it is made. It
+/// takes more of them than fit in the page of [`mount`].
+#[derive(Debug)]
+pub struct NewFileSystem(Descriptor);
+
+/// `FSOPEN_CLOEXEC` and `FSMOUNT_CLOEXEC`.
+const CLOSE_ON_EXEC: u32 = 1;
+
+impl NewFileSystem {
+    /// `fsopen(2)`.
+    ///
+    /// # Errors
+    /// As for [`detached`].
+    pub fn begin(fstype: &CStr) -> Result<Self> {
+        // SAFETY: `fstype` outlives the call.
+        unsafe { syscall!(SYS_fsopen, fstype, CLOSE_ON_EXEC) }
+            .map(Descriptor::new)
+            .map(Self)
+    }
+
+    /// `fsconfig(2)`: a parameter, with a value of at most 255 bytes where it takes one.
+    ///
+    /// # Errors
+    /// `EINVAL` for one that the file system does not know, or a value that it
+    /// does not take.
+    pub fn set(&self, name: &CStr, value: Option<&CStr>) -> Result<()> {
+        set_parameter(self.0.as_raw_fd(), name, value)
+    }
+
+    /// `fsconfig(2)` and `fsmount(2)`. [`attach`] gives it a place.
+    ///
+    /// # Errors
+    /// As for [`detached`], and what the file system answers to its parameters.
+    pub fn mount(self) -> Result<Descriptor> {
+        const FSCONFIG_CMD_CREATE: u32 = 6;
+        let fd = self.0.as_raw_fd();
+        // SAFETY: this command takes neither key nor value.
+        unsafe { syscall!(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, 0usize, 0usize, 0i32) }?;
+        // SAFETY: numbers only.
+        unsafe { syscall!(SYS_fsmount, fd, CLOSE_ON_EXEC, 0u32) }.map(Descriptor::new)
+    }
 }
 
 /// A parameter of a file system: its name, and its value where it has one.
@@ -193,22 +228,13 @@ pub type Parameter = (CString, Option<CString>);
 pub fn reconfigure(fd: RawFd, parameters: &[Parameter]) -> Result<()> {
     const FSPICK_CLOEXEC: u32 = 0x1;
     const FSPICK_EMPTY_PATH: u32 = 0x8;
-    const FSCONFIG_SET_FLAG: u32 = 0;
-    const FSCONFIG_SET_STRING: u32 = 1;
     const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
     let flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
     // SAFETY: the path is an empty C string.
     let context = unsafe { syscall!(SYS_fspick, fd, c"", flags) }.map(Descriptor::new)?;
     let fd = context.as_raw_fd();
     for (name, value) in parameters {
-        let (name, value) = (name.as_c_str(), value.as_deref());
-        let command = match value {
-            Some(_) => FSCONFIG_SET_STRING,
-            None => FSCONFIG_SET_FLAG,
-        };
-        // SAFETY: the name is a C string, the value one or null, as the command
-        // wants it; the kernel copies both.
-        unsafe { syscall!(SYS_fsconfig, fd, command, name, value, 0i32) }?;
+        set_parameter(fd, name, value.as_deref())?;
     }
     // SAFETY: this command takes neither key nor value.
     unsafe {
@@ -222,4 +248,17 @@ pub fn reconfigure(fd: RawFd, parameters: &[Parameter]) -> Result<()> {
         )
     }
     .map(drop)
+}
+
+/// Sets a parameter of the file system that `context` is to become or to change.
+fn set_parameter(context: RawFd, name: &CStr, value: Option<&CStr>) -> Result<()> {
+    const FSCONFIG_SET_FLAG: u32 = 0;
+    const FSCONFIG_SET_STRING: u32 = 1;
+    let command = match value {
+        Some(_) => FSCONFIG_SET_STRING,
+        None => FSCONFIG_SET_FLAG,
+    };
+    // SAFETY: the name is a C string, the value one or null, as the command
+    // wants it; the kernel copies both.
+    unsafe { syscall!(SYS_fsconfig, context, command, name, value, 0i32) }.map(drop)
 }

@@ -84,6 +84,40 @@ pub fn wait_for(set: SignalSet) -> Result<i32> {
     .map(int)
 }
 
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel, for the terminal among others.
+    Kernel,
+    /// A process, by `kill(2)` or its kin.
+    Process,
+}
+
+/// As [`wait_for`], and who sent it (`si_code`, `sigaction(2)`).
+///
+/// # Errors
+/// As there.
+pub fn wait_for_origin(set: SignalSet) -> Result<(i32, Origin)> {
+    let mut info = [0i32; 32]; // siginfo_t: 128 bytes; number, errno, code first
+    // SAFETY: `set` is live and of the size given; the kernel writes at most the
+    // 128 bytes of a live array.
+    let signal = unsafe {
+        syscall!(
+            SYS_rt_sigtimedwait,
+            &raw const set.0,
+            info.as_mut_ptr(),
+            0usize,
+            SET_SIZE
+        )
+    }?;
+    // Positive codes are the kernel's.
+    let origin = match info[2] > 0 {
+        true => Origin::Kernel,
+        false => Origin::Process,
+    };
+    Ok((int(signal), origin))
+}
+
 /// As [`wait_for`], but returns `None` where no signal of `set` has come after
 /// `milliseconds`, or another was handled meanwhile.
 ///

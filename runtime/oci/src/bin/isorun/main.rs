@@ -21,7 +21,6 @@ mod log;
 mod man;
 mod owner;
 mod ps;
-mod relay;
 mod signals;
 mod spec;
 mod start;

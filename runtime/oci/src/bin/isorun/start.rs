@@ -1,35 +1,19 @@
 //! `create`, `run` and `exec`: starting a process, and staying with it or not.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use isolab_oci::process::foreground::{self, Signals};
 use isolab_oci::spec::CpuAffinity;
-use isolab_oci::sys::memory;
-use isolab_oci::sys::signal::{self, SignalSet};
-use isolab_oci::sys::socket;
 use isolab_oci::{Begin, Bundle, Container, Options, Running, Spec, Stdio};
 
 use crate::arguments::{Given, Key};
 use crate::exit::ExitCode;
-use crate::failure::{Failure, in_words};
+use crate::failure::Failure;
 use crate::log::Log;
-use crate::{container, debug, exec, global, inherit, relay, trace};
-
-/// Signals that concern this process alone: it stops, continues, or faults.
-const NOT_FORWARDED: [i32; 10] = [
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGSEGV,
-    libc::SIGCONT,
-    libc::SIGSTOP,
-    libc::SIGTSTP,
-    libc::SIGTTIN,
-    libc::SIGTTOU,
-];
+use crate::{container, debug, exec, global, inherit, trace};
 
 /// `isorun create`: makes the container, whose program waits for `start`.
 pub(crate) fn create(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Failure> {
@@ -53,14 +37,14 @@ pub(crate) fn run(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fail
         die_with_parent: stays,
         ..options(given, &terminal)?
     };
-    let signals = if stays { block() } else { SignalSet::EMPTY };
+    let signals = stays.then(Signals::block);
     let (container, running) = make(given, log, bundle, Begin::Now, &options)?;
-    if !stays {
+    let Some(signals) = signals else {
         running.detach();
         return Ok(ExitCode::SUCCESS);
-    }
+    };
     drop(options);
-    let ended = stay(running, terminal, signals);
+    let ended = stay(running, terminal, &signals);
     if !given.flag(Key::Keep) {
         container::remove(container, true, log)?;
     }
@@ -82,7 +66,7 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
         ignore_paused: given.flag(Key::IgnorePaused),
         ..options(given, &terminal)?
     };
-    let signals = if stays { block() } else { SignalSet::EMPTY };
+    let signals = stays.then(Signals::block);
     log.debug(|| format!("to execute: {}", process.args.join(" ")));
     let affinity = process.exec_cpu_affinity.iter();
     for mask in affinity.flat_map(CpuAffinity::masks) {
@@ -92,12 +76,12 @@ pub(crate) fn exec(given: &Given<'_>, log: &mut Log<'_>) -> Result<ExitCode, Fai
     let running = container.exec(&process, Stdio::inherit(), &options)?;
     said(given, &running, log);
     write_pid(given, &running)?;
-    if !stays {
+    let Some(signals) = signals else {
         running.detach();
         return Ok(ExitCode::SUCCESS);
-    }
+    };
     drop(options);
-    stay(running, terminal, signals)
+    stay(running, terminal, &signals)
 }
 
 /// The bundle, or what `--config` has in place of its config.json. It is kept
@@ -168,55 +152,16 @@ fn write_pid(given: &Given<'_>, running: &Running) -> Result<(), Failure> {
     }
 }
 
-/// Blocks what is passed on, before the clone: a process that ends at once must
-/// not end unnoticed, and a signal that comes meanwhile is for the container.
-fn block() -> SignalSet {
-    let all = NOT_FORWARDED.iter();
-    let signals = all.fold(SignalSet::ALL, |set, &signal| set.without(signal));
-    signal::set_mask(signals);
-    signals
-}
-
 /// Stays with a process until it ends; its status.
-fn stay(mut running: Running, terminal: Terminal, signals: SignalSet) -> Result<ExitCode, Failure> {
-    let status = match terminal {
-        Terminal::Relayed { here, there } => {
-            drop(there);
-            let master = socket::receive_descriptor(here.as_raw_fd()).map_err(|errno| {
-                let error = std::io::Error::from(errno);
-                Failure::plain(format!(
-                    "cannot receive the container's terminal: {}",
-                    in_words(&error)
-                ))
-            })?;
-            drop(here);
-            relay::supervise(&mut running, master.into_owned(), signals)?
-        }
-        Terminal::None | Terminal::Sent(_) => supervise(&mut running, signals)?,
+fn stay(mut running: Running, terminal: Terminal, signals: &Signals) -> Result<ExitCode, Failure> {
+    let terminal = match terminal {
+        Terminal::Relayed(terminal) => Some(terminal),
+        Terminal::None | Terminal::Sent(_) => None,
     };
-    Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
-}
-
-/// How long a process lives before it is taken for one that stays, milliseconds.
-const SHORT: u32 = 50;
-
-/// Passes signals on until the process has ended.
-fn supervise(running: &mut Running, signals: SignalSet) -> Result<i32, Failure> {
-    let mut early = signal::wait_at_most(signals, SHORT).ok().flatten();
-    if early.is_none() {
-        memory::give_back_text();
-    }
-    loop {
-        match early.take().map_or_else(|| signal::wait_for(signals), Ok) {
-            Ok(libc::SIGCHLD) => {
-                if let Some(status) = running.try_wait()? {
-                    return Ok(status.shell_code());
-                }
-            }
-            Ok(signal) => running.kill(signal)?,
-            Err(_) => {} // interrupted by a signal that is not forwarded
-        }
-    }
+    let status = foreground::stay(&mut running, terminal, signals)?;
+    Ok(ExitCode::from(
+        u8::try_from(status.shell_code()).unwrap_or(1),
+    ))
 }
 
 /// Where the master of the process's terminal goes.
@@ -226,10 +171,7 @@ enum Terminal {
     /// To whoever listens at `--console-socket`.
     Sent(Arc<OwnedFd>),
     /// To ourselves: we relay between it and our own.
-    Relayed {
-        here: UnixStream,
-        there: Arc<OwnedFd>,
-    },
+    Relayed(foreground::Terminal),
 }
 
 impl Terminal {
@@ -243,16 +185,7 @@ impl Terminal {
                     .map_err(|error| Failure::file("connect to --console-socket", path, &error))?;
                 Ok(Self::Sent(Arc::new(stream.into())))
             }
-            (true, None) if stays => {
-                let (here, there) = UnixStream::pair().map_err(|error| {
-                    Failure::plain(format!(
-                        "cannot make a pair of sockets: {}",
-                        in_words(&error)
-                    ))
-                })?;
-                let there = Arc::new(there.into());
-                Ok(Self::Relayed { here, there })
-            }
+            (true, None) if stays => Ok(Self::Relayed(foreground::Terminal::new()?)),
             (true, None) => Err(Failure::new(
                 "cannot allocate a tty: nobody would attend to it, since isorun does not stay",
                 "name a --console-socket, or set process.terminal to false",
@@ -267,7 +200,8 @@ impl Terminal {
     fn sent_to(&self) -> Option<Arc<OwnedFd>> {
         match self {
             Self::None => None,
-            Self::Sent(there) | Self::Relayed { there, .. } => Some(Arc::clone(there)),
+            Self::Sent(there) => Some(Arc::clone(there)),
+            Self::Relayed(terminal) => Some(Arc::clone(&terminal.there)),
         }
     }
 }

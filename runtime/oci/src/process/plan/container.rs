@@ -11,11 +11,10 @@ use super::privileges::ContainersFilter;
 use super::{End, Latch, Plan, changed_oom_score};
 use crate::cgroup::{self, Placement};
 use crate::error::{Error, Result, c_string};
-use crate::id_map::IdMap;
 use crate::namespace::{self, Namespaces};
 use crate::process::net_device::NetDevice;
 use crate::rootfs::{self, CgroupMount, HostRoot, Inside, Mount, Node, Propagation, Sysctl};
-use crate::spec::{IdMapping, Linux, NamespaceType, Process, Spec};
+use crate::spec::{Linux, NamespaceType, Process, Spec};
 use crate::sys::notify;
 use crate::sys::process::effective_ids;
 
@@ -83,6 +82,7 @@ impl Plan {
         let (user, cgroup) = (namespaces.has_user(), namespaces.cgroup);
         plan.enter_namespaces(spec, namespaces)?;
         plan.begin();
+        plan.mount_root(bundle, spec, user, options)?;
         let root = plan.build_root(bundle, spec, user, cgroup)?;
         plan.meet_for_hooks(spec)?;
         plan.enter_root(spec, root, options)?;
@@ -129,29 +129,12 @@ impl Plan {
         }
     }
 
-    /// First of all: until its ids are mapped the child is nobody.
     fn enter_user_namespace(&mut self, spec: &Spec, namespaces: &Namespaces) {
         if !namespaces.makes(NamespaceType::User) {
             return;
         }
         let linux = spec.linux();
-        match IdMap::choose(&linux.uid_mappings, &linux.gid_mappings) {
-            IdMap::BySelf(map) => {
-                self.groups_denied = true;
-                self.steps.push(Step::WriteIdMap(map));
-            }
-            by_parent @ IdMap::ByParent { .. } => {
-                self.id_map = Some(by_parent);
-                self.steps.push(Step::AwaitIdMap);
-                // The runtime's own ids may not be among those mapped.
-                let has_root = |map: &[IdMapping]| map.iter().any(|m| m.container_id == 0);
-                if has_root(&linux.uid_mappings) && has_root(&linux.gid_mappings) {
-                    self.join_cgroups();
-                    self.steps.push(Step::BecomeRoot);
-                    self.changes_user = true;
-                }
-            }
-        }
+        self.map_ids(&linux.uid_mappings, &linux.gid_mappings);
     }
 
     fn enter_namespaces(&mut self, spec: &Spec, mut namespaces: Namespaces) -> Result<()> {
@@ -199,6 +182,34 @@ impl Plan {
             self.steps
                 .push(Step::Domainname(c_string("domainname", name.as_bytes())?));
         }
+        Ok(())
+    }
+
+    /// The root itself, where it is not there yet.
+    fn mount_root(
+        &mut self,
+        bundle: &Path,
+        spec: &Spec,
+        user: bool,
+        options: &Options,
+    ) -> Result<()> {
+        let Some(overlay) = &options.overlay else {
+            return Ok(());
+        };
+        if !has_own_mounts(spec.linux()) {
+            return Err(Error::Invalid {
+                field: "linux.namespaces".to_owned(),
+                reason: "an overlay is its root, and it has no mount namespace".to_owned(),
+                remedy: "add {\"type\": \"mount\"}".to_owned(),
+            });
+        }
+        let root = spec.root.as_ref().map_or(Path::new(""), |root| &root.path);
+        let target = rootfs::root_path(&bundle.join(root))?;
+        // Or the mount would be seen on the host.
+        self.root(rootfs::Step::Propagation(Propagation::NONE));
+        let user = user || !rootfs::is_initial_user_namespace();
+        let layers = overlay.prepare(user, target)?;
+        self.root(rootfs::Step::Overlay(layers));
         Ok(())
     }
 

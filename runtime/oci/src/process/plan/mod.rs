@@ -15,12 +15,13 @@ use super::net_device::NetDevice;
 use super::program::{c_strings, search_path};
 use super::step::Step;
 use super::time::Time;
-use super::{Cgroup, Options, Program, Stdio};
+use super::{Apart, Cgroup, Options, Program, Stdio};
 use crate::cgroup::{self, Groups, Placement, Version};
 use crate::error::{Error, Result, c_string};
 use crate::id_map::IdMap;
-use crate::rootfs::HostRoot;
-use crate::spec::{Process, Spec};
+use crate::namespace;
+use crate::rootfs::{self, HostRoot, Propagation};
+use crate::spec::{IdMapping, NamespaceType, Process, Spec};
 use crate::sys::Descriptor;
 use crate::sys::process::{StringArray, pidfd_of_self};
 use crate::sys::terminal::WindowSize;
@@ -101,24 +102,83 @@ impl Plan {
         stdio: Stdio<'_>,
         options: &Options,
     ) -> Result<Self> {
-        let mut plan = Self::new(End::Program {
-            places: search_path(&program.path.to_string_lossy(), &program.env)?,
-            args: StringArray::new(c_strings("process.args", &program.args)?),
-            env: StringArray::new(c_strings("process.env", &program.env)?),
-        })?;
+        let mut plan = Self::bare(program)?;
         if options.cgroup != Cgroup::Inherit {
             plan.place(Path::new(&cgroup::owned_name()), None)?;
         }
         plan.begin();
         plan.steps.push(Step::LeadSession(options.session));
         plan.join_cgroups();
+        plan.begin_at(program, stdio, options)?;
+        Ok(plan)
+    }
+
+    /// The plan of a program with namespaces of its own and the host's files.
+    pub(crate) fn for_program_apart(
+        program: &Program,
+        apart: &Apart,
+        stdio: Stdio<'_>,
+        options: &Options,
+    ) -> Result<Self> {
+        let mut plan = Self::bare(program)?;
+        if apart.pids {
+            plan.by_clone |= namespace::flag(NamespaceType::Pid);
+        }
+        if !apart.uids.is_empty() || !apart.gids.is_empty() {
+            plan.by_clone |= namespace::flag(NamespaceType::User);
+            plan.map_ids(&apart.uids, &apart.gids);
+        }
+        plan.begin();
+        plan.steps.push(Step::LeadSession(options.session));
+        let mounts = namespace::flag(NamespaceType::Mount);
+        plan.steps.push(Step::Unshare(mounts));
+        plan.steps
+            .push(Step::Rootfs(rootfs::Step::Propagation(Propagation::NONE)));
+        if apart.pids {
+            plan.steps.push(Step::Rootfs(rootfs::Step::Processes));
+        }
+        plan.begin_at(program, stdio, options)?;
+        Ok(plan)
+    }
+
+    fn bare(program: &Program) -> Result<Self> {
+        Self::new(End::Program {
+            places: search_path(&program.path.to_string_lossy(), &program.env)?,
+            args: StringArray::new(c_strings("process.args", &program.args)?),
+            env: StringArray::new(c_strings("process.env", &program.env)?),
+        })
+    }
+
+    /// Maps the ids of a new user namespace. First of all: until then the child
+    /// is nobody.
+    fn map_ids(&mut self, uids: &[IdMapping], gids: &[IdMapping]) {
+        match IdMap::choose(uids, gids) {
+            IdMap::BySelf(map) => {
+                self.groups_denied = true;
+                self.steps.push(Step::WriteIdMap(map));
+            }
+            by_parent @ IdMap::ByParent { .. } => {
+                self.id_map = Some(by_parent);
+                self.steps.push(Step::AwaitIdMap);
+                // The runtime's own ids may not be among those mapped.
+                let has_root = |map: &[IdMapping]| map.iter().any(|m| m.container_id == 0);
+                if has_root(uids) && has_root(gids) {
+                    self.join_cgroups();
+                    self.steps.push(Step::BecomeRoot);
+                    self.changes_user = true;
+                }
+            }
+        }
+    }
+
+    fn begin_at(&mut self, program: &Program, stdio: Stdio<'_>, options: &Options) -> Result<()> {
         if let Some(cwd) = &program.cwd {
             let path = c_string("cwd", cwd.as_os_str().as_bytes())?;
-            plan.steps.push(Step::WorkingDirectory(path));
+            self.steps.push(Step::WorkingDirectory(path));
         }
-        plan.steps.push(Step::Streams(numbers(stdio)));
-        plan.end(options);
-        Ok(plan)
+        self.steps.push(Step::Streams(numbers(stdio)));
+        self.end(options);
+        Ok(())
     }
 
     fn place(&mut self, path: &Path, spec: Option<&Spec>) -> Result<()> {

@@ -4,13 +4,12 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 
-use isolab_oci::Running;
-use isolab_oci::sys::poll::{self, Polled};
-use isolab_oci::sys::signal::SignalSet;
-use isolab_oci::sys::terminal::{self, Attributes};
-use isolab_oci::sys::{Errno, descriptor, memory};
-
-use crate::failure::{Failure, in_words};
+use super::running::{ExitStatus, Running};
+use crate::error::{Error, Result};
+use crate::sys::poll::{self, Polled};
+use crate::sys::signal::SignalSet;
+use crate::sys::terminal::{self, Attributes};
+use crate::sys::{Errno, descriptor, memory};
 
 /// Ctrl-D: what a line discipline takes for the end of the file.
 const END_OF_FILE: u8 = 4;
@@ -55,16 +54,14 @@ struct Relay {
 }
 
 /// Copies and passes signals on until the container has ended; its status.
-pub(crate) fn supervise(
+pub(super) fn supervise(
     running: &mut Running,
     master: OwnedFd,
     signals: SignalSet,
-) -> Result<i32, Failure> {
-    let failed = |errno: Errno| {
-        Failure::plain(format!(
-            "cannot attend to the container's terminal: {}",
-            in_words(&io::Error::from(errno))
-        ))
+) -> Result<ExitStatus> {
+    let failed = |errno: Errno| Error::Supervise {
+        action: "attend to the container's terminal",
+        source: errno.into(),
     };
     let pending = poll::signals(signals).map_err(failed)?;
     poll::set_nonblocking(master.as_raw_fd()).map_err(failed)?;
@@ -112,7 +109,7 @@ pub(crate) fn supervise(
     };
     // What was printed last is still in the kernel's buffer.
     while relay.output && relay.print() {}
-    Ok(status.shell_code())
+    Ok(status)
 }
 
 impl Relay {
