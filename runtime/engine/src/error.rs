@@ -63,6 +63,16 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
+    /// A container, or the namespaces to work in, could not be had.
+    #[error("cannot run the container")]
+    Container(#[from] isolab_oci::Error),
+    /// The kernel mounts no overlay here: a copy of the files can be the root.
+    #[error("cannot mount layers")]
+    Refused {
+        /// Why, with what would help.
+        #[source]
+        why: isolab_oci::Error,
+    },
     /// Another program that is needed did not do its part.
     #[error("cannot use {program}: {reason}")]
     Program {
@@ -111,6 +121,18 @@ impl Error {
             Self::Registry { remedy, .. } => remedy.as_deref(),
             _ => None,
         }
+    }
+
+    /// It and its causes, as a line.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
     }
 
     /// What turns the kernel's answer into an error about reading `path`.

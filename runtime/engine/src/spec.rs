@@ -120,7 +120,7 @@ pub fn default_spec(settings: &Settings) -> Spec {
 
 /// Docker's set: what the programs of common images need to change users,
 /// bind low ports and own their files.
-const DOCKER: [&str; 14] = [
+pub(crate) const DOCKER: [&str; 14] = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -137,7 +137,7 @@ const DOCKER: [&str; 14] = [
     "CAP_SYS_CHROOT",
 ];
 
-fn capabilities(privileges: Privileges) -> Capabilities {
+pub(crate) fn capabilities(privileges: Privileges) -> Capabilities {
     let names: Vec<String> = match privileges {
         Privileges::None => Vec::new(),
         Privileges::Docker => DOCKER.iter().map(|&name| name.to_owned()).collect(),
