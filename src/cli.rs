@@ -76,6 +76,23 @@ enum Command {
     /// The reports of a class as one
     #[command(subcommand)]
     Class(crate::verbs::class::Command),
+    /// Run a container of an image, in the foreground
+    Run(Box<image::RunArgs>),
+    /// Build an image from a Dockerfile
+    Build(Box<image::BuildArgs>),
+    /// Fetch an image from a registry
+    Pull(image::PullArgs),
+    /// Send an image to a registry, as far as it lacks it
+    Push(image::PushArgs),
+    /// Log in to a registry
+    Login(image::LoginArgs),
+    /// Log out of a registry
+    Logout(image::LogoutArgs),
+    /// List the repositories of a registry, or the tags of one
+    Search(image::SearchArgs),
+    /// Serve the images that are here to others
+    #[command(subcommand)]
+    Registry(crate::verbs::registry::Command),
     /// List the images that are here
     Images(image::ListArgs),
     /// Give an image one more name
@@ -222,6 +239,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Venv(command) => venv::run(*command),
         Command::Vm(command) => crate::verbs::vm::run(command),
         Command::Class(command) => crate::verbs::class::run(command),
+        Command::Run(args) => image::run::run(&args),
+        Command::Build(args) => image::build(&args),
+        Command::Pull(args) => image::pull(&args),
+        Command::Push(args) => image::push(&args),
+        Command::Login(args) => image::login(&args),
+        Command::Logout(args) => image::logout(&args),
+        Command::Search(args) => image::search(&args),
+        Command::Registry(command) => crate::verbs::registry::run(&command),
         Command::Images(args) => image::list(&args),
         Command::Tag(args) => image::tag(&args),
         Command::Rmi(args) => image::remove(&args),

@@ -34,3 +34,11 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         }
     })
 }
+
+/// Tells `error` on standard error, and what can be done about it.
+pub fn tell(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    if let Some(hint) = of(error) {
+        eprintln!(" hint: {hint}");
+    }
+}

@@ -1,19 +1,38 @@
 //! The `isolab` command.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::Parser as _;
+use isolab::verbs::image;
 use isolab::{cli, hint};
+use isolab_engine::room::task;
 
 fn main() -> ExitCode {
+    // First of all: this may be the program in the engine room.
+    if let Some(code) = task::perform(&[image::room::verb(again), image::run::UNPACK]) {
+        return code.into();
+    }
     match cli::run(cli::Cli::of_words()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            if let Some(hint) = hint::of(&error) {
-                eprintln!(" hint: {hint}");
-            }
+            hint::tell(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// A verb as it was typed outside of the room, run inside. None that comes here ends
+/// but well or with an error.
+fn again(words: &[OsString]) -> isolab_engine::Result<u8> {
+    let program = OsString::from("isolab");
+    let parsed = cli::Cli::parse_from(std::iter::once(&program).chain(words));
+    Ok(match cli::run(parsed) {
+        Ok(_) => 0,
+        Err(error) => {
+            hint::tell(&error);
+            1
+        }
+    })
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod image;
 pub mod matrix;
 pub mod predict;
+pub mod registry;
 pub mod reveal;
 pub mod system;
 pub(crate) mod table;

@@ -4,6 +4,7 @@
 //! What is not here (podman, skopeo, umoci, a static busybox) is reported as
 //! ignored, with the reason, never as passed.
 
+mod building;
 mod peers;
 mod place;
 mod verbs;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = verbs::trials();
+    trials.extend(building::trials());
     trials.extend(peers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -71,7 +71,7 @@ pub use discover::{Candidate, discover, interpreters};
 pub use doctor::{Ailment, AilmentKind, Health, examine};
 pub use environment::Environment;
 pub use error::{Error, Result};
-pub use index::{Index, IndexFlags, IndexSettings};
+pub use index::{Index, IndexFlags, IndexSettings, look_up};
 pub use installed::{Distribution, Installed};
 pub use interpreter::Interpreter;
 pub use options::Options;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::dockerfile::Problems;
 use crate::image::{Digest, Invalid};
 
 /// The result of every fallible function of this crate.
@@ -81,6 +82,28 @@ pub enum Error {
         /// What it said, or how it ended.
         reason: String,
     },
+    /// A Dockerfile that says nothing that can be built.
+    #[error("cannot build {file}:{}", listed(problems))]
+    Dockerfile {
+        /// What it is called.
+        file: String,
+        /// Every line that is wrong.
+        problems: Problems,
+    },
+    /// A step of a build that failed.
+    #[error("cannot build {file}:{line}: `{text}`: {reason}")]
+    Step {
+        /// The Dockerfile.
+        file: String,
+        /// The line that the step begins in.
+        line: usize,
+        /// The step's first line.
+        text: String,
+        /// Why.
+        reason: String,
+        /// The exit code of its program.
+        code: Option<i32>,
+    },
     /// A blob that an image needs is not here.
     #[error("cannot find blob {digest}, which {by} needs")]
     Missing {
@@ -99,6 +122,15 @@ pub enum Error {
         /// What the user can do.
         remedy: Option<String>,
     },
+}
+
+/// Each problem in a line, with its remedy.
+fn listed(problems: &Problems) -> String {
+    let lines = problems.iter().map(|problem| match &problem.remedy {
+        Some(remedy) => format!("\n  {problem}: {remedy}"),
+        None => format!("\n  {problem}"),
+    });
+    lines.collect()
 }
 
 impl Error {

@@ -3,19 +3,28 @@
 
 mod archive;
 mod bootstrap;
+mod build;
 mod diff;
 mod history;
 mod inspect;
 mod list;
 mod log;
+mod remote;
 mod remove;
+pub mod room;
+pub mod run;
 mod tag;
 mod when;
 
 pub use archive::{LoadArgs, SaveArgs, load, save};
+pub use build::{BuildArgs, build};
 pub use history::{HistoryArgs, history};
 pub use list::{ListArgs, list};
+pub use remote::{
+    LoginArgs, LogoutArgs, PullArgs, PushArgs, SearchArgs, login, logout, pull, push, search,
+};
 pub use remove::{RemoveArgs, remove};
+pub use run::RunArgs;
 pub use tag::{TagArgs, tag};
 
 use std::process::ExitCode;
@@ -59,7 +68,10 @@ pub fn run(command: &Command) -> Result<ExitCode> {
 }
 
 /// The user's store.
-fn store() -> Result<Store> {
+///
+/// # Errors
+/// If it cannot be made or opened.
+pub fn store() -> Result<Store> {
     Ok(Store::open(&places::make_data()?.join("images"))?)
 }
 
@@ -80,8 +92,12 @@ fn image_of(store: &Store, version: &Version) -> Result<Image> {
 
 /// `provenance` with the name of who does it.
 fn by_me(provenance: Provenance) -> Provenance {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
-    let user = user.ok().flatten().map(|user| user.name);
+    // In the engine room everybody is root.
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    let user = user.or_else(|| {
+        let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+        user.ok().flatten().map(|user| user.name)
+    });
     let host = nix::unistd::gethostname().ok();
     let host = host.map(|host| host.to_string_lossy().into_owned());
     let by = user.zip(host).map(|(user, host)| format!("{user}@{host}"));

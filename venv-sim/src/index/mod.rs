@@ -47,6 +47,7 @@ use client::{Client, at, wrong};
 pub use inputs::{IndexFlags, Inputs, Strategy, Variables, variables_of_process};
 use listing::Listed;
 use memo::Memo;
+pub use names::look_up;
 pub use netrc::Netrc;
 pub use remembered::{Forget, Remembered, forget, remembered};
 pub use settings::IndexSettings;

@@ -39,6 +39,22 @@ pub(super) enum Unknown {
     NoAnswer,
 }
 
+/// The addresses of `host` on this machine, the best first, within `patience`: for
+/// programs that are linked as this one is.
+///
+/// # Errors
+/// Where nobody has the name, or nobody answers.
+pub fn look_up(host: &str, patience: Duration) -> io::Result<Vec<IpAddr>> {
+    let found = Names::of(Path::new("/")).addresses(host, patience);
+    found.map_err(|why| match why {
+        Unknown::NoSuchName => io::Error::new(io::ErrorKind::NotFound, "there is no such host"),
+        Unknown::NoAnswer => {
+            let why = "no server that knows names answers";
+            io::Error::new(io::ErrorKind::HostUnreachable, why)
+        }
+    })
+}
+
 /// Whom to ask, and what may be appended to a name.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Servers {

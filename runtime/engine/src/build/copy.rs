@@ -128,6 +128,30 @@ impl Copying<'_> {
     }
 }
 
+/// Writes the layer that makes `directory` upon `below`.
+///
+/// # Errors
+/// [`Error::Outside`] where a file is in its way; [`Error::Write`].
+pub(super) fn write_directory(
+    directory: &Path,
+    below: &Stack,
+    latest: Option<u64>,
+    out: impl Write,
+) -> Result<()> {
+    let mut planning = Planning {
+        below,
+        plan: Plan::new(),
+        owner: (0, 0),
+    };
+    let directory = below.resolve(directory, true)?;
+    planning.make_parents(&directory.join("what is in it"))?;
+    let mut builder = Builder::new(out);
+    for (path, planned) in planning.plan {
+        append(&mut builder, &path, planned, latest)?;
+    }
+    builder.finish().map_err(not_written)
+}
+
 struct Planning<'a> {
     below: &'a Stack,
     plan: Plan,

@@ -122,13 +122,18 @@ impl<'g> State<'g> {
         self.layers.push((layer, diff_id));
     }
 
-    /// Notes an instruction in the image's history.
-    pub(super) fn note(&mut self, instruction: &str, created: &str, empty_layer: bool) {
+    /// Notes an instruction in the image's history, and when it made its layer. One
+    /// that made none has the time of the last that did: the same steps taken before
+    /// are the same image, whenever they are asked for.
+    pub(super) fn note(&mut self, instruction: &str, made: Option<&str>) {
+        if let Some(made) = made {
+            self.config.created = Some(made.to_owned());
+        }
         self.config.history.push(History {
-            created: Some(created.to_owned()),
+            created: self.config.created.clone(),
             created_by: Some(instruction.to_owned()),
             comment: Some("isolab".to_owned()),
-            empty_layer,
+            empty_layer: made.is_none(),
             ..History::default()
         });
     }

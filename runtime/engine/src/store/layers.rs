@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,14 +93,50 @@ impl Store {
     /// [`Error::Untrusted`] for a layer that is refused.
     pub fn layers_of(&self, image: &Image, owners: Owners) -> Result<Vec<Layer>> {
         let by = image.descriptor.digest.to_string();
-        let layers = image.layers().map(|(blob, diff_id)| {
-            if let Some(layer) = self.unpacked(diff_id, owners) {
-                return Ok(layer);
-            }
-            let packed = self.open_blob(blob, &by)?;
-            self.unpack(blob, diff_id, owners, packed)
-        });
-        layers.collect()
+        let layers = image.layers();
+        layers
+            .map(|(blob, diff_id)| self.layer_for(blob, diff_id, owners, &by))
+            .collect()
+    }
+
+    /// One layer, unpacked from its blob where it is not yet.
+    ///
+    /// # Errors
+    /// As [`layers_of`](Self::layers_of).
+    pub fn layer(&self, blob: &Descriptor, diff_id: &Digest, owners: Owners) -> Result<Layer> {
+        self.layer_for(blob, diff_id, owners, "the image")
+    }
+
+    fn layer_for(
+        &self,
+        blob: &Descriptor,
+        diff_id: &Digest,
+        owners: Owners,
+        by: &str,
+    ) -> Result<Layer> {
+        if let Some(layer) = self.unpacked(diff_id, owners) {
+            return Ok(layer);
+        }
+        let packed = self.open_blob(blob, by)?;
+        self.unpack(blob, diff_id, owners, packed)
+    }
+
+    /// Takes `files`, an upper directory of overlay that was packed, as the unpacked
+    /// layer of this diff id.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn adopt(
+        &self,
+        files: &Path,
+        diff_id: &Digest,
+        owners: Owners,
+        facts: Facts,
+    ) -> Result<Layer> {
+        let pending = Pending::directory(&self.ingest())?;
+        let to = pending.path().join(FILES);
+        fs::rename(files, &to).map_err(Error::write(&to))?;
+        self.place(pending, diff_id, owners, facts)
     }
 
     /// Takes a layer as its bytes come: they are kept as a blob and unpacked, in

@@ -1,0 +1,175 @@
+//! `RUN` as a step: a container over the layers, whose changes become a layer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::fault::Fault;
+use super::key::Key;
+use super::mounting::{Mounted, mount_all};
+use super::stage::Stages;
+use super::state::State;
+use super::{Event, epoch};
+use crate::dockerfile::{self, Command, RunCommand, Security};
+use crate::image::{Algorithm, Compression, Descriptor, Digest, MediaType};
+use crate::layer::{self, Form, Limits, PackHow, Packing};
+use crate::run::{self, Container, Network, Settings};
+use crate::store::{Facts, Owners, Step};
+
+/// The level at which gzip is no longer slow and hardly larger.
+const LEVEL: u32 = 6;
+
+impl Stages<'_> {
+    pub(super) fn run(
+        &mut self,
+        state: &State<'_>,
+        asked: &dockerfile::Run,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Step, Fault> {
+        if asked.security == Security::Insecure {
+            return Err(Fault::new("--security=insecure is not granted to builds"));
+        }
+        let settings = self.settings(state, asked);
+        let mounts = self.mounts(state, asked)?;
+        let key = key(state, &settings, &mounts);
+        let layers = state.layers.clone();
+        self.step(
+            key,
+            "the same program ran upon the same layers",
+            tell,
+            |stages| stages.take_run(&layers, settings, &mounts),
+        )
+    }
+
+    fn settings(&self, state: &State<'_>, asked: &dockerfile::Run) -> Settings {
+        let args = match &asked.command {
+            RunCommand::Shell(text) => state.words(&Command::Shell(text.clone())),
+            RunCommand::Exec(words) => words.clone(),
+            // A heredoc with `#!` is a program of its own, which its shell makes.
+            RunCommand::Script { text, .. } => script(text),
+        };
+        let environment = state.scope.environment();
+        let env = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        Settings {
+            env: env.collect(),
+            cwd: state.directory(),
+            user: state.config.config.user.clone(),
+            network: match asked.network {
+                dockerfile::Network::Default => self.request.network,
+                dockerfile::Network::None => Network::None,
+                dockerfile::Network::Host => Network::Host,
+            },
+            ..Settings::new(args)
+        }
+    }
+
+    fn take_run(
+        &mut self,
+        layers: &[(Descriptor, Digest)],
+        mut settings: Settings,
+        mounts: &[Mounted],
+    ) -> Result<(Descriptor, Digest), Fault> {
+        let below = self.stack(layers)?;
+        let place = self.store.new_place()?;
+        let mut stubs = vec!["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]
+            .into_iter()
+            .chain(["/dev", "/proc", "/sys"])
+            .map(PathBuf::from)
+            .collect::<Vec<_>>();
+        settings.binds = mount_all(self, mounts, place.path())?;
+        stubs.extend(settings.binds.iter().map(|bind| bind.destination.clone()));
+        stubs.retain(|path| below.look(path).is_ok_and(|found| found.is_none()));
+        let paths = self.unpacked(layers)?.into_iter().map(|layer| layer.path);
+        let container = Container::new(place.path(), paths.collect(), settings);
+        let status = run::run(&container, self.room)?;
+        match status.shell_code() {
+            0 => {}
+            code => {
+                return Err(Fault {
+                    reason: format!("it ended with exit code {code}"),
+                    code: Some(code),
+                });
+            }
+        }
+        let upper = place.path().join("upper");
+        for stub in &stubs {
+            remove_stub(&upper, stub);
+        }
+        self.pack(&upper)
+    }
+
+    /// Makes a layer of what a container changed; its files are the unpacked layer
+    /// from now on.
+    fn pack(&self, upper: &Path) -> Result<(Descriptor, Digest), Fault> {
+        let owners = self.room.owners();
+        // A single user's files are root's in the image.
+        let ids = move |uid, gid| match owners {
+            Owners::Single => (0, 0),
+            Owners::Real | Owners::Mapped => (uid, gid),
+        };
+        let how = PackHow {
+            packing: Packing::Gzip(LEVEL),
+            form: Form::Upper {
+                userxattr: owners != Owners::Real,
+            },
+            ids: &ids,
+            source_date_epoch: epoch(),
+            limits: Limits::default(),
+        };
+        let mut blob = self.store.new_blob(Algorithm::Sha256)?;
+        let packed = layer::pack(upper, &mut blob, &how)?;
+        let kind = MediaType::Layer(Compression::Gzip);
+        let descriptor = Descriptor::new(kind, packed.blob.clone(), packed.blob_bytes);
+        blob.finish_as(&descriptor)?;
+        let facts = Facts {
+            entries: packed.entries,
+            bytes: packed.diff_bytes,
+            squashed: owners == Owners::Single,
+            devices_left_out: 0,
+        };
+        self.store.adopt(upper, &packed.diff_id, owners, facts)?;
+        Ok((descriptor, packed.diff_id))
+    }
+}
+
+/// All that a program sees and that decides what it does.
+fn key(state: &State<'_>, settings: &Settings, mounts: &[Mounted]) -> Key {
+    let mut key = Key::new("run", state.layers.iter().map(|(_, diff_id)| diff_id));
+    for (name, all) in [("args", &settings.args), ("env", &settings.env)] {
+        for one in all {
+            key.say(name, one);
+        }
+    }
+    key.say("cwd", settings.cwd.as_os_str().as_encoded_bytes());
+    key.say("user", &settings.user);
+    key.say("network", format!("{:?}", settings.network));
+    key.say("epoch", format!("{:?}", epoch()));
+    for mount in mounts {
+        key.say("mount", mount.key());
+    }
+    key
+}
+
+/// A shell that writes a program's text and becomes it.
+fn script(text: &str) -> Vec<String> {
+    const RUN: &str = "f=$(mktemp) && printf %s \"$1\" >\"$f\" && chmod +x \"$f\" && \
+                       { \"$f\"; code=$?; rm -f \"$f\"; exit $code; }";
+    ["/bin/sh", "-c", RUN, "script", text]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// Removes a mount point that was made for the container alone, and directories
+/// above it that hold nothing else.
+fn remove_stub(upper: &Path, stub: &Path) {
+    let inside = |path: &Path| upper.join(path.strip_prefix("/").unwrap_or(path));
+    let at = inside(stub);
+    let empty_file =
+        fs::symlink_metadata(&at).is_ok_and(|found| found.is_file() && found.len() == 0);
+    if empty_file {
+        let _ = fs::remove_file(&at);
+    } else {
+        let _ = fs::remove_dir(&at);
+    }
+}

@@ -1,0 +1,42 @@
+//! Where a user's verbs on images run: here, or in the engine room.
+//!
+//! Layers have files of many owners. Where this user is granted more ids than his
+//! own, they are unpacked, changed and removed inside a user namespace that maps
+//! them: the verb is executed there once more, as a whole.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use isolab_engine::room::Room;
+use isolab_engine::room::task::Task;
+use isolab_engine::store::Owners;
+
+/// The verb, in the room, where `perform` parses and runs what was typed. Who only
+/// enters needs no more than its name.
+#[must_use]
+pub const fn verb(perform: fn(&[OsString]) -> isolab_engine::Result<u8>) -> Task {
+    Task {
+        name: "verb",
+        perform,
+        mounts: false,
+        starts_others: true,
+    }
+}
+
+/// Runs `here` where the files of layers can be had: in the room, by executing this
+/// program there with the same words, or here.
+pub(super) fn within(here: impl FnOnce(&Room) -> Result<ExitCode>) -> Result<ExitCode> {
+    let room = Room::find();
+    if room.maps().is_some() && room.owners() == Owners::Mapped {
+        let words: Vec<OsString> = env::args_os().skip(1).collect();
+        return Ok(room.enter(&verb(nobody), &words)?.into());
+    }
+    here(&room)
+}
+
+/// Performed by nobody: inside, the program has the real one.
+fn nobody(_: &[OsString]) -> isolab_engine::Result<u8> {
+    Ok(1)
+}

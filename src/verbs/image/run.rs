@@ -1,0 +1,290 @@
+//! `isolab run`: a container of an image, in the foreground.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use isolab_engine::bootstrap::{self, About, Node, Tree};
+use isolab_engine::image::{Platform, Reference, Run};
+use isolab_engine::room::Room;
+use isolab_engine::room::task::Task;
+use isolab_engine::run::{self, Bind, Container, Runtime, Settings};
+use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
+
+use super::build::Net;
+use super::{by_me, store};
+use crate::{hint, program};
+
+/// What `run` is asked to run.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
+    the program is missing, 126 where it cannot be executed, 125 where there was no container."
+)]
+pub struct RunArgs {
+    /// Remove the container when it has ended; it always is, for now
+    #[arg(long)]
+    rm: bool,
+    /// Keep standard input open, which it always is
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Set a variable; without a value, to what it is here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Show it a directory or file of this machine
+    #[arg(short, long, value_name = "SOURCE:DESTINATION[:ro]")]
+    volume: Vec<String>,
+    /// Where its program runs
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<PathBuf>,
+    /// Who its program is: USER[:GROUP], by name or number
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// What is run, in place of the image's entry point
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// Let it write nothing but to what is mounted
+    #[arg(long)]
+    read_only: bool,
+    /// Its network
+    #[arg(long, value_enum, default_value_t = Net::None)]
+    network: Net,
+    /// Its name in itself
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// When the image is fetched
+    #[arg(long, value_enum, default_value_t = Pull::Missing)]
+    pull: Pull,
+    /// Who runs it: isorun, runc, crun, or a path
+    #[arg(long, default_value = "isorun", value_name = "RUNTIME")]
+    runtime: PathBuf,
+    /// The image: NAME[:TAG], NAME@N for a version, or an id
+    image: String,
+    /// The program and its arguments, in place of the image's
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Pull {
+    /// Each time
+    Always,
+    /// Where it is not here
+    Missing,
+    /// Never
+    Never,
+}
+
+/// Unpacks an image's layers in the room: its words are the store, the manifest's
+/// digest as `resolve` takes it.
+pub const UNPACK: Task = Task {
+    name: "unpack",
+    perform: unpack,
+    mounts: false,
+    starts_others: false,
+};
+
+fn unpack(words: &[OsString]) -> isolab_engine::Result<u8> {
+    let [root, name] = words else {
+        return Ok(1);
+    };
+    let store = Store::open(Path::new(root))?;
+    let version = store.resolve(&name.to_string_lossy())?;
+    let image = store.image(&version.descriptor, &Platform::host())?;
+    store.layers_of(&image, Room::find().owners())?;
+    Ok(0)
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If there is no such image, or no container of it can be had.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let store = store()?;
+    let name = present(&store, args)?;
+    let version = store.resolve(&name)?;
+    let image = store.image(&version.descriptor, &Platform::host())?;
+    let room = Room::find();
+    let layers = layers(&store, &image, &name, &room)?;
+    let place = store.new_place()?;
+    let pin = store.pin(image.layers().map(|(_, diff_id)| diff_id))?;
+    let mut container = Container::new(place.path(), layers, settings(args, &image)?);
+    container.runtime = match args.runtime.to_str() {
+        Some("isorun") => Runtime::Own,
+        _ => Runtime::Other(args.runtime.clone()),
+    };
+    // Others may sweep while it runs: what it stands on is pinned.
+    drop(store);
+    let ended = run::run(&container, &room);
+    let code = run::exit_code(&ended);
+    let removed = isolab_engine::room::remove(&room, place.path());
+    drop((place, pin));
+    if let Err(error) = ended {
+        hint::tell(&anyhow::Error::from(error).context(format!("cannot run {name}")));
+    }
+    removed?;
+    Ok(u8::try_from(code).unwrap_or(1).into())
+}
+
+/// The name of the image that is meant, which is here now.
+fn present(store: &Store, args: &RunArgs) -> Result<String> {
+    if args.pull == Pull::Always {
+        super::remote::fetch(store, &args.image.parse()?)?;
+    }
+    match store.resolve(&args.image) {
+        Ok(_) => return Ok(args.image.clone()),
+        Err(isolab_engine::Error::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let reference: Reference = args.image.parse()?;
+    if reference.name() == "docker.io/library/hello-world:latest" {
+        hello_world(store, &reference)?;
+        return Ok(args.image.clone());
+    }
+    if args.pull == Pull::Never {
+        return Err(isolab_engine::Error::NotFound {
+            what: format!("image {reference}"),
+        }
+        .into());
+    }
+    super::remote::fetch(store, &reference)?;
+    Ok(args.image.clone())
+}
+
+/// The layers' directories; they are unpacked where they were not yet.
+fn layers(store: &Store, image: &Image, name: &str, room: &Room) -> Result<Vec<PathBuf>> {
+    let owners = room.owners();
+    let there = || {
+        let layers = image
+            .layers()
+            .map(|(_, diff_id)| store.unpacked(diff_id, owners));
+        layers.collect::<Option<Vec<_>>>()
+    };
+    if there().is_none() && room.maps().is_some() && owners == Owners::Mapped {
+        let words = [store.root().as_os_str().to_owned(), name.into()];
+        let code = room.enter(&UNPACK, &words)?;
+        if code != 0 {
+            bail!("cannot unpack {name}");
+        }
+    }
+    let layers = match there() {
+        Some(layers) => layers,
+        None => store.layers_of(image, owners)?,
+    };
+    Ok(layers.into_iter().map(|layer| layer.path).collect())
+}
+
+fn settings(args: &RunArgs, image: &Image) -> Result<Settings> {
+    let of_image = &image.config.config;
+    let entrypoint = match &args.entrypoint {
+        Some(program) if program.is_empty() => Vec::new(),
+        Some(program) => vec![program.clone()],
+        None => of_image.entrypoint.clone().unwrap_or_default(),
+    };
+    // An entry point of one's own gets none of the image's arguments.
+    let command = match (&args.command[..], &args.entrypoint) {
+        ([], None) => of_image.cmd.clone().unwrap_or_default(),
+        (command, _) => command.to_vec(),
+    };
+    let words: Vec<String> = entrypoint.into_iter().chain(command).collect();
+    if words.is_empty() {
+        return Err(hint::with(
+            format!("cannot run {}: it says nothing to run", args.image),
+            format!("name a program: isolab run {} PROGRAM", args.image),
+        ));
+    }
+    if args.tty && !io::stdin().is_terminal() {
+        return Err(hint::with(
+            "cannot give it a terminal: standard input is none",
+            "leave out -t",
+        ));
+    }
+    let mut env = of_image.env.clone();
+    for text in &args.env {
+        match text.split_once('=') {
+            Some(_) => env.push(text.clone()),
+            None => env.extend(std::env::var(text).map(|value| format!("{text}={value}"))),
+        }
+    }
+    let directory = match (&args.workdir, &*of_image.working_dir) {
+        (Some(directory), _) => Path::new("/").join(directory),
+        (None, "") => "/".into(),
+        (None, directory) => directory.into(),
+    };
+    Ok(Settings {
+        env,
+        cwd: directory,
+        user: args.user.clone().unwrap_or_else(|| of_image.user.clone()),
+        read_only: args.read_only,
+        binds: args
+            .volume
+            .iter()
+            .map(|text| bind(text))
+            .collect::<Result<_>>()?,
+        network: args.network.into(),
+        hostname: args
+            .hostname
+            .clone()
+            .unwrap_or_else(|| image.id().short().to_owned()),
+        terminal: args.tty,
+        ..Settings::new(words)
+    })
+}
+
+/// `SOURCE:DESTINATION[:ro]`.
+fn bind(text: &str) -> Result<Bind> {
+    let wrong = |why: &str| {
+        hint::with(
+            format!("cannot mount `{text}`: {why}"),
+            "write it as -v /SOURCE:/DESTINATION or -v /SOURCE:/DESTINATION:ro",
+        )
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, read_only) = match parts[..] {
+        [source, destination] => (source, destination, false),
+        [source, destination, "ro"] => (source, destination, true),
+        [source, destination, "rw"] => (source, destination, false),
+        _ => return Err(wrong("a source and a destination belong to it")),
+    };
+    if !destination.starts_with('/') {
+        return Err(wrong("the destination is not absolute"));
+    }
+    let source = Path::new(source).canonicalize();
+    Ok(Bind {
+        source: source.with_context(|| format!("cannot mount `{text}`"))?,
+        destination: destination.into(),
+        read_only,
+    })
+}
+
+/// What the bundled image says.
+const HELLO: &str = include_str!("hello.txt");
+
+/// Makes the bundled image, which needs no network: our smallest program, and what
+/// it is to say.
+fn hello_world(store: &Store, tag: &Reference) -> Result<()> {
+    let mut tree = Tree::skeleton();
+    tree.put("hello", Node::File(program::TRUE.to_vec(), 0o755));
+    let words = ["/hello", "say", HELLO.trim_end()];
+    let about = About {
+        run: Run {
+            cmd: Some(words.map(str::to_owned).to_vec()),
+            ..Run::default()
+        },
+        created_by: "bundled with isolab".to_owned(),
+        epoch: 0,
+    };
+    let made = bootstrap::of_tree(store, &tree, &about)?;
+    let provenance = Provenance {
+        from: Some("isolab itself".to_owned()),
+        ..by_me(Provenance::now(Origin::Bootstrapped))
+    };
+    store.tag(tag, &made, &provenance)?;
+    Ok(())
+}
