@@ -119,9 +119,13 @@ impl Line {
             let word = format!("{name}={value}");
             let is_one_word =
                 || quoted_words(&word, self.escape).is_ok_and(|words| words == [&*word]);
-            // The old form takes the rest of the line, blanks and all.
+            // The old form takes the rest of the line, blanks and all. A name that ends
+            // with an escape would make one blank its own.
             match pairs.len() > 1 || is_one_word() {
                 true => self.word(&word),
+                false if name.as_str().ends_with(self.escape.char()) => {
+                    self.word(&format!("{name}  {value}"));
+                }
                 false => self.word(&format!("{name} {value}")),
             }
         }
@@ -287,6 +291,7 @@ mod tests {
             "CMD []",
             "ENTRYPOINT a \\\n  b",
             "ENV a  b c",
+            "ENV \\  --a=b c",
             "ENV a=\"b c\" 'd'=e\\ f",
             "ENV -- --a=b",
             "LABEL a.b=c",
