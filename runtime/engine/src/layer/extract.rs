@@ -130,6 +130,9 @@ impl<'a> Extract<'a> {
             Kind::Directory => self.directory(entry, path, last),
             Kind::File => self.file(archive, entry, path, last),
             Kind::HardLink => self.hard_link(entry, path, last),
+            Kind::Symlink if entry.link.is_empty() => {
+                Err(Fault::refused(&entry.name, "it is a symlink to nothing"))
+            }
             Kind::Symlink => {
                 self.make(path, last, |parent: BorrowedFd<'_>| {
                     fs::symlinkat(&entry.link[..], parent, last)

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -72,7 +71,7 @@ impl Fault {
                 reason: reason.into_owned(),
             },
             Self::Kernel { entry, source } => Error::Write {
-                path: root.join(std::ffi::OsStr::from_bytes(&entry)),
+                path: root.join(shown(&entry).trim_start_matches('/')),
                 source: source.into(),
             },
             Self::Stopped => untrusted("it ended early".to_owned()),
@@ -88,4 +87,21 @@ pub(super) fn shown(name: &[u8]) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_does_anything_to_a_terminal_or_names_a_path_outside() {
+        let entry = b"/a\x1b[2J\n".to_vec();
+        let full = Fault::at(&entry)(Errno::NOSPC);
+        let refused = Fault::refused(&entry, "it is");
+        for fault in [full, refused] {
+            let error = fault.of("x", Path::new("/root")).to_string();
+            assert!(!error.contains(['\x1b', '\n']), "{error:?}");
+            assert!(!error.contains("write /a"), "{error:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use super::archive::Time;
 use super::attributes::{Attributes, Giver, Ownership};
 use super::entry_name::join;
 use super::fault::Fault;
+use super::limits::Limits;
 use super::{marks, remove};
 use crate::{Error, Result};
 
@@ -99,6 +100,10 @@ impl Merge<'_> {
         path: &[u8],
     ) -> Result<(), Fault> {
         let at = Fault::at(path);
+        // Each directory on the way takes two descriptors and a piece of the stack.
+        if path.iter().filter(|byte| **byte == b'/').count() > Limits::default().depth {
+            return Err(Fault::refused(path, "it lies too deep for a layer"));
+        }
         // A layer below may have made it read-only, also to us.
         fs::fchmod(to, Mode::RWXU).map_err(&at)?;
         let stat = fs::fstat(from).map_err(&at)?;

@@ -218,6 +218,10 @@ fn a_layer_of_too_many_entries_or_bytes_is_refused() {
     let bomb = Tar::new().file("bomb", &zeros).end();
     let packed = zstd::encode_all(&bomb[..], 19).unwrap();
     assert!(packed.len() < 1000);
+    // Nor is it to be found where no file is.
+    let behind = [Tar::new().end(), vec![0; 2 << 20]].concat();
+    let error = place.unpack(&behind, &small).unwrap_err().to_string();
+    assert!(error.contains("unpacks to more"), "{error}");
     let error = unpack(&packed[..], Compression::Zstd, &place.root(), &small).unwrap_err();
     assert!(error.to_string().contains("allowed"), "{error}");
 }
@@ -302,8 +306,21 @@ fn symlinks_that_lead_to_each_other_are_refused() {
 fn a_file_is_no_directory() {
     let reason = refused(Tar::new().file("a", "").file("a/b", ""));
     assert!(reason.contains("something else"), "{reason}");
-    let reason = refused(Tar::new().file("./", ""));
-    assert!(reason.contains("the root is a directory"), "{reason}");
+    let reason = refused(Tar::new().symlink("s", ""));
+    assert!(reason.contains("to nothing"), "{reason}");
+    // A root that became a symlink would lead the next layer out.
+    for name in [".", "./", "/", "a/.."] {
+        for tar in [
+            Tar::new().file(name, ""),
+            Tar::new().symlink(name, "../outside"),
+        ] {
+            let reason = refused(tar);
+            assert!(
+                reason.contains("the root is a directory"),
+                "{name}: {reason}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -348,6 +365,22 @@ fn an_archive_that_two_programs_read_differently_is_refused() {
     tar[0] ^= 1;
     let error = Place::new().unpack(&tar, &how()).unwrap_err().to_string();
     assert!(error.contains("checksum"), "{error}");
+}
+
+#[test]
+fn the_size_of_a_file_is_its_records_and_of_nothing_in_between() {
+    // Its content is an archive, which must not be taken for entries of this one.
+    let inner = Tar::new().file("smuggled", "").end();
+    let size = inner.len().to_string();
+    let tar = Tar::new()
+        .pax(&[("size", size.as_bytes())])
+        .entry(b'L', "././@LongLink", b"named\0", |_| {})
+        .entry(b'0', "x", b"", |_| {})
+        .bytes(&inner);
+    let (place, _) = unpacked(tar.file("after", ""));
+    assert_eq!(fs::read(place.root().join("named")).unwrap(), inner);
+    assert!(place.root().join("after").exists());
+    assert!(!place.root().join("smuggled").exists());
 }
 
 #[test]

@@ -143,3 +143,15 @@ fn a_hole_is_copied_as_a_hole() {
     assert_eq!(fs::read(&copy).unwrap(), data.as_bytes());
     assert!(fs::metadata(copy).unwrap().blocks() * 512 < 1 << 19);
 }
+
+#[test]
+fn a_layer_without_an_end_is_not_merged() {
+    let place = Place::new();
+    let deep = Place::new();
+    fs::create_dir_all(deep.root().join("d/".repeat(300))).unwrap();
+    let merged = merge(&[&deep.root()], &place.root(), &merge_how(Content::Copy));
+    assert!(
+        matches!(merged, Err(crate::Error::Read { .. })),
+        "{merged:?}"
+    );
+}
