@@ -249,7 +249,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Registry(command) => crate::verbs::registry::run(&command),
         Command::Images(args) => image::list(&args),
         Command::Tag(args) => image::tag(&args),
-        Command::Rmi(args) => image::remove(&args),
+        Command::Rmi(args) => image::room::with_layers(|| image::remove(&args)),
         Command::History(args) => image::history(&args),
         Command::Save(args) => image::save(&args),
         Command::Load(args) => image::load(&args),

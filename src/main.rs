@@ -11,7 +11,12 @@ use isolab_engine::room::task;
 
 fn main() -> ExitCode {
     // First of all: this may be the program in the engine room.
-    if let Some(code) = task::perform(&[image::room::verb(again), image::run::UNPACK]) {
+    let tasks = [
+        image::room::verb(again),
+        image::run::UNPACK,
+        isolab_engine::run::TASK,
+    ];
+    if let Some(code) = task::perform(&tasks) {
         return code.into();
     }
     match cli::run(cli::Cli::of_words()) {

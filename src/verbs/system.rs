@@ -73,8 +73,8 @@ pub struct CleanArgs {
 /// be removed.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Df(args) => df(&args),
-        Command::Prune(args) => prune(&args),
+        Command::Df(args) => image::room::with_layers(|| df(&args)),
+        Command::Prune(args) => image::room::with_layers(|| prune(&args)),
         Command::Clean(args) => clean(&args),
     }
 }
@@ -164,6 +164,10 @@ fn clean(args: &CleanArgs) -> Result<ExitCode> {
             let status = interrupt.exit_status();
             return Ok(status.map_or(ExitCode::FAILURE, ExitCode::from));
         }
+    }
+    // Their files may have owners that only the engine room knows.
+    if let Err(error) = image::room::remove_layers() {
+        eprintln!("warning: not all layers of images can be removed: {error:#}");
     }
     let outcome = clean::remove(&places);
     let groups = isolab_oci::cgroup::sweep();

@@ -6,12 +6,15 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use isolab_engine::room::Room;
 use isolab_engine::room::task::Task;
 use isolab_engine::store::Owners;
+
+use crate::places;
 
 /// The verb, in the room, where `perform` parses and runs what was typed. Who only
 /// enters needs no more than its name.
@@ -34,6 +37,32 @@ pub(super) fn within(here: impl FnOnce(&Room) -> Result<ExitCode>) -> Result<Exi
         return Ok(room.enter(&verb(nobody), &words)?.into());
     }
     here(&room)
+}
+
+/// The same for a verb that needs no more than to reach the layers that are
+/// unpacked: where there are none of many owners, it runs here.
+///
+/// # Errors
+/// Those of `here`, and where there is no room to be had.
+pub fn with_layers(here: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCode> {
+    let mapped = places::data().map(|data| data.join("images/layers/mapped"));
+    let layers = mapped.and_then(|path| fs::read_dir(path).ok());
+    match layers.is_some_and(|mut layers| layers.next().is_some()) {
+        true => within(|_| here()),
+        false => here(),
+    }
+}
+
+/// Removes the layers that are unpacked, whoever owns their files.
+///
+/// # Errors
+/// Where some cannot be removed.
+pub fn remove_layers() -> Result<()> {
+    let layers = places::data().map(|data| data.join("images/layers"));
+    if let Some(layers) = layers.filter(|layers| layers.exists()) {
+        isolab_engine::room::remove(&Room::find(), &layers)?;
+    }
+    Ok(())
 }
 
 /// Performed by nobody: inside, the program has the real one.
