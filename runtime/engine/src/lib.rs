@@ -35,6 +35,7 @@ pub mod rootfs;
 pub mod run;
 pub mod seccomp;
 pub mod spec;
+mod stack;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 use super::source::{Item, Source, leaves_out};
-use super::stack::Stack;
 use crate::dockerfile::ignore::Ignore;
 use crate::error::{Error, Result};
+use crate::stack::Stack;
 
 /// A copy whose every variable is replaced.
 #[derive(Debug)]

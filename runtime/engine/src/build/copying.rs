@@ -4,7 +4,6 @@ use super::copy::{Copying, write_directory};
 use super::fault::Fault;
 use super::key::Key;
 use super::source::Source;
-use super::stack::Stack;
 use super::stage::Stages;
 use super::state::State;
 use super::{Event, epoch};
@@ -12,6 +11,7 @@ use crate::account;
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{Add, Copy, Source as From, Sources, Template};
 use crate::image::{Descriptor, Digest};
+use crate::stack::Stack;
 use crate::store::Step;
 
 /// More of a file that says who is who than any image has, in bytes.

@@ -21,7 +21,6 @@ mod key;
 mod mounting;
 mod running;
 mod source;
-mod stack;
 mod stage;
 mod state;
 

@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::stack::{Found, Stack};
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::means;
 use crate::error::{Error, Result};
 use crate::image::{Algorithm, Digest, Hasher};
+use crate::stack::{Found, Stack};
 
 /// A tree that files are taken from.
 #[derive(Clone, Debug)]

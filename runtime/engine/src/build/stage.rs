@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::fault::Fault;
 use super::key::Key;
 use super::source::Source;
-use super::stack::Stack;
 use super::state::State;
 use super::{Event, Fetch, Request, created, layers_of};
 use crate::dockerfile::{Dockerfile, Globals, Graph, Instruction, Origin, Trigger};
 use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Platform, Reference};
 use crate::room::Room;
+use crate::stack::Stack;
 use crate::store::{Image, Layer, Step, Store};
 
 /// The stages of a build, and what is built of them.

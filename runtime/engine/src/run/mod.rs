@@ -23,7 +23,6 @@
 
 mod external;
 mod files;
-pub mod layered;
 mod program;
 mod settings;
 mod spec;
@@ -40,8 +39,8 @@ use isolab_oci::{Bundle, Cgroup, ExitStatus, Options, Overlay, Spec, Stdio};
 use crate::account::{self, Account};
 use crate::error::{Error, Result};
 use crate::room::Room;
+use crate::stack::Stack;
 pub use external::TASK;
-use layered::Layered;
 pub use settings::{Bind, DEFAULT_PATH, Network, Settings};
 use spec::Within;
 
@@ -115,7 +114,7 @@ impl Container {
 /// says; [`exit_code`] tells what a shell would.
 pub fn run(container: &Container, room: &Room) -> Result<ExitStatus> {
     let settings = &container.settings;
-    let account = who(container, room)?;
+    let account = who(container)?;
     is_mapped(&account, room)?;
     files::write(&container.place, settings)?;
     let root = prepare_root(container)?;
@@ -162,19 +161,12 @@ fn run_ourselves(container: &Container, spec: Spec, room: &Room) -> Result<ExitS
 }
 
 /// Who its program is, by the files of its image.
-fn who(container: &Container, room: &Room) -> Result<Account> {
-    let directories: Vec<&Path> = match &container.root {
-        Root::Layers(overlay) => overlay.lowers.iter().map(PathBuf::as_path).collect(),
-        Root::Directory(path) => vec![path],
+fn who(container: &Container) -> Result<Account> {
+    let layers = match &container.root {
+        Root::Layers(overlay) => Stack::new(overlay.lowers.iter().cloned()),
+        Root::Directory(path) => Stack::new([path.clone()]),
     };
-    let unread = |(path, source)| Error::Read { path, source };
-    let user_attributes = room.maps().is_some() || Overlay::has_user_attributes();
-    let layers = Layered::open(directories.into_iter(), user_attributes).map_err(unread)?;
-    let read = |name: &str| {
-        let path = Path::new("/etc").join(name);
-        let content = layers.read(&path, MOST_USERS);
-        content.map_err(|source| Error::Read { path, source })
-    };
+    let read = |name: &str| layers.read(&Path::new("/etc").join(name), MOST_USERS);
     let (passwd, group) = (read("passwd")?, read("group")?);
     let settings = &container.settings;
     account::resolve(

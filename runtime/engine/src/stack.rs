@@ -2,7 +2,12 @@
 //! from the top layer down.
 //!
 //! A `COPY` has to know what lies at its destination: a directory, a link to one,
-//! nothing. Mounting all layers to look at one path would cost more than the copy.
+//! nothing. And before a container starts its users have to be known, whose root is
+//! mounted by its own first process. Mounting all layers to look at one path would
+//! cost more than what it is looked at for.
+//!
+//! Layers are what others wrote: the kernel follows none of their symlinks. One that
+//! is found is followed here, within the layers.
 //!
 //! Source: the kernel's `Documentation/filesystems/overlayfs.rst`.
 
@@ -18,28 +23,28 @@ const MOST_LINKS: u32 = 40;
 
 /// Unpacked layers, the lowest first.
 #[derive(Clone, Debug)]
-pub(super) struct Stack {
+pub(crate) struct Stack {
     layers: Vec<PathBuf>,
 }
 
 /// What lies at a path.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Where it lies on the disk.
-    pub(super) place: PathBuf,
+    pub(crate) place: PathBuf,
     /// What is known of it.
-    pub(super) metadata: Metadata,
+    pub(crate) metadata: Metadata,
 }
 
 impl Stack {
-    pub(super) fn new(layers: impl IntoIterator<Item = PathBuf>) -> Self {
+    pub(crate) fn new(layers: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             layers: layers.into_iter().collect(),
         }
     }
 
     /// What lies at `path`, no part of which is a symlink but perhaps the last.
-    pub(super) fn look(&self, path: &Path) -> Result<Option<Found>> {
+    pub(crate) fn look(&self, path: &Path) -> Result<Option<Found>> {
         for layer in self.layers.iter().rev() {
             match look_in(layer, path).map_err(Error::read(&layer.join(inside(path))))? {
                 InLayer::Found(found) => return Ok(Some(found)),
@@ -53,7 +58,7 @@ impl Stack {
     /// `path` with its symlinks followed, those of the last part too where `last`
     /// says so; what is missing stays as it is written. A link leads nowhere out of
     /// the root.
-    pub(super) fn resolve(&self, path: &Path, last: bool) -> Result<PathBuf> {
+    pub(crate) fn resolve(&self, path: &Path, last: bool) -> Result<PathBuf> {
         let mut links = 0;
         let mut resolved = PathBuf::from("/");
         let mut ahead: Vec<PathBuf> = parts(path);
@@ -87,7 +92,7 @@ impl Stack {
     }
 
     /// What a directory holds, by name, each once.
-    pub(super) fn list(&self, directory: &Path) -> Result<Vec<PathBuf>> {
+    pub(crate) fn list(&self, directory: &Path) -> Result<Vec<PathBuf>> {
         let mut names = std::collections::BTreeSet::new();
         for layer in self.layers.iter().rev() {
             let place = layer.join(inside(directory));
@@ -115,7 +120,7 @@ impl Stack {
     }
 
     /// The whole of a small file, symlinks followed; `None` where there is none.
-    pub(super) fn read(&self, path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
         use std::io::Read as _;
         let path = self.resolve(path, true)?;
         let Some(found) = self.look(&path)?.filter(|found| found.metadata.is_file()) else {
