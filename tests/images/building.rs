@@ -194,7 +194,10 @@ fn fails() -> Result<(), Failed> {
             "Dockerfile:3: `RUN echo said; exit 3`: it ended with exit code 3",
         ),
         ("FROM busybox\nCOPY missing /\n", "Dockerfile:2"),
-        ("FROM no-such-image\n", "cannot find image no-such-image"),
+        (
+            "FROM localhost:1/no-such-image\n",
+            "cannot pull localhost:1/no-such-image",
+        ),
         ("FORM busybox\n", "line 1: unknown instruction `FORM`: "),
         (
             "FROM busybox\nRUN [\"no-such-program\"]\n",
