@@ -111,10 +111,13 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let version = store.resolve(&name)?;
     let image = store.image(&version.descriptor, &Platform::host())?;
     let room = Room::find();
-    let layers = layers(&store, &image, &name, &room)?;
+    let mount_points = store.root().join("mount-points");
+    run::lay_mount_points(&mount_points)?;
+    let mut all = vec![mount_points];
+    all.extend(layers(&store, &image, &name, &room)?);
     let place = store.new_place()?;
     let pin = store.pin(image.layers().map(|(_, diff_id)| diff_id))?;
-    let mut container = Container::new(place.path(), layers, settings(args, &image)?);
+    let mut container = Container::new(place.path(), all, settings(args, &image)?);
     container.runtime = match args.runtime.to_str() {
         Some("isorun") => Runtime::Own,
         _ => Runtime::Other(args.runtime.clone()),

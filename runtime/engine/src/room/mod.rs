@@ -37,7 +37,7 @@ use std::path::Path;
 
 use isolab_oci::process::foreground::{self, Signals};
 use isolab_oci::process::spawn_apart;
-use isolab_oci::sys::mount;
+use isolab_oci::sys::mount::NewFileSystem;
 use isolab_oci::sys::process::effective_ids;
 use isolab_oci::{Apart, Options, Overlay, Program, Session, Stdio};
 
@@ -58,8 +58,9 @@ impl Room {
     /// Finds out, once for a command. Nothing is made that others see.
     #[must_use]
     pub fn find() -> Self {
-        // By doing: root in a container often may not.
-        let may_mount = || mount::detached(c"tmpfs").is_ok();
+        // By doing: root in a container often may not. The kernel asks as much for
+        // the beginning as for the mount, whose end would wait for a grace period.
+        let may_mount = || NewFileSystem::begin(c"tmpfs").is_ok();
         let is_root = effective_ids().0 == 0 && may_mount();
         Self {
             maps: (!is_root).then(Maps::find),

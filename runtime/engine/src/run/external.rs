@@ -55,7 +55,7 @@ pub(super) fn run(
     match fs::read_to_string(refusal(&container.place)) {
         Ok(reason) => Err(Error::Refused {
             why: isolab_oci::Error::Overlay {
-                target: container.place.join("root"),
+                target: container.place.clone(),
                 source: io::Error::other(reason),
                 remedy: "use a copy of the files as the root".to_owned(),
             },
@@ -131,7 +131,7 @@ fn perform(words: &[OsString]) -> Result<u8> {
     let place = &request.place;
     let spec = Spec::load(&place.join("config.json"))?;
     if let Some(overlay) = &request.overlay {
-        match overlay.mount(&place.join("root")) {
+        match overlay.mount(&overlay.upper) {
             Err(isolab_oci::Error::Overlay { source, .. }) => {
                 let place = refusal(place);
                 fs::write(&place, source.to_string()).map_err(Error::write(&place))?;
@@ -144,9 +144,11 @@ fn perform(words: &[OsString]) -> Result<u8> {
         return Ok(code);
     }
     if request.runtime.file_name() == Some("crun".as_ref()) {
-        // It refuses machines on which both versions of control groups have
-        // controllers. Here nobody else sees that one is gone.
-        let _ = mount::detach(c"/sys/fs/cgroup/unified");
+        // It refuses machines on which version 2 of control groups has controllers
+        // beside version 1. Here nobody else sees that it is covered; where there is
+        // no such machine, there is no such directory either.
+        let (tmpfs, unified) = (Some(c"tmpfs"), c"/sys/fs/cgroup/unified");
+        let _ = mount::mount(tmpfs, unified, tmpfs, 0, None);
     }
     let signals = Signals::block();
     let program = room::program_at(&request.runtime, arguments(&request));

@@ -11,7 +11,9 @@
 //! use isolab_engine::run::{self, Container, Settings};
 //!
 //! let room = Room::find();
-//! let layers = vec!["/layers/base".into(), "/layers/application".into()];
+//! let mount_points = "/layers/mount-points".into();
+//! run::lay_mount_points(&mount_points)?;
+//! let layers = vec![mount_points, "/layers/base".into(), "/layers/application".into()];
 //! let place = std::path::Path::new("/containers/demo"); // there, empty, the user's
 //! let container = Container::new(place, layers, Settings::new(["/bin/hello"]));
 //! let ended = run::run(&container, &room);
@@ -23,6 +25,7 @@
 
 mod external;
 mod files;
+mod mount_points;
 mod program;
 mod settings;
 mod spec;
@@ -41,6 +44,7 @@ use crate::error::{Error, Result};
 use crate::room::Room;
 use crate::stack::Stack;
 pub use external::TASK;
+pub use mount_points::lay_mount_points;
 pub use settings::{Bind, DEFAULT_PATH, Network, Settings};
 use spec::Within;
 
@@ -52,8 +56,8 @@ const MOST_USERS: u64 = 4 << 20;
 pub struct Container {
     /// Its name for runtimes and control groups.
     pub id: String,
-    /// A directory of its own, which exists: its `/etc/hosts`, a mount point and
-    /// a bundle are made there, and it is the caller's to [remove](crate::room::remove).
+    /// A directory of its own, which exists: its `/etc/hosts`, what it
+    /// writes and a bundle are there, and it is the caller's to [remove](crate::room::remove).
     pub place: PathBuf,
     /// Its root.
     pub root: Root,
@@ -207,8 +211,7 @@ fn prepare_root(container: &Container) -> Result<PathBuf> {
         Root::Directory(path) => return Ok(path.clone()),
         Root::Layers(overlay) => overlay,
     };
-    let root = container.place.join("root");
-    for path in [&root, &overlay.upper, &overlay.work] {
+    for path in [&overlay.upper, &overlay.work] {
         make_private(path).map_err(Error::write(path))?;
     }
     // The root's own attributes are those of the highest directory.
@@ -217,7 +220,8 @@ fn prepare_root(container: &Container) -> Result<PathBuf> {
         let mode = Permissions::from_mode(mode & 0o7777);
         fs::set_permissions(&overlay.upper, mode).map_err(Error::write(&overlay.upper))?;
     }
-    Ok(root)
+    // Mounted over what it writes to: one directory less to make.
+    Ok(overlay.upper.clone())
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -29,8 +29,7 @@ pub(super) enum Within {
     Room,
 }
 
-/// The container for `settings`, whose root is mounted at `place/root` or is
-/// `root`, and whose own files are in `place`.
+/// The container for `settings`, whose root is mounted at or is `root`, and whose own files are in `place`.
 pub(super) fn of(
     settings: &Settings,
     account: &Account,

@@ -65,7 +65,8 @@ pub(crate) fn perform() -> Option<i32> {
     }
     let mut settings = Settings::new([""; 0]);
     let (mut place, mut layers) = (PathBuf::new(), Vec::new());
-    let (mut runtime, mut directory, mut keep) = (Runtime::Own, false, false);
+    let (mut runtime, mut directory, mut upper) = (Runtime::Own, false, None);
+    let mut keep = false;
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap();
         match word.as_str() {
@@ -74,6 +75,7 @@ pub(crate) fn perform() -> Option<i32> {
             "--layer" => layers.push(PathBuf::from(value())),
             "--runtime" => runtime = Runtime::Other(value().into()),
             "--directory" => directory = true,
+            "--upper" => upper = Some(PathBuf::from(value())),
             "--keep" => keep = true,
             "-u" => settings.user = value(),
             "-w" => settings.cwd = value().into(),
@@ -99,16 +101,22 @@ pub(crate) fn perform() -> Option<i32> {
     if directory {
         container.root = Root::Directory(layers.remove(0));
     }
+    if let (Root::Layers(overlay), Some(upper)) = (&mut container.root, upper) {
+        overlay.upper = upper;
+    }
     let room = Room::find();
     let _ = isolab_oci::cgroup::sweep();
     let ended = run::run(&container, &room);
     if let Err(error) = &ended {
         eprintln!("error: {}", error.in_one_line());
     }
-    if !keep {
-        for name in ["upper", "work", "root", "state"] {
-            room::remove(&room, &place.join(name)).unwrap();
-        }
+    let left: &[&str] = if keep {
+        &[]
+    } else {
+        &["upper", "work", "state"]
+    };
+    for name in left {
+        room::remove(&room, &place.join(name)).unwrap();
     }
     Some(run::exit_code(&ended))
 }

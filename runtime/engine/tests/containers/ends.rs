@@ -3,10 +3,9 @@
 
 use std::process::Output;
 
+use crate::Check;
 use crate::driver::Asked;
 use crate::users::{Lab, User};
-
-type Check = (&'static str, fn(&Lab, &Asked));
 
 pub(crate) const CHECKS: &[Check] = &[
     ("the_exit_code_is_the_programs", |lab, asked| {
@@ -59,6 +58,16 @@ pub(crate) const CHECKS: &[Check] = &[
                 User::Single => check(lab, asked, &["sh", "-c", script], 1, ""),
                 _ => check(lab, asked, &["sh", "-c", script], 0, "5:6\n"),
             }
+        },
+    ),
+    (
+        "a_container_makes_no_node_of_the_hosts_disk",
+        |lab, asked| {
+            // Whatever device this is: who is not allowed it gets EPERM, not ENXIO.
+            let script = "mknod /disk b 8 0 && exec 3< /disk";
+            let output = lab.run(asked, &["sh", "-c", script]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("not permitted"), "{output:?}");
         },
     ),
     ("what_is_asked_for_is_what_it_has", |lab, asked| {

@@ -8,12 +8,47 @@
 mod busybox;
 mod driver;
 mod ends;
+mod kills;
+mod layers;
+mod terminal;
 mod users;
 
 use libtest_mimic::{Arguments, Trial};
 
 use driver::Asked;
-use users::{Lab, User};
+use users::{Lab, Need, User};
+
+/// A test: its name as a claim, and what it does.
+type Check = (&'static str, fn(&Lab, &Asked));
+
+/// A check as one of the users, with our runtime or another.
+fn trial(check: &Check, user: User, runtime: Option<&'static str>, need: &Need) -> Trial {
+    let &(claim, perform) = check;
+    let by = runtime.map_or_else(String::new, |runtime| format!("_by_{runtime}"));
+    let name = format!("{claim}_{}{by}", user.name());
+    match need {
+        Ok(()) => Trial::test(name, move || {
+            let asked = match runtime {
+                Some(runtime) => Asked::new().with(&["--runtime", runtime]),
+                None => Asked::new(),
+            };
+            perform(&Lab::new(user)?, &asked);
+            Ok(())
+        }),
+        Err(why) => {
+            Trial::test(format!("{name} (not here: {why})"), || Ok(())).with_ignored_flag(true)
+        }
+    }
+}
+
+fn is_here(runtime: &str) -> Need {
+    let asked = std::process::Command::new(runtime)
+        .arg("--version")
+        .output();
+    asked
+        .map(drop)
+        .map_err(|error| format!("{runtime}: {error}"))
+}
 
 fn main() {
     if let Some(code) = isolab_engine::inside() {
@@ -25,16 +60,21 @@ fn main() {
     let mut trials = Vec::new();
     for user in [User::Root, User::Granted, User::Single] {
         let need = user.can_run();
-        for &(name, check) in ends::CHECKS {
-            let name = format!("{name}_{}", user.name());
-            trials.push(match &need {
-                Ok(()) => Trial::test(name, move || {
-                    check(&Lab::new(user)?, &Asked::new());
-                    Ok(())
-                }),
-                Err(why) => Trial::test(format!("{name} (not here: {why})"), || Ok(()))
-                    .with_ignored_flag(true),
-            });
+        let all = [
+            ends::CHECKS,
+            layers::CHECKS,
+            terminal::CHECKS,
+            kills::CHECKS,
+        ];
+        for check in all.into_iter().flatten() {
+            trials.push(trial(check, user, None, &need));
+        }
+        for runtime in ["runc", "crun"] {
+            let need = need.clone().and_then(|()| is_here(runtime));
+            let all = [ends::CHECKS, terminal::CHECKS, kills::CHECKS];
+            for check in all.into_iter().flatten() {
+                trials.push(trial(check, user, Some(runtime), &need));
+            }
         }
     }
     let mut arguments = Arguments::from_args();

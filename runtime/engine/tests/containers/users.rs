@@ -2,6 +2,7 @@
 //! one who was granted none.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -145,6 +146,19 @@ impl Lab {
                 .status();
             assert!(given.unwrap().success());
         }
+    }
+
+    pub(crate) fn ids(&self) -> Option<(u32, u32)> {
+        self.ids
+    }
+
+    /// Another program as the user.
+    pub(crate) fn as_user(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        if let Some((uid, gid)) = self.ids {
+            command.uid(uid).gid(gid);
+        }
+        command
     }
 
     pub(crate) fn command(&self, asked: &Asked, place: &Path, args: &[&str]) -> Command {
