@@ -93,7 +93,6 @@ pub(crate) fn tag(store: &Store, text: &str, target: &Descriptor) {
 }
 
 /// Remembers what it is told.
-#[allow(dead_code)] // until a registry lies
 #[derive(Default)]
 pub(crate) struct Told {
     pub(crate) waits: Mutex<Vec<(String, Duration)>>,

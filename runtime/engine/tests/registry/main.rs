@@ -5,6 +5,7 @@
 //! passed.
 
 mod images;
+mod liar;
 mod own;
 mod peers;
 mod real;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(liar::trials());
     trials.extend(own::trials());
     trials.extend(real::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

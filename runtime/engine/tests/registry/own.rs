@@ -112,7 +112,7 @@ impl Ours {
     }
 
     /// How many requests begin so.
-    fn count(&self, begins: &str) -> usize {
+    pub(crate) fn count(&self, begins: &str) -> usize {
         let noted = self.noted.lock().unwrap();
         noted.iter().filter(|line| line.starts_with(begins)).count()
     }
