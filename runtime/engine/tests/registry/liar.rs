@@ -85,10 +85,13 @@ impl Asked {
     }
 }
 
+/// A request's line, and its headers.
+type Noted = (String, HashMap<String, String>);
+
 /// A server that does as its test says.
 struct Liar {
     address: String,
-    asked: Arc<Mutex<Vec<(String, HashMap<String, String>)>>>,
+    asked: Arc<Mutex<Vec<Noted>>>,
 }
 
 impl Liar {
