@@ -29,7 +29,7 @@ pub(super) fn find(settings: &Settings, registry: &str, repository: &str) -> Res
     for path in &settings.credential_files {
         let config = DockerConfig::read(path)?;
         if let Some(name) = config.helper(registry)
-            && let Some(login) = get(name, registry, settings.helper)?
+            && let Some(login) = get(&program(name), registry, settings.helper)?
         {
             return Ok(Some(login));
         }
@@ -51,7 +51,7 @@ pub(super) fn keep(settings: &Settings, registry: &str, user: &str, secret: &str
         let login = serde_json::json!({
             "ServerURL": key_of(registry), "Username": user, "Secret": secret,
         });
-        return run(name, "store", &login.to_string(), settings.helper).map(|_| ());
+        return run(&program(name), "store", &login.to_string(), settings.helper).map(|_| ());
     }
     DockerConfig::change(path, |config| config.set(registry, user, secret))
 }
@@ -65,9 +65,10 @@ pub(super) fn forget(settings: &Settings, registry: &str) -> Result<bool> {
     let config = DockerConfig::read(path)?;
     let mut known = false;
     if let Some(name) = config.helper(registry) {
-        known = get(name, registry, settings.helper)?.is_some();
+        let program = program(name);
+        known = get(&program, registry, settings.helper)?.is_some();
         if known {
-            run(name, "erase", key_of(registry), settings.helper)?;
+            run(&program, "erase", key_of(registry), settings.helper)?;
         }
     }
     if config.clone().remove(registry) {
@@ -84,6 +85,10 @@ fn first_file(settings: &Settings) -> Result<&std::path::Path> {
     })
 }
 
+fn program(helper: &str) -> String {
+    format!("docker-credential-{helper}")
+}
+
 /// What a helper says.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -92,13 +97,13 @@ struct Kept {
     secret: String,
 }
 
-fn get(name: &str, registry: &str, patience: Duration) -> Result<Option<Login>> {
-    let text = match run(name, "get", key_of(registry), patience)? {
+fn get(program: &str, registry: &str, patience: Duration) -> Result<Option<Login>> {
+    let text = match run(program, "get", key_of(registry), patience)? {
         Answer::Said(text) => text,
         Answer::Unknown => return Ok(None),
     };
     let kept: Kept = serde_json::from_slice(&text).map_err(|_| {
-        failed(name, "what it says are no credentials".to_owned()) // nor shown: a secret may be in it
+        failed(program, "what it says are no credentials".to_owned()) // nor shown: a secret may be in it
     })?;
     Ok(Some(match &*kept.username {
         IDENTITY => Login::Identity(kept.secret),
@@ -115,11 +120,11 @@ enum Answer {
     Unknown,
 }
 
-/// Runs `docker-credential-NAME VERB` with `input`, for a bounded time.
+/// Runs `PROGRAM VERB` with `input`, for a bounded time.
 ///
 /// Source: the protocol in the README of `docker/docker-credential-helpers`.
-fn run(name: &str, verb: &str, input: &str, patience: Duration) -> Result<Answer> {
-    let mut command = Command::new(format!("docker-credential-{name}"));
+fn run(program: &str, verb: &str, input: &str, patience: Duration) -> Result<Answer> {
+    let mut command = Command::new(program);
     command
         .arg(verb)
         .stdin(Stdio::piped())
@@ -128,7 +133,7 @@ fn run(name: &str, verb: &str, input: &str, patience: Duration) -> Result<Answer
         .process_group(0);
     let mut child = command
         .spawn()
-        .map_err(|why| failed(name, why.to_string()))?;
+        .map_err(|why| failed(program, why.to_string()))?;
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let input = input.to_owned();
@@ -142,7 +147,7 @@ fn run(name: &str, verb: &str, input: &str, patience: Duration) -> Result<Answer
     });
     let late = || {
         let seconds = patience.as_secs_f32();
-        failed(name, format!("it has not answered within {seconds} s"))
+        failed(program, format!("it has not answered within {seconds} s"))
     };
     let Some(status) = wait(&mut child, patience) else {
         // With its children; it has not been waited for, so its number is its own.
@@ -160,7 +165,7 @@ fn run(name: &str, verb: &str, input: &str, patience: Duration) -> Result<Answer
     // The sentence by which helpers say so, and clients know it.
     match said.contains("credentials not found") {
         true => Ok(Answer::Unknown),
-        false => Err(failed(name, format!("{status}: {said}"))),
+        false => Err(failed(program, format!("{status}: {said}"))),
     }
 }
 
@@ -175,12 +180,93 @@ fn wait(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatu
     }
 }
 
-fn failed(name: &str, reason: String) -> Error {
+fn failed(program: &str, reason: String) -> Error {
     Error::Registry {
-        action: format!("ask docker-credential-{name} for credentials"),
+        action: format!("ask {program} for credentials"),
         reason,
         remedy: Some(
             "`credsStore` and `credHelpers` in docker's config.json name the helpers".to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A helper that does `what`. Another process writes it: a file that this one
+    /// has open for writing while it forks elsewhere cannot be executed.
+    fn helper(place: &Path, what: &str) -> String {
+        let path = place.join("helper").display().to_string();
+        let text = format!("#!/bin/sh\n{what}\n");
+        let write = r#"printf '%s' "$1" > "$2" && chmod 755 "$2""#;
+        let mut shell = Command::new("sh");
+        let written = shell
+            .args(["-c", write, "sh", &text, &path])
+            .status()
+            .unwrap();
+        assert!(written.success());
+        path
+    }
+
+    fn asked(what: &str, patience: Duration) -> Result<Option<Login>> {
+        let place = tempfile::tempdir().unwrap();
+        get(&helper(place.path(), what), "docker.io", patience)
+    }
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_helper_is_asked_as_docker_asks_it() {
+        let echo = r#"read server; echo "{\"ServerURL\":\"$server\",\"Username\":\"$1\",\"Secret\":\"$server\"}""#;
+        let expected = Login::Password {
+            user: "get".to_owned(),
+            secret: "https://index.docker.io/v1/".to_owned(),
+        };
+        assert_eq!(asked(echo, LONG).unwrap(), Some(expected));
+        let token = r#"echo '{"Username":"<token>","Secret":"t"}'"#;
+        let identity = Some(Login::Identity("t".to_owned()));
+        assert_eq!(asked(token, LONG).unwrap(), identity);
+        let unknown = "echo credentials not found in native keychain; exit 1";
+        assert_eq!(asked(unknown, LONG).unwrap(), None);
+        let error = asked("echo locked; exit 3", LONG).unwrap_err().to_string();
+        assert!(
+            error.contains("locked") && error.contains("helper"),
+            "{error}"
+        );
+        let error = asked("echo secret", LONG).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_helper_that_hangs_is_given_up_with_its_children() {
+        let place = tempfile::tempdir().unwrap();
+        let number = place.path().join("number");
+        let what = format!("sleep 30 & echo $! > {}; wait", number.display());
+        let begun = Instant::now();
+        let error = asked(&what, Duration::from_millis(500)).unwrap_err();
+        assert!(error.to_string().contains("0.5 s"), "{error}");
+        assert!(begun.elapsed() < LONG);
+        let child = std::fs::read_to_string(number).unwrap();
+        let runs = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        while runs() {
+            assert!(begun.elapsed() < LONG, "its child still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn what_a_helper_says_is_bounded() {
+        let begun = Instant::now();
+        assert!(asked("exec yes", Duration::from_secs(5)).is_err());
+        assert!(begun.elapsed() < LONG);
+        // A child that keeps its output open keeps nobody waiting.
+        assert!(asked("sleep 3 & exit 0", Duration::from_millis(300)).is_err());
+        assert!(begun.elapsed() < LONG);
     }
 }

@@ -42,6 +42,8 @@
 mod client;
 mod credentials;
 mod docker_config;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 mod header;
 mod line;
 mod progress;

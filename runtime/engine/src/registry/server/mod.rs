@@ -214,6 +214,23 @@ async fn converse(
     .await;
 }
 
+/// The path of a request, for the fuzzer.
+#[cfg(fuzzing)]
+pub(super) fn fuzz_path(path: &str) {
+    use route::Route;
+    if let Ok(
+        Route::Blob(name, _)
+        | Route::Uploads(name)
+        | Route::Upload(name, _)
+        | Route::Manifest(name, _)
+        | Route::Tags(name)
+        | Route::Referrers(name, _),
+    ) = Route::parse(path)
+    {
+        assert!(!name.text.contains("..") && !name.text.starts_with('/'));
+    }
+}
+
 /// How many connections each machine has.
 #[derive(Default)]
 struct Guests(Mutex<HashMap<IpAddr, usize>>);
