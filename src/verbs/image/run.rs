@@ -25,7 +25,7 @@ use crate::{hint, program};
     the program is missing, 126 where it cannot be executed, 125 where there was no container."
 )]
 pub struct RunArgs {
-    /// Remove the container when it has ended; it always is, for now
+    /// Taken as docker's: a container in the foreground never outlives its program
     #[arg(long)]
     rm: bool,
     /// Keep standard input open, which it always is

@@ -73,11 +73,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let tree = place.path().join("tree");
         let kept = place.path().join("kept");
-        fs::create_dir_all(tree.join("work/work/deep")).unwrap();
+        fs::create_dir_all(tree.join("work").join("work").join("deep")).unwrap();
         fs::create_dir(&kept).unwrap();
         fs::write(kept.join("file"), "").unwrap();
         std::os::unix::fs::symlink(&kept, tree.join("link")).unwrap();
-        fs::set_permissions(tree.join("work/work"), Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(tree.join("work").join("work"), Permissions::from_mode(0o0)).unwrap();
         remove_here(&tree).unwrap();
         assert!(!tree.exists() && kept.join("file").exists());
         remove_here(&tree).unwrap();

@@ -176,8 +176,8 @@ impl Store {
         })
     }
 
-    /// Lets `tag` stand for its version `number` again, or where none is named
-    /// for the one before what it stands for now.
+    /// Lets `tag` stand for its version `number` again; where none is named, for the
+    /// one before the current.
     ///
     /// The log grows by one version, which is that older one: going back can be
     /// gone back on.
