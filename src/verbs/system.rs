@@ -127,6 +127,7 @@ fn prune(args: &PruneArgs) -> Result<ExitCode> {
     }
     if args.build_cache {
         store.forget_steps()?;
+        store.forget_caches();
     }
     let root = store.root().to_owned();
     drop(store);

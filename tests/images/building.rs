@@ -24,6 +24,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             reproduces,
         ),
         trial(
+            "a step of a build reads nothing and says no result",
+            base(),
+            steps_are_alone,
+        ),
+        trial(
             "a build that fails tells its line and leaves nothing",
             base(),
             fails,
@@ -186,8 +191,29 @@ fn reproduces() -> Result<(), Failed> {
     Ok(())
 }
 
+/// What a step reads is nothing, and what it says is no result.
+fn steps_are_alone() -> Result<(), Failed> {
+    let home = with_busybox()?;
+    write(
+        &home,
+        &[("Dockerfile", "FROM busybox\nRUN cat && echo said\n")],
+    )?;
+    let mut build = home.isolab(&["build", "-q", "-t", "app", "context"]);
+    build.stdin(std::fs::File::open(home.path().join("context/Dockerfile"))?);
+    let said = crate::place::said(&mut build)?;
+    let id = home.json(&["image", "inspect", "app"])?[0]["Id"].clone();
+    assert_eq!(said.trim(), id);
+    home.says(&["tag", "app", "other"])?;
+    let id = id.as_str().unwrap_or_default();
+    let told = home.fails(&["rmi", id])?;
+    assert!(told.contains("app:latest and other:latest"), "{told}");
+    Ok(())
+}
+
 fn fails() -> Result<(), Failed> {
     let home = with_busybox()?;
+    fs::create_dir_all(home.path().join("context"))?;
+    fs::write(home.path().join("context/packed.tgz"), [0x1f, 0x8b, 8, 0])?;
     for (file, expected) in [
         (
             "FROM busybox\n\nRUN echo said; exit 3\n",
@@ -199,6 +225,11 @@ fn fails() -> Result<(), Failed> {
             "cannot pull localhost:1/no-such-image",
         ),
         ("FORM busybox\n", "line 1: unknown instruction `FORM`: "),
+        (
+            "FROM busybox\nRUN --mount=type=bind,source=[ab],target=/m true\n",
+            "`[ab]` in the build context",
+        ),
+        ("FROM busybox\nADD packed.tgz /\n", "ADD cannot unpack"),
         (
             "FROM busybox\nRUN [\"no-such-program\"]\n",
             "no-such-program",
@@ -212,6 +243,10 @@ fn fails() -> Result<(), Failed> {
         let told = home.fails(&["build", "-t", "app", "context"])?;
         assert!(told.contains(expected), "{file}: {told}");
     }
+    let file = "FROM busybox\nRUN --network=host true\n";
+    write(&home, &[("Dockerfile", file)])?;
+    let told = home.fails(&["build", "--network", "none", "context"])?;
+    assert!(told.contains("not granted"), "{told}");
     assert!(home.fails(&["build", "nowhere"])?.contains("nowhere"));
     assert!(home.says(&["images", "-q", "app"])?.is_empty());
     assert_eq!(unfinished(&home)?, 0);

@@ -192,10 +192,14 @@ fn lock_as_mine(path: &Path) -> Result<Option<File>> {
     if let Err(TryLockError::WouldBlock) = directory.try_lock() {
         return Ok(None);
     }
+    Ok(is_still(path, &directory)?.then_some(directory))
+}
+
+/// Whether `path` is still the name of what was opened under it.
+fn is_still(path: &Path, directory: &File) -> Result<bool> {
     let opened = directory.metadata().map_err(Error::io("look at", path))?;
     let named = fs::symlink_metadata(path);
-    let same = named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino()));
-    Ok(same.then_some(directory))
+    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())))
 }
 
 /// Removes what a killed creation left at `path`.
@@ -215,6 +219,10 @@ fn remove_abandoned(path: &Path, destination: &Path) -> Result<()> {
         return Err(Error::Busy {
             dir: destination.to_owned(),
         });
+    }
+    // Whoever held it may have finished, and another begun under the same name.
+    if !is_still(path, &directory)? {
+        return Ok(());
     }
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -17,6 +17,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::store::Owners;
 
 /// As many symlinks as the kernel follows (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -25,6 +26,7 @@ const MOST_LINKS: u32 = 40;
 #[derive(Clone, Debug)]
 pub(crate) struct Stack {
     layers: Vec<PathBuf>,
+    owners: Owners,
 }
 
 /// What lies at a path.
@@ -40,6 +42,21 @@ impl Stack {
     pub(crate) fn new(layers: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             layers: layers.into_iter().collect(),
+            owners: Owners::Real,
+        }
+    }
+
+    /// The same layers, unpacked with these owners.
+    pub(crate) fn owned_by(self, owners: Owners) -> Self {
+        Self { owners, ..self }
+    }
+
+    /// User and group that a file has in the image: where all files are one user's on
+    /// the disk, they are root's there.
+    pub(crate) fn owner(&self, metadata: &Metadata) -> (u32, u32) {
+        match self.owners {
+            Owners::Single => (0, 0),
+            Owners::Real | Owners::Mapped => (metadata.uid(), metadata.gid()),
         }
     }
 

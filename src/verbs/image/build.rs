@@ -97,9 +97,8 @@ pub fn build(args: &BuildArgs) -> Result<ExitCode> {
     if let Some(path) = &args.explain_ignore {
         return explain_ignore(args, path);
     }
-    // Before anybody enters anything: a typing error needs no room.
-    let request = request(args)?;
-    super::room::within(|room| build_here(args, &request, room))
+    // Within, where it is read once: a secret may come through a pipe.
+    super::room::within(|room| build_here(args, &request(args)?, room))
 }
 
 fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCode> {

@@ -110,16 +110,18 @@ impl Asking {
 }
 
 /// Fetches an image that is not here, for a verb that needs it.
-pub(super) fn fetch(store: &Store, name: &Reference) -> isolab_engine::Result<()> {
+pub(super) fn fetch(
+    store: &Store,
+    name: &Reference,
+    platform: &Platform,
+) -> isolab_engine::Result<()> {
     let asking = Asking {
         insecure: Vec::new(),
         json: false,
     };
     eprintln!("{name} is not here: pulling it from {}", name.registry());
     let watch = Watch::new(None);
-    let pulled = asking
-        .client()
-        .pull(name, &Platform::host(), store, &watch)?;
+    let pulled = asking.client().pull(name, platform, store, &watch)?;
     let provenance = by_me(Provenance::now(Origin::Pulled));
     store.tag(name, &pulled.target, &provenance)?;
     Ok(())

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use isolab_engine::store::Store;
+use isolab_engine::store::{Store, Version};
 
 use super::{familiar, size, store};
-use crate::stdout;
+use crate::{hint, stdout};
 
 /// What `rmi` is asked to remove.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,10 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
 }
 
 fn remove_one(store: &Store, image: &str) -> Result<String> {
-    let version = store.resolve(image)?;
+    let version = match store.resolve_name(image) {
+        Ok(version) => version,
+        Err(_) => of_one_name(store, image)?,
+    };
     let (repository, tag) = familiar(&version.name);
     let name = format!("{repository}:{tag}");
     if !version.current || super::names_version(image) {
@@ -73,6 +76,27 @@ fn remove_one(store: &Store, image: &str) -> Result<String> {
         1 => format!("Untagged: {name}, and its older version\n"),
         older => format!("Untagged: {name}, and its {older} older versions\n"),
     })
+}
+
+/// What an id stands for, where it has one name only: which of several is to go, an
+/// id does not say.
+fn of_one_name(store: &Store, id: &str) -> Result<Version> {
+    let version = store.resolve(id)?;
+    let tags = store.tags()?;
+    let same = tags
+        .iter()
+        .filter(|tag| tag.descriptor.digest == version.descriptor.digest);
+    let names: Vec<String> = same
+        .map(|tag| familiar(&tag.name))
+        .map(|(name, tag)| format!("{name}:{tag}"))
+        .collect();
+    match names.len() {
+        0 | 1 => Ok(version),
+        _ => Err(hint::with(
+            format!("cannot remove {id}: it is {}", names.join(" and ")),
+            "name the one that is to go",
+        )),
+    }
 }
 
 fn is_absence(error: &anyhow::Error) -> bool {

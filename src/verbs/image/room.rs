@@ -53,14 +53,21 @@ pub fn with_layers(here: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCode> 
     }
 }
 
-/// Removes the layers that are unpacked, whoever owns their files.
+/// Removes what may have owners that only the room knows: layers, and what builds
+/// kept or left.
 ///
 /// # Errors
 /// Where some cannot be removed.
 pub fn remove_layers() -> Result<()> {
-    let layers = places::data().map(|data| data.join("images/layers"));
-    if let Some(layers) = layers.filter(|layers| layers.exists()) {
-        isolab_engine::room::remove(&Room::find(), &layers)?;
+    let Some(images) = places::data().map(|data| data.join("images")) else {
+        return Ok(());
+    };
+    let room = Room::find();
+    for part in ["layers", "caches", "ingest"] {
+        let path = images.join(part);
+        if path.exists() {
+            isolab_engine::room::remove(&room, &path)?;
+        }
     }
     Ok(())
 }

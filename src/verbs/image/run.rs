@@ -138,7 +138,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 /// The name of the image that is meant, which is here now.
 fn present(store: &Store, args: &RunArgs) -> Result<String> {
     if args.pull == Pull::Always {
-        super::remote::fetch(store, &args.image.parse()?)?;
+        super::remote::fetch(store, &args.image.parse()?, &Platform::host())?;
     }
     match store.resolve(&args.image) {
         Ok(_) => return Ok(args.image.clone()),
@@ -156,7 +156,7 @@ fn present(store: &Store, args: &RunArgs) -> Result<String> {
         }
         .into());
     }
-    super::remote::fetch(store, &reference)?;
+    super::remote::fetch(store, &reference, &Platform::host())?;
     Ok(args.image.clone())
 }
 

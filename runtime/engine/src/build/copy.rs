@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
-use super::source::{Item, Source, leaves_out};
+use super::source::{Item, Selected, Source, capability, leaves_out};
 use crate::dockerfile::ignore::Ignore;
 use crate::error::{Error, Result};
 use crate::stack::Stack;
@@ -23,7 +23,7 @@ use crate::stack::Stack;
 pub(super) struct Copying<'a> {
     /// What is copied: paths within a tree.
     pub(super) from: &'a Source,
-    pub(super) paths: Vec<PathBuf>,
+    pub(super) paths: Vec<Selected>,
     /// Files that stand in the Dockerfile: name and content.
     pub(super) inline: Vec<(String, String)>,
     /// Where to; absolute. A slash at its end makes it a directory.
@@ -78,8 +78,8 @@ impl Copying<'_> {
     fn plan(self, below: &Stack) -> Result<Plan> {
         let to = below.resolve(Path::new(&self.to), true)?;
         let mut walks = Vec::new();
-        for path in &self.paths {
-            walks.push((path.clone(), self.from.walk(path)?));
+        for selected in &self.paths {
+            walks.push((selected.named.clone(), self.from.walk(&selected.path)?));
         }
         let is_directory = |path: &Path| {
             let found = below.look(path)?;
@@ -211,7 +211,7 @@ impl Planning<'_> {
     /// A directory that is there stays as it is.
     fn put_directory(&mut self, at: &Path, told: Planned) -> Result<()> {
         let at = self.below.resolve(at, true)?;
-        if self.plan.contains_key(&at) || self.exists(&at)? {
+        if self.is_planned(&at)? || self.exists(&at)? {
             return Ok(());
         }
         self.make_parents(&at)?;
@@ -246,7 +246,7 @@ impl Planning<'_> {
         let mut above: Vec<&Path> = at.ancestors().skip(1).collect();
         above.reverse();
         for directory in above.into_iter().skip(1) {
-            if self.plan.contains_key(directory) || self.exists(directory)? {
+            if self.is_planned(directory)? || self.exists(directory)? {
                 continue;
             }
             let made = Planned {
@@ -261,6 +261,15 @@ impl Planning<'_> {
         Ok(())
     }
 
+    /// Whether a directory is brought already; a file of the same name is an error.
+    fn is_planned(&self, directory: &Path) -> Result<bool> {
+        match self.plan.get(directory).map(|planned| &planned.kind) {
+            Some(Kind::Directory) => Ok(true),
+            Some(_) => Err(is_no_directory(directory)),
+            None => Ok(false),
+        }
+    }
+
     /// Whether a directory is there, which is told again then.
     fn exists(&mut self, directory: &Path) -> Result<bool> {
         let Some(found) = self.below.look(directory)? else {
@@ -268,16 +277,13 @@ impl Planning<'_> {
         };
         let metadata = &found.metadata;
         if !metadata.is_dir() {
-            return Err(Error::Outside {
-                path: directory.to_owned(),
-                reason: "it is no directory in the image, and something would be copied below it",
-            });
+            return Err(is_no_directory(directory));
         }
         if directory.parent().is_some() {
             let told = Planned {
                 kind: Kind::Directory,
                 mode: metadata.mode() & 0o7777,
-                owner: (metadata.uid(), metadata.gid()),
+                owner: self.below.owner(metadata),
                 modified: seconds(metadata.mtime()),
                 capability: None,
             };
@@ -285,6 +291,13 @@ impl Planning<'_> {
             self.make_parents(directory)?;
         }
         Ok(true)
+    }
+}
+
+fn is_no_directory(path: &Path) -> Error {
+    Error::Outside {
+        path: path.to_owned(),
+        reason: "it is no directory in the image, and something would be copied below it",
     }
 }
 
@@ -357,15 +370,6 @@ fn append<W: Write>(
             Ok(())
         }
     }
-}
-
-/// What a program may do beyond its user, as the file system keeps it.
-fn capability(file: &Path) -> Option<Vec<u8>> {
-    // `struct vfs_ns_cap_data` is the longest (capability(7)).
-    let mut value = [0; 64];
-    let name = "security.capability";
-    let length = rustix::fs::lgetxattr(file, name, &mut value[..]).ok()?;
-    Some(value.get(..length)?.to_vec())
 }
 
 fn seconds(time: i64) -> u64 {

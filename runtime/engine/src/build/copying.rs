@@ -27,6 +27,8 @@ pub(super) struct Asked<'a> {
     parents: bool,
     /// Archives are unpacked, and addresses fetched.
     adds: bool,
+    /// A flag of `ADD` that is not done.
+    refused: Option<&'static str>,
 }
 
 impl<'a> std::convert::From<&'a Copy> for Asked<'a> {
@@ -39,6 +41,7 @@ impl<'a> std::convert::From<&'a Copy> for Asked<'a> {
             exclude: &copy.exclude,
             parents: copy.parents,
             adds: false,
+            refused: None,
         }
     }
 }
@@ -53,6 +56,18 @@ impl<'a> std::convert::From<&'a Add> for Asked<'a> {
             exclude: &add.exclude,
             parents: false,
             adds: true,
+            refused: match add {
+                Add {
+                    checksum: Some(_), ..
+                } => Some("--checksum"),
+                Add {
+                    keep_git_dir: true, ..
+                } => Some("--keep-git-dir"),
+                Add {
+                    unpack: Some(true), ..
+                } => Some("--unpack"),
+                _ => None,
+            },
         }
     }
 }
@@ -93,7 +108,16 @@ impl Stages<'_> {
                 let below = stages.stack(&layers)?;
                 let owner = owner.map(|owner| who(&owner, &below)).transpose()?;
                 let copying = Copying { owner, ..copying };
-                stages.layer_of(|out| copying.write(&below, out).map_err(Fault::from))
+                let (paths, without) = (copying.paths.clone(), copying.without.clone());
+                let layer =
+                    stages.layer_of(|out| copying.write(&below, out).map_err(Fault::from))?;
+                // Under this key no other files may be kept.
+                match source.digest(&paths, &without)? == digest {
+                    true => Ok(layer),
+                    false => Err(Fault::new(
+                        "the files changed while they were copied: build again",
+                    )),
+                }
             },
         )
     }
@@ -141,16 +165,29 @@ fn resolve<'a>(
     asked: &Asked<'_>,
     source: &'a Source,
 ) -> Result<Copying<'a>, Fault> {
+    if let Some(flag) = asked.refused {
+        return Err(Fault::new(format!(
+            "{flag} of ADD cannot be done yet: leave it out"
+        )));
+    }
     let mut paths = Vec::new();
     let mut inline = Vec::new();
     for from in &asked.sources.sources {
         match from {
             From::Path(path) => {
                 let path = state.expand(path)?;
-                if asked.adds {
-                    refuse_what_add_cannot(&path)?;
+                if asked.adds && (path.contains("://") || path.starts_with("git@")) {
+                    return Err(Fault::new(
+                        "ADD cannot fetch yet: fetch it with RUN, or into the build context first",
+                    ));
                 }
-                paths.extend(source.select(&path)?);
+                let selected = source.select(&path)?;
+                if asked.adds && selected.iter().any(|one| source.is_archive(&one.path)) {
+                    return Err(Fault::new(
+                        "ADD cannot unpack archives yet: unpack it with RUN, or COPY it as it is",
+                    ));
+                }
+                paths.extend(selected);
             }
             From::Inline(file) => {
                 let content = file.content(&|name| state.scope.lookup(name))?;
@@ -182,22 +219,6 @@ fn resolve<'a>(
         parents: asked.parents,
         latest: epoch(),
     })
-}
-
-fn refuse_what_add_cannot(path: &str) -> Result<(), Fault> {
-    let is_address = path.contains("://") || path.starts_with("git@");
-    let archives = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"];
-    if is_address {
-        return Err(Fault::new(
-            "ADD cannot fetch yet: fetch it with RUN, or into the build context first",
-        ));
-    }
-    if archives.iter().any(|ending| path.ends_with(ending)) {
-        return Err(Fault::new(
-            "ADD cannot unpack archives yet: unpack it with RUN, or COPY it as it is",
-        ));
-    }
-    Ok(())
 }
 
 /// `--chmod`.

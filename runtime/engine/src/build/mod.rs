@@ -31,7 +31,7 @@ use crate::bootstrap::source_date_epoch;
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{self, Given, Globals, Graph};
 use crate::error::{Error, Result};
-use crate::image::{Descriptor, Digest, Manifest, MediaType, Reference};
+use crate::image::{Descriptor, Digest, Manifest, MediaType, Platform, Reference};
 use crate::room::Room;
 use crate::run::Network;
 use crate::store::{Image, Store};
@@ -109,7 +109,7 @@ pub struct Built {
 }
 
 /// Who fetches an image that is not here.
-pub type Fetch<'a> = &'a dyn Fn(&Store, &Reference) -> Result<()>;
+pub type Fetch<'a> = &'a dyn Fn(&Store, &Reference, &Platform) -> Result<()>;
 
 /// Builds what `request` asks for. The image is in the store then, under no name.
 ///

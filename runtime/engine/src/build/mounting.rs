@@ -1,7 +1,8 @@
 //! `RUN --mount`: what a program finds while it runs, and the layer does not have.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::fault::Fault;
@@ -9,7 +10,7 @@ use super::source::Source;
 use super::stage::Stages;
 use super::state::State;
 use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::{self, Mount};
+use crate::dockerfile::{self, Mount, Owner, Sharing};
 use crate::run::Bind;
 
 /// Where a secret lies unless said otherwise.
@@ -27,7 +28,7 @@ enum What {
     /// Files of a tree, by what they hold.
     Files {
         source: Source,
-        paths: Vec<PathBuf>,
+        path: PathBuf,
         digest: String,
         writable: bool,
     },
@@ -35,7 +36,9 @@ enum What {
     Cache {
         id: String,
         read_only: bool,
-        mode: u32,
+        owner: Owner,
+        /// One build at a time has it.
+        alone: bool,
     },
     /// An empty directory.
     Scratch,
@@ -43,19 +46,33 @@ enum What {
     Secret {
         id: String,
         value: Vec<u8>,
-        mode: u32,
+        owner: Owner,
     },
+}
+
+/// What is mounted, and what must live as long.
+pub(super) struct Ready {
+    pub(super) binds: Vec<Bind>,
+    /// Open for their locks.
+    _alone: Vec<File>,
 }
 
 impl Mounted {
     /// What a step depends on of it.
     pub(super) fn key(&self) -> String {
         let what = match &self.what {
-            What::Files { digest, .. } => format!("files {digest}"),
+            What::Files {
+                digest, writable, ..
+            } => format!("files {digest} {writable}"),
             // What a cache holds must not matter, nor a secret's value.
-            What::Cache { id, .. } => format!("cache {id}"),
+            What::Cache {
+                id,
+                read_only,
+                owner,
+                ..
+            } => format!("cache {id} {read_only} {owner:?}"),
             What::Scratch => "scratch".to_owned(),
-            What::Secret { id, .. } => format!("secret {id}"),
+            What::Secret { id, owner, .. } => format!("secret {id} {owner:?}"),
         };
         format!("{what} at {}", self.target.display())
     }
@@ -89,11 +106,13 @@ impl Stages<'_> {
                 writable,
             } => {
                 let tree = self.source(from.as_deref())?;
-                let paths = tree.select(&source)?;
-                let digest = tree.digest(&paths, &Ignore::default())?.to_string();
+                // Of several trees laid over each other one could lead out of another.
+                let one = tree.one(&source)?;
+                let path = one.path.clone();
+                let digest = tree.digest(&[one], &Ignore::default())?.to_string();
                 let what = What::Files {
                     source: tree,
-                    paths,
+                    path,
                     digest,
                     writable,
                 };
@@ -102,20 +121,31 @@ impl Stages<'_> {
             Mount::Cache {
                 target,
                 id,
+                sharing,
                 read_only,
+                from,
                 owner,
                 ..
             } => {
-                let mode = owner.mode.unwrap_or(0o755);
+                if from.is_some() {
+                    return Err(Fault::new(
+                        "a cache that is filled (from=) cannot be made yet",
+                    ));
+                }
+                let alone = sharing == Sharing::Locked;
                 at(
                     &target,
                     What::Cache {
                         id,
                         read_only,
-                        mode,
+                        owner,
+                        alone,
                     },
                 )
             }
+            Mount::Tmpfs { size: Some(_), .. } => Err(Fault::new(
+                "the size of a tmpfs cannot be held yet: leave size= out",
+            )),
             Mount::Tmpfs { target, .. } => at(&target, What::Scratch),
             Mount::Secret {
                 id,
@@ -138,8 +168,7 @@ impl Stages<'_> {
                     };
                 };
                 let target = target.unwrap_or_else(|| format!("{SECRETS}/{id}"));
-                let mode = owner.mode.unwrap_or(0o400);
-                at(&target, What::Secret { id, value, mode })
+                at(&target, What::Secret { id, value, owner })
             }
             Mount::Ssh { id, .. } => Err(Fault::new(format!(
                 "the agent `{id}` of --mount=type=ssh cannot be handed on yet"
@@ -153,8 +182,9 @@ pub(super) fn mount_all(
     stages: &Stages<'_>,
     mounts: &[Mounted],
     place: &Path,
-) -> Result<Vec<Bind>, Fault> {
+) -> Result<Ready, Fault> {
     let mut binds = Vec::new();
+    let mut alone_with = Vec::new();
     for (index, mount) in mounts.iter().enumerate() {
         let own = place.join(format!("mount-{index}"));
         let failed =
@@ -162,26 +192,41 @@ pub(super) fn mount_all(
         let (source, read_only) = match &mount.what {
             What::Files {
                 source,
-                paths,
+                path,
                 writable,
                 ..
             } => {
-                copy_out(source, paths, &own)?;
+                copy_out(source, path, &own)?;
                 (own, !writable)
             }
             What::Cache {
                 id,
                 read_only,
-                mode,
-            } => (stages.store.cache_directory(id, *mode)?, *read_only),
+                owner,
+                alone,
+            } => {
+                let (cache, is_new) = stages.store.cache_directory(id)?;
+                if is_new {
+                    give(&cache, owner, 0o755)?;
+                }
+                if *alone {
+                    let held = File::open(&cache).map_err(failed)?;
+                    held.lock().map_err(failed)?;
+                    alone_with.push(held);
+                }
+                (cache, *read_only)
+            }
             What::Scratch => {
                 fs::create_dir(&own).map_err(failed)?;
                 (own, false)
             }
-            What::Secret { value, mode, .. } => {
-                fs::write(&own, value).map_err(failed)?;
-                let mode = Permissions::from_mode(*mode);
-                fs::set_permissions(&own, mode).map_err(failed)?;
+            What::Secret { value, owner, .. } => {
+                let mut options = File::options();
+                options.write(true).create_new(true).mode(0o600);
+                let file = options.open(&own);
+                let written = file.and_then(|mut file| file.write_all(value));
+                written.map_err(failed)?;
+                give(&own, owner, 0o400)?;
                 (own, true)
             }
         };
@@ -191,31 +236,58 @@ pub(super) fn mount_all(
             read_only,
         });
     }
-    Ok(binds)
+    Ok(Ready {
+        binds,
+        _alone: alone_with,
+    })
 }
 
-/// Copies files of a tree to `to`, so that a program may even write to them.
-fn copy_out(source: &Source, paths: &[PathBuf], to: &Path) -> Result<(), Fault> {
+/// Gives what was made the owner and mode that were asked for.
+fn give(path: &Path, owner: &Owner, usual: u32) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| {
+        let (uid, gid) = (owner.uid, owner.gid);
+        Fault::new(format!("a mount cannot be given to {uid}:{gid}: {error}"))
+    };
+    if (owner.uid, owner.gid) != (0, 0) {
+        chown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
+    }
+    let mode = Permissions::from_mode(owner.mode.unwrap_or(usual));
+    fs::set_permissions(path, mode).map_err(failed)
+}
+
+/// Copies what lies at `path` of a tree to `to`, so that a program may even write to
+/// it. In one tree no link is in the way of what is below it.
+fn copy_out(source: &Source, path: &Path, to: &Path) -> Result<(), Fault> {
     let failed =
         |error: std::io::Error| Fault::new(format!("cannot copy to {}: {error}", to.display()));
-    for path in paths {
-        for item in source.walk(path)? {
-            let at = match item.relative.as_os_str().is_empty() {
-                true => to.to_owned(),
-                false => to.join(&item.relative),
-            };
-            let metadata = &item.found.metadata;
-            if let Some(parent) = at.parent() {
-                fs::create_dir_all(parent).map_err(failed)?;
-            }
-            if metadata.is_dir() {
-                fs::create_dir_all(&at).map_err(failed)?;
-            } else if metadata.is_symlink() {
-                symlink(item.link()?, &at).map_err(failed)?;
-            } else if metadata.is_file() {
-                fs::copy(&item.found.place, &at).map_err(failed)?;
-            }
+    let mut directories = Vec::new();
+    for item in source.walk(path)? {
+        let at = match item.relative.as_os_str().is_empty() {
+            true => to.to_owned(),
+            false => to.join(&item.relative),
+        };
+        let metadata = &item.found.metadata;
+        if let Some(parent) = at.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
         }
+        if metadata.is_dir() {
+            fs::create_dir_all(&at).map_err(failed)?;
+            let mode = Permissions::from_mode(metadata.mode() & 0o7777);
+            directories.push((at.clone(), mode));
+        } else if metadata.is_symlink() {
+            symlink(item.link()?, &at).map_err(failed)?;
+        } else if metadata.is_file() {
+            fs::copy(&item.found.place, &at).map_err(failed)?;
+        } else {
+            continue;
+        }
+        if item.owner != (0, 0) {
+            lchown(&at, Some(item.owner.0), Some(item.owner.1)).map_err(failed)?;
+        }
+    }
+    // Last: some could not be written to any more.
+    for (directory, mode) in directories {
+        fs::set_permissions(directory, mode).map_err(failed)?;
     }
     Ok(())
 }

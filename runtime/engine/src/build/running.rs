@@ -13,6 +13,7 @@ use crate::dockerfile::{self, Command, RunCommand, Security};
 use crate::image::{Algorithm, Compression, Descriptor, Digest, MediaType};
 use crate::layer::{self, Form, Limits, PackHow, Packing};
 use crate::run::{self, Container, Network, Settings};
+use crate::stack::Stack;
 use crate::store::{Facts, Owners, Step};
 
 /// The level at which gzip is no longer slow and hardly larger.
@@ -27,6 +28,12 @@ impl Stages<'_> {
     ) -> Result<Step, Fault> {
         if asked.security == Security::Insecure {
             return Err(Fault::new("--security=insecure is not granted to builds"));
+        }
+        let is_denied = self.request.network == Network::None;
+        if is_denied && asked.network == dockerfile::Network::Host {
+            return Err(Fault::new(
+                "--network=host is not granted: build with --network host",
+            ));
         }
         let settings = self.settings(state, asked);
         let mounts = self.mounts(state, asked)?;
@@ -60,6 +67,7 @@ impl Stages<'_> {
                 dockerfile::Network::None => Network::None,
                 dockerfile::Network::Host => Network::Host,
             },
+            is_a_step: true,
             ..Settings::new(args)
         }
     }
@@ -77,9 +85,12 @@ impl Stages<'_> {
             .chain(["/dev", "/proc", "/sys"])
             .map(PathBuf::from)
             .collect::<Vec<_>>();
-        settings.binds = mount_all(self, mounts, place.path())?;
+        let ready = mount_all(self, mounts, place.path())?;
+        settings.binds.clone_from(&ready.binds);
         stubs.extend(settings.binds.iter().map(|bind| bind.destination.clone()));
-        stubs.retain(|path| below.look(path).is_ok_and(|found| found.is_none()));
+        for stub in &mut stubs {
+            *stub = below.resolve(stub, true)?;
+        }
         let paths = self.unpacked(layers)?.into_iter().map(|layer| layer.path);
         let container = Container::new(place.path(), paths.collect(), settings);
         let status = run::run(&container, self.room)?;
@@ -92,9 +103,10 @@ impl Stages<'_> {
                 });
             }
         }
+        drop(ready);
         let upper = place.path().join("upper");
         for stub in &stubs {
-            remove_stub(&upper, stub);
+            remove_stubs(&below, &upper, stub);
         }
         self.pack(&upper)
     }
@@ -161,15 +173,64 @@ fn script(text: &str) -> Vec<String> {
 }
 
 /// Removes a mount point that was made for the container alone, and directories
-/// above it that hold nothing else.
-fn remove_stub(upper: &Path, stub: &Path) {
-    let inside = |path: &Path| upper.join(path.strip_prefix("/").unwrap_or(path));
-    let at = inside(stub);
-    let empty_file =
-        fs::symlink_metadata(&at).is_ok_and(|found| found.is_file() && found.len() == 0);
-    if empty_file {
-        let _ = fs::remove_file(&at);
-    } else {
-        let _ = fs::remove_dir(&at);
+/// above it that hold nothing else, unless they were there before.
+fn remove_stubs(below: &Stack, upper: &Path, stub: &Path) {
+    for path in stub.ancestors() {
+        let was_there = below.look(path).is_ok_and(|found| found.is_some());
+        let is_root = path.parent().is_none();
+        if is_root || was_there || !remove_empty(upper, path) {
+            return;
+        }
+    }
+}
+
+/// Removes an empty file or directory. The program may have put a link in the way,
+/// which leads to this machine's own files: none is followed.
+fn remove_empty(upper: &Path, path: &Path) -> bool {
+    let mut at = upper.to_owned();
+    for part in path.strip_prefix("/").unwrap_or(path).components() {
+        if !fs::symlink_metadata(&at).is_ok_and(|found| found.is_dir()) {
+            return false;
+        }
+        at.push(part);
+    }
+    match fs::symlink_metadata(&at) {
+        Ok(found) if found.is_dir() => fs::remove_dir(&at).is_ok(),
+        Ok(found) if found.is_file() && found.len() == 0 => fs::remove_file(&at).is_ok(),
+        Ok(_) => false,
+        // It is gone already: what is above it may go, too.
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn mount_points_go_with_what_was_made_above_them_and_no_link_is_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let [lower, upper, host] = ["lower", "upper", "host"].map(|name| place.path().join(name));
+        for path in ["lower/run", "upper/run/secrets", "upper/kept", "host/empty"] {
+            fs::create_dir_all(place.path().join(path)).unwrap();
+        }
+        fs::write(upper.join("run/secrets/key"), "").unwrap();
+        fs::write(upper.join("kept/full"), "x").unwrap();
+        fs::write(host.join("nologin"), "").unwrap();
+        symlink(&host, upper.join("link")).unwrap();
+        let below = Stack::new([lower]);
+        for stub in [
+            "/run/secrets/key",
+            "/kept/full",
+            "/link/nologin",
+            "/link/empty",
+        ] {
+            remove_stubs(&below, &upper, Path::new(stub));
+        }
+        assert!(upper.join("run").exists() && !upper.join("run/secrets").exists());
+        assert!(upper.join("kept/full").exists());
+        assert!(host.join("nologin").exists() && host.join("empty").exists());
     }
 }

@@ -22,6 +22,15 @@ pub(super) struct Source {
     keeps_owners: bool,
 }
 
+/// A path that a pattern means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Selected {
+    /// As it is named: what the copy is called.
+    pub(super) named: PathBuf,
+    /// What that leads to: what is copied.
+    pub(super) path: PathBuf,
+}
+
 /// A file, link or directory to copy.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -50,11 +59,11 @@ impl Source {
         }
     }
 
-    /// The paths that `pattern` means, links followed, in their order.
+    /// What `pattern` means, in the order of the names; links are followed.
     ///
     /// # Errors
     /// [`Error::NotFound`] where it means nothing, with what leaves it out.
-    pub(super) fn select(&self, pattern: &str) -> Result<Vec<PathBuf>> {
+    pub(super) fn select(&self, pattern: &str) -> Result<Vec<Selected>> {
         let mut found = vec![PathBuf::from("/")];
         for part in Path::new(pattern).components() {
             let name = match part {
@@ -85,16 +94,32 @@ impl Source {
             found = next;
         }
         let mut there = Vec::new();
-        for path in found {
+        for named in found {
             // What is named is meant, and not the link to it.
-            let path = self.stack.resolve(&path, true)?;
+            let path = self.stack.resolve(&named, true)?;
             if !self.decides_against(&path) && self.stack.look(&path)?.is_some() {
-                there.push(path);
+                there.push(Selected { named, path });
             }
         }
         match there.is_empty() {
             true => Err(self.not_found(pattern)),
             false => Ok(there),
+        }
+    }
+
+    /// The one thing that lies at `path`, in which nothing is a wildcard.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub(super) fn one(&self, path: &str) -> Result<Selected> {
+        let named = Path::new("/").join(path.trim_start_matches('/'));
+        let resolved = self.stack.resolve(&named, true)?;
+        match !self.decides_against(&resolved) && self.stack.look(&resolved)?.is_some() {
+            true => Ok(Selected {
+                named,
+                path: resolved,
+            }),
+            false => Err(self.not_found(path)),
         }
     }
 
@@ -118,6 +143,19 @@ impl Source {
         }
     }
 
+    /// Whether a file is one that `ADD` would unpack, by its first bytes.
+    pub(super) fn is_archive(&self, path: &Path) -> bool {
+        use std::io::Read as _;
+        const PACKED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+        let found = self.stack.look(path).ok().flatten();
+        let file = found.filter(|found| found.metadata.is_file());
+        let mut head = Vec::new();
+        let read = file.and_then(|found| File::open(found.place).ok());
+        let read = read.map(|file| file.take(512).read_to_end(&mut head));
+        let is_tar = head.get(257..262) == Some(b"ustar");
+        read.is_some() && (is_tar || PACKED.iter().any(|magic| head.starts_with(magic)))
+    }
+
     /// What lies at `path` and all below it, parents first, in the order of names.
     pub(super) fn walk(&self, path: &Path) -> Result<Vec<Item>> {
         let mut items = Vec::new();
@@ -137,7 +175,7 @@ impl Source {
             }
             if at == path || !self.decides_against(&at) {
                 let owner = match self.keeps_owners {
-                    true => (found.metadata.uid(), found.metadata.gid()),
+                    true => self.stack.owner(&found.metadata),
                     false => (0, 0),
                 };
                 let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
@@ -153,12 +191,12 @@ impl Source {
 
     /// The digest of what a copy of `paths` would copy: names, kinds, modes,
     /// owners where they are meant, and content; never times.
-    pub(super) fn digest(&self, paths: &[PathBuf], without: &Ignore) -> Result<Digest> {
+    pub(super) fn digest(&self, paths: &[Selected], without: &Ignore) -> Result<Digest> {
         let mut hasher = Hasher::new(Algorithm::Sha256);
-        for path in paths {
-            for item in self.walk(path)? {
+        for selected in paths {
+            for item in self.walk(&selected.path)? {
                 if !leaves_out(without, &item) {
-                    item.digest(path, &mut hasher)?;
+                    item.digest(&selected.named, &mut hasher)?;
                 }
             }
         }
@@ -210,6 +248,7 @@ impl Item {
         if metadata.is_symlink() {
             field(self.link()?.as_os_str().as_bytes());
         } else if metadata.is_file() {
+            field(&capability(&self.found.place).unwrap_or_default());
             field(&metadata.len().to_le_bytes());
             io::copy(&mut self.open()?, hasher).map_err(Error::read(&self.found.place))?;
         } else {
@@ -217,6 +256,15 @@ impl Item {
         }
         Ok(())
     }
+}
+
+/// What a program may do beyond its user, as the file system keeps it.
+pub(super) fn capability(file: &Path) -> Option<Vec<u8>> {
+    // `struct vfs_ns_cap_data` is the longest (capability(7)).
+    let mut value = [0; 64];
+    let name = "security.capability";
+    let length = rustix::fs::lgetxattr(file, name, &mut value[..]).ok()?;
+    Some(value.get(..length)?.to_vec())
 }
 
 /// A path as a `.dockerignore` has it.
@@ -246,7 +294,7 @@ mod tests {
         let paths = source.select(pattern).unwrap();
         paths
             .iter()
-            .map(|path| path.display().to_string())
+            .map(|selected| selected.path.display().to_string())
             .collect()
     }
 

@@ -152,17 +152,23 @@ impl<'a> Stages<'a> {
         if let Some(image) = self.images.get(&key) {
             return Ok(image.clone());
         }
-        let version = match self.store.resolve(name) {
-            Err(Error::NotFound { .. }) => {
+        let image = match self.image_here(name, platform) {
+            Err(Error::NotFound { .. } | Error::Missing { .. }) => {
                 let reference: Reference = name.parse().map_err(Error::from)?;
-                (self.fetch)(self.store, &reference)?;
-                self.store.resolve(name)?
+                (self.fetch)(self.store, &reference, platform)?;
+                self.image_here(name, platform)?
             }
             found => found?,
         };
-        let image = self.store.image(&version.descriptor, platform)?;
         self.images.insert(key, image.clone());
         Ok(image)
+    }
+
+    /// An image by its name, where it is here for the platform. What begins an id is
+    /// no name: a Dockerfile means the same on every machine.
+    fn image_here(&self, name: &str, platform: &Platform) -> Result<Image> {
+        let version = self.store.resolve_name(name)?;
+        self.store.image(&version.descriptor, platform)
     }
 
     fn take(
@@ -192,11 +198,13 @@ impl<'a> Stages<'a> {
     /// The step that has this key, taken now if it never was.
     pub(super) fn step(
         &mut self,
-        key: Key,
+        mut key: Key,
         because: &str,
         tell: &mut dyn FnMut(Event<'_>),
         make: impl FnOnce(&mut Self) -> Result<(Descriptor, Digest), Fault>,
     ) -> Result<Step, Fault> {
+        // Where owners are not the image's own, its layers differ.
+        key.say("owners", self.room.owners().name());
         let key = key.finish();
         let known = match self.request.no_cache {
             true => None,
@@ -230,7 +238,8 @@ impl<'a> Stages<'a> {
     /// What the layers of a state look like on each other.
     pub(super) fn stack(&self, layers: &[(Descriptor, Digest)]) -> Result<Stack, Fault> {
         let unpacked = self.unpacked(layers)?;
-        Ok(Stack::new(unpacked.into_iter().map(|layer| layer.path)))
+        let layers = unpacked.into_iter().map(|layer| layer.path);
+        Ok(Stack::new(layers).owned_by(self.room.owners()))
     }
 
     /// Where the files of a `from` lie; the context where there is none.

@@ -32,6 +32,7 @@ mod spec;
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -155,7 +156,17 @@ fn run_ourselves(container: &Container, spec: Spec, room: &Room) -> Result<ExitS
     };
     let bundle = Bundle::new(&container.place, spec)?;
     let signals = Signals::block();
-    let started = isolab_oci::Container::run(&bundle, &container.id, Stdio::inherit(), &options);
+    let nothing = fs::File::open("/dev/null").map_err(Error::read("/dev/null".as_ref()))?;
+    let said = io::stderr();
+    let stdio = match container.settings.is_a_step {
+        true => Stdio {
+            stdin: nothing.as_fd(),
+            stdout: said.as_fd(),
+            stderr: said.as_fd(),
+        },
+        false => Stdio::inherit(),
+    };
+    let started = isolab_oci::Container::run(&bundle, &container.id, stdio, &options);
     let mut running = started.map_err(|error| match error {
         why @ isolab_oci::Error::Overlay { .. } => Error::Refused { why },
         error => error.into(),

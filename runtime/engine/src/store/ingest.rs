@@ -169,7 +169,8 @@ fn clear(ingest: &Path, wait: Duration) {
             // of the mapping: who is inside removes it.
             continue;
         };
-        if file.try_lock().is_ok() {
+        // Another may have removed it meanwhile, and a third made it anew.
+        if file.try_lock().is_ok() && is_still(&path, &file) {
             remove(&path);
         }
     }

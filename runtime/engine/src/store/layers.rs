@@ -29,7 +29,7 @@ impl Owners {
     pub(super) const ALL: [Self; 3] = [Self::Real, Self::Mapped, Self::Single];
 
     /// Its directory.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Real => "real",
             Self::Mapped => "mapped",

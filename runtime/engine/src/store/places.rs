@@ -1,11 +1,10 @@
 //! Directories for containers and builds, which last as long as their process.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Store;
-use super::ingest::Pending;
+use super::ingest::{self, Pending};
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
@@ -31,20 +30,21 @@ impl Store {
         Ok(Place(Pending::directory(&self.ingest())?))
     }
 
-    /// The directory of a build's cache mount, made with `mode` where it is not
-    /// there yet.
+    /// Removes what builds' cache mounts hold.
+    pub fn forget_caches(&self) {
+        ingest::remove(&self.root().join("caches"));
+    }
+
+    /// The directory of a build's cache mount, and whether it was made just now.
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn cache_directory(&self, id: &str, mode: u32) -> Result<PathBuf> {
+    pub fn cache_directory(&self, id: &str) -> Result<(PathBuf, bool)> {
         let caches = self.root().join("caches");
         // An id is anything.
         let path = caches.join(Digest::of(id.as_bytes()).hex());
-        if !path.exists() {
-            fs::create_dir_all(&path).map_err(Error::write(&path))?;
-            let mode = Permissions::from_mode(mode);
-            fs::set_permissions(&path, mode).map_err(Error::write(&path))?;
-        }
-        Ok(path)
+        let is_new = !path.exists();
+        fs::create_dir_all(&path).map_err(Error::write(&path))?;
+        Ok((path, is_new))
     }
 }

@@ -55,6 +55,19 @@ impl Store {
     /// [`Error::NotFound`] where nothing, or more than one thing, is meant;
     /// [`Error::Invalid`] for what is no name.
     pub fn resolve(&self, text: &str) -> Result<Version> {
+        match self.resolve_name(text) {
+            Err(error @ (Error::NotFound { .. } | Error::Invalid(_))) => {
+                self.of_id(text)?.ok_or(error)
+            }
+            found => found,
+        }
+    }
+
+    /// The same without ids: `NAME[:TAG]`, `NAME@DIGEST` or `NAME@N`.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_name(&self, text: &str) -> Result<Version> {
         if let Some((tag, number)) = numbered(text) {
             let tag: Reference = tag.parse()?;
             let log = self.log(&tag)?;
@@ -63,21 +76,12 @@ impl Store {
                 what: format!("version {number} of {tag}"),
             });
         }
-        let reference = text.parse::<Reference>();
-        if let Ok(reference) = &reference {
-            let found = match reference.digest() {
-                Some(digest) => self.of_repository(reference, digest)?,
-                None => self.tagged(reference)?,
-            };
-            if let Some(version) = found {
-                return Ok(version);
-            }
-        }
-        if let Some(version) = self.of_id(text)? {
-            return Ok(version);
-        }
-        let reference = reference?;
-        Err(Error::NotFound {
+        let reference = text.parse::<Reference>()?;
+        let found = match reference.digest() {
+            Some(digest) => self.of_repository(&reference, digest)?,
+            None => self.tagged(&reference)?,
+        };
+        found.ok_or_else(|| Error::NotFound {
             what: format!("image {reference}"),
         })
     }

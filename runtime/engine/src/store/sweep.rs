@@ -74,7 +74,7 @@ impl Store {
     pub(super) fn marked(&self) -> Result<Marked> {
         let mut marked = Marked::default();
         for entry in self.entries()? {
-            self.mark(&entry, &mut marked);
+            self.mark(&entry, &mut marked)?;
         }
         for step in self.all_steps() {
             marked.blobs.insert(step.layer.digest);
@@ -85,8 +85,9 @@ impl Store {
     }
 
     /// Marks a blob and all that it leads to. What is not here leads nowhere: an
-    /// index names the manifests of machines that nobody asked for.
-    pub(super) fn mark(&self, from: &Descriptor, marked: &mut Marked) {
+    /// index names the manifests of machines that nobody asked for. What is here and
+    /// cannot be read may lead anywhere: that is an error, and nothing is to be swept.
+    pub(super) fn mark(&self, from: &Descriptor, marked: &mut Marked) -> Result<()> {
         let mut pending = vec![from.clone()];
         while let Some(descriptor) = pending.pop() {
             if !marked.blobs.insert(descriptor.digest.clone()) {
@@ -94,25 +95,33 @@ impl Store {
             }
             let kind = &descriptor.media_type;
             let lists = kind.is_manifest() || kind.is_index();
-            if lists && let Ok(document) = self.read_manifest(&descriptor, "the sweep") {
+            if !lists {
+                continue;
+            }
+            if let Some(document) = here(self.read_manifest(&descriptor, "the sweep"))? {
                 pending.extend(document.subject().cloned());
                 pending.extend(document.children().into_iter().cloned());
                 if let Document::Manifest(manifest) = document {
-                    self.mark_layers(&manifest.config, marked);
+                    self.mark_layers(&manifest.config, marked)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn mark_layers(&self, config: &Descriptor, marked: &mut Marked) {
+    fn mark_layers(&self, config: &Descriptor, marked: &mut Marked) -> Result<()> {
         let known = matches!(
             config.media_type,
             MediaType::Config | MediaType::DockerConfig
         );
-        let bytes = known.then(|| self.read_document(config, "the sweep").ok());
-        if let Some(config) = bytes.flatten().and_then(|bytes| Config::parse(&bytes).ok()) {
-            marked.layers.extend(config.rootfs.diff_ids);
+        if known && let Some(bytes) = here(self.read_document(config, "the sweep"))? {
+            // An artifact's may be anything. At worst a layer is unpacked once more.
+            let config = Config::parse(&bytes);
+            marked
+                .layers
+                .extend(config.into_iter().flat_map(|config| config.rootfs.diff_ids));
         }
+        Ok(())
     }
 
     /// Every blob, and its digest.
@@ -133,6 +142,14 @@ impl Store {
             .map(|owners| self.root().join("layers").join(owners.name()))
             .flat_map(|directory| named_by_digest(&directory, Algorithm::Sha256))
             .collect()
+    }
+}
+
+/// What was read; `None` for what is not here.
+fn here<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(Error::Missing { .. }) => Ok(None),
+        read => read.map(Some),
     }
 }
 

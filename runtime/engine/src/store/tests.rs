@@ -350,3 +350,18 @@ fn a_layer_that_streams_in_is_kept_and_unpacked_or_neither() {
         });
     });
 }
+
+#[test]
+fn nothing_is_swept_while_a_manifest_cannot_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let image = made(&store, "app", "content").descriptor;
+    let path = store.blob_path(&image.digest);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, " ".repeat(whole.len())).unwrap();
+    drop(store);
+    assert!(Store::sweep(place.path()).is_err(), "it may lead anywhere");
+    fs::write(&path, whole).unwrap();
+    let store = Store::open(place.path()).unwrap();
+    assert_eq!(store.all_blobs().len(), 3);
+}

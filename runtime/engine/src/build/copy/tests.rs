@@ -234,3 +234,47 @@ fn long_names_and_links_survive() {
         "{copied:?}"
     );
 }
+
+#[test]
+fn a_link_is_copied_as_what_it_leads_to_under_its_own_name() {
+    let place = Place::new(
+        &["lib.so.1.2", "lib.so.1->lib.so.1.2", "lib.so->lib.so.1"],
+        &[],
+    );
+    assert_eq!(
+        place.copied(|_| {}, "lib.so*", "/lib/"),
+        [
+            "755 0:0 lib/",
+            "640 0:0 lib/lib.so",
+            "640 0:0 lib/lib.so.1",
+            "640 0:0 lib/lib.so.1.2",
+        ]
+    );
+}
+
+#[test]
+fn a_file_and_a_directory_of_one_name_are_refused_wherever_they_come_from() {
+    let place = Place::new(&["d1/a", "d2/a/f"], &[]);
+    let source = place.source();
+    let mut copying = copying(&source, "d1", "/x/");
+    copying.paths.extend(source.select("d2").unwrap());
+    let refused = copying.write(&place.below(), Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("no directory"), "{refused}");
+}
+
+#[test]
+fn where_all_files_are_one_users_they_are_roots_in_the_image() {
+    let place = Place::new(&["f"], &["usr/bin/"]);
+    // Root's tests have other owners to give.
+    let directory = place.place.path().join("image/usr/bin");
+    let _ = std::os::unix::fs::chown(directory, Some(5), Some(6));
+    let below = place.below().owned_by(crate::store::Owners::Single);
+    let source = place.source();
+    let mut bytes = Vec::new();
+    copying(&source, "f", "/usr/bin/")
+        .write(&below, &mut bytes)
+        .unwrap();
+    for entry in told(&bytes) {
+        assert!(entry.contains(" 0:0 "), "{entry}");
+    }
+}
