@@ -11,7 +11,7 @@
 //! use isolab_engine::run::{self, Container, Settings};
 //!
 //! let room = Room::find();
-//! let mount_points = "/layers/mount-points".into();
+//! let mount_points = std::path::PathBuf::from("/layers/mount-points");
 //! run::lay_mount_points(&mount_points)?;
 //! let layers = vec![mount_points, "/layers/base".into(), "/layers/application".into()];
 //! let place = std::path::Path::new("/containers/demo"); // there, empty, the user's
