@@ -143,6 +143,9 @@ enum Command {
     /// Take files out of the view of a container (what `claims` runs)
     #[command(name = "__hide", hide = true)]
     Hide(crate::hide::Args),
+    /// Ask a server that was just started (what `compare` runs)
+    #[command(name = "__ask", hide = true)]
+    Ask(crate::ask::Args),
 }
 
 /// What `compare` is asked to do.
@@ -159,7 +162,7 @@ struct CompareArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     #[arg(default_values = ["process", "venv", "container", "vm"])]
     subjects: Vec<Subject>,
-    /// What to run in each
+    /// What to run in each; the Library's packages come from the package index the first time
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     #[arg(default_values = ["true", "python"])]
     workload: Vec<Workload>,
@@ -272,6 +275,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inside(args) => crate::inside::run(&args),
         Command::Canary(args) => crate::inside::canary::run(&args),
         Command::Hide(args) => crate::hide::run(&args),
+        Command::Ask(args) => crate::ask::run(&args),
     }
 }
 

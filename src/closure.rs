@@ -44,13 +44,41 @@ pub struct Closure {
 /// If it does not run, does not answer within 10 s, lacks one of the workload's modules, or answers with
 /// something else than its closure.
 pub fn of(interpreter: &Path) -> Result<Closure> {
-    within(interpreter, BOUND)
+    let question = Question {
+        text: QUESTION,
+        arguments: &[],
+        purpose: "import json, ssl and sqlite3",
+    };
+    within(interpreter, &question, BOUND)
 }
 
-fn within(interpreter: &Path, bound: Duration) -> Result<Closure> {
+/// The same after `work`, a program that is given `arguments`: with all that it loaded.
+///
+/// # Errors
+/// As [`of`], and if `work` fails.
+pub fn after(interpreter: &Path, work: &str, arguments: &[&Path]) -> Result<Closure> {
+    let question = Question {
+        text: &format!("{work}\n{QUESTION}"),
+        arguments,
+        purpose: "answer",
+    };
+    within(interpreter, &question, BOUND)
+}
+
+/// What an interpreter is asked.
+struct Question<'a> {
+    text: &'a str,
+    arguments: &'a [&'a Path],
+    /// What it cannot do if it fails.
+    purpose: &'a str,
+}
+
+fn within(interpreter: &Path, question: &Question<'_>, bound: Duration) -> Result<Closure> {
     let shown = interpreter.display();
     let mut command = Command::new(interpreter);
-    command.args(["-I", "-c", QUESTION]);
+    command
+        .args(["-I", "-c", question.text])
+        .args(question.arguments);
     let ended = bounded::run(&mut command, bound).with_context(|| format!("cannot run {shown}"))?;
     let Ended::Exited {
         code,
@@ -63,7 +91,8 @@ fn within(interpreter: &Path, bound: Duration) -> Result<Closure> {
     };
     ensure!(
         code == Some(0),
-        "cannot import json, ssl and sqlite3 in {shown}: {}",
+        "cannot {} in {shown}: {}",
+        question.purpose,
         stderr.trim().lines().last().unwrap_or("no reason given")
     );
     let closure: Closure = serde_json::from_str(&stdout)
@@ -91,7 +120,12 @@ mod tests {
         let silent = dir.path().join("python3");
         fs::write(&silent, "#!/bin/sh\nexec sleep 60\n").unwrap();
         fs::set_permissions(&silent, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = within(&silent, Duration::from_millis(200)).unwrap_err();
+        let question = Question {
+            text: QUESTION,
+            arguments: &[],
+            purpose: "answer",
+        };
+        let error = within(&silent, &question, Duration::from_millis(200)).unwrap_err();
         assert!(error.to_string().contains("no answer in 200ms"), "{error}");
     }
 

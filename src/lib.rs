@@ -7,6 +7,7 @@
 //! to a table, a page, a plot or a file. Only the report leaves the lab.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod cache;
 pub mod claims;
 pub mod class;
@@ -31,10 +32,12 @@ pub mod interrupt;
 pub mod interview;
 pub mod isolation;
 pub mod limits;
+pub mod loopback;
 pub mod mappings;
 pub mod matrix;
 pub mod notebook;
 pub mod observation;
+pub mod packages;
 pub mod places;
 pub mod prediction;
 pub mod program;

@@ -54,11 +54,13 @@ pub enum Workload {
     True,
     /// The Python interpreter's start and `import json, ssl, sqlite3`.
     Python,
+    /// The Library, a Django site with a REST API, until its first correct answer.
+    Library,
 }
 
 impl Workload {
     /// Every workload, in the order in which reports show them.
-    pub const ALL: [Self; 2] = [Self::True, Self::Python];
+    pub const ALL: [Self; 3] = [Self::True, Self::Python, Self::Library];
 
     /// The word used on the command line and in reports.
     #[must_use]
@@ -66,6 +68,7 @@ impl Workload {
         match self {
             Self::True => "true",
             Self::Python => "python",
+            Self::Library => "library",
         }
     }
 }

@@ -296,6 +296,48 @@ fn an_interpreter_that_does_not_run_leaves_the_rest_to_be_compared() {
     );
 }
 
+/// The Library really serves, and each of the three has the same books.
+#[test]
+fn the_library_answers_as_a_process_in_an_environment_and_in_a_container() {
+    let home = Home::new();
+    let mut command = home.isolab(&["compare", "--quick", "--runs", "1", "--json"]);
+    command.args(["--workload", "library"]);
+    command.args(["--subjects", "process,venv,container"]);
+    // Its packages are in the user's store, where they were once had.
+    command.env_remove("XDG_CACHE_HOME");
+    let report = home.report(&mut command);
+    let missing = report["missing"].to_string();
+    if missing.contains("packages cannot be had") {
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    assert_eq!(missing, "[]");
+    let observations = report["observations"].as_array().unwrap();
+    for subject in ["process", "venv", "container"] {
+        for metric in ["startup", "teardown", "disk", "memory"] {
+            let seen = observations
+                .iter()
+                .any(|seen| seen["subject"] == subject && seen["metric"] == metric);
+            assert!(seen, "no {metric} of the {subject}: {observations:?}");
+        }
+    }
+}
+
+#[test]
+fn an_index_without_the_librarys_packages_is_named_with_the_remedy() {
+    let home = Home::new();
+    let mut command = home.isolab(&["compare", "--quick", "--runs", "1", "--json"]);
+    command.args(["--workload", "library", "--subjects", "process,venv"]);
+    command.env("PIP_NO_INDEX", "1");
+    let report = home.report(&mut command);
+    let missing = report["missing"].as_array().unwrap();
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    says(
+        &missing[0].to_string(),
+        &["packages cannot be had", "connect to the network once"],
+    );
+}
+
 #[test]
 fn every_verb_has_help_with_what_it_does() {
     let home = Home::new();

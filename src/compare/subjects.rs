@@ -44,6 +44,9 @@ impl Subjects {
                 Workload::Python => venv_sim::discover(None)
                     .map_err(Into::into)
                     .and_then(|interpreter| Program::make_python(interpreter, &dir)),
+                Workload::Library => venv_sim::discover(None)
+                    .map_err(Into::into)
+                    .and_then(|interpreter| Program::make_library(interpreter, &dir, interrupt)),
             };
             match program {
                 Ok(program) => found.programs.push(program),

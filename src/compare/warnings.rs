@@ -71,9 +71,7 @@ pub fn of_run(environment: &Environment) -> Vec<String> {
 /// A warning about a baseline that does more than the others.
 #[must_use]
 pub fn of_program(program: &Program) -> Option<String> {
-    let Program::Python { closure, .. } = program else {
-        return None;
-    };
+    let (_, closure) = program.python()?;
     (!closure.start_up_code.is_empty()).then(|| {
         format!(
             "packages installed beside the interpreter run code at every start of the bare process \

@@ -13,7 +13,7 @@ use super::started::Started;
 use super::{Conditions, Footprint, Isolation, Provisioned, Running};
 use crate::footprint::allocated_bytes;
 use crate::observation::Subject;
-use crate::program::{self, Program};
+use crate::program::{self, Program, Ready};
 
 /// A container of our own runtime.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ impl Isolation for Container {
         Ok(Box::new(Filled {
             dir: dir.to_owned(),
             root,
+            ready: program.ready(),
         }))
     }
 }
@@ -54,6 +55,7 @@ impl Isolation for Container {
 struct Filled {
     dir: PathBuf,
     root: PathBuf,
+    ready: Ready,
 }
 
 impl Provisioned for Filled {
@@ -74,7 +76,7 @@ impl Provisioned for Filled {
 
     fn start(&self) -> Result<Box<dyn Running>> {
         let bundle = Bundle::load(&self.dir)?;
-        let started = Started::new(|stdio, options| {
+        let started = Started::new(self.ready, |stdio, options| {
             let options = Options {
                 cgroup: Cgroup::Owned,
                 ..options.clone()

@@ -21,7 +21,7 @@ use crate::footprint::allocated_bytes;
 use crate::guard;
 use crate::interrupt::Interrupt;
 use crate::observation::Subject;
-use crate::program::{self, Program};
+use crate::program::{self, Program, Ready};
 
 /// How long a guest may stay silent before it counts as hung: an emulated boot
 /// with Python takes a few seconds, and eight at once take eight times as long.
@@ -139,6 +139,10 @@ impl Isolation for VirtualMachine {
         program: &'a Program,
         dir: &Path,
     ) -> Result<Box<dyn Provisioned + 'a>> {
+        ensure!(
+            program.ready() == Ready::Byte,
+            "our guests serve nothing: they have no network, and nobody in them asks"
+        );
         let root = dir.join("root");
         program.lay_out_root(&root)?;
         let mut archive = Archive::guest(program::TRUE)?;

@@ -4,7 +4,6 @@
 //! that what a container adds is what isolation adds and not another way to
 //! start a program.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -53,12 +52,13 @@ impl Provisioned for OnHost<'_> {
     }
 
     fn start(&self) -> Result<Box<dyn Running>> {
-        Ok(Box::new(start(&self.program.host_command(None))?))
+        Ok(Box::new(start(self.program, None)?))
     }
 }
 
-/// Starts `command`, whose first word is a path, as a bare process.
-pub(super) fn start(command: &[OsString]) -> Result<Started> {
+/// Starts `workload` as a bare process, with `python` for its interpreter if that is given.
+pub(super) fn start(workload: &Program, python: Option<&Path>) -> Result<Started> {
+    let command = workload.host_command(python);
     let words = command.iter().map(|word| word.to_str().map(str::to_owned));
     let args: Vec<String> = words
         .collect::<Option<_>>()
@@ -69,5 +69,7 @@ pub(super) fn start(command: &[OsString]) -> Result<Started> {
         env: program::environment(),
         cwd: None,
     };
-    Started::new(|stdio, options| process::spawn(&program, stdio, options))
+    Started::new(workload.ready(), |stdio, options| {
+        process::spawn(&program, stdio, options)
+    })
 }

@@ -3,7 +3,9 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -15,8 +17,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
 use super::Running;
+use crate::ask;
 use crate::footprint::process_tree;
 use crate::interrupt::Interrupt;
+use crate::program::Ready;
 
 /// How long the lab looks away at most before it asks whether to stop.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -29,11 +33,15 @@ pub(super) struct Started {
     input: Option<OwnedFd>,
     output: OwnedFd,
     errors: OwnedFd,
+    /// Who asks it, if it serves; the output is then that process's.
+    asker: Option<Asker>,
 }
 
 impl Started {
-    /// Opens the program's streams and lets `start` start it with them.
+    /// Opens the program's streams and lets `start` start it with them; `ready` says how it
+    /// will say that it is ready.
     pub(super) fn new(
+        ready: Ready,
         start: impl FnOnce(Stdio<'_>, &Options) -> isolab_oci::Result<isolab_oci::Running>,
     ) -> Result<Self> {
         let pipe = || pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe");
@@ -52,12 +60,20 @@ impl Started {
             session: Session::Group,
             ..Options::default()
         };
-        Ok(Self {
+        let mut started = Self {
             running: start(stdio, &options)?,
             input: Some(input),
             output,
             errors,
-        })
+            asker: None,
+        };
+        if ready == Ready::Answer {
+            let (answered, answer) = pipe()?;
+            let said = mem::replace(&mut started.output, answered);
+            let asker = ask::of(started.running.pid(), said, answer)?;
+            started.asker = Some(Asker(asker));
+        }
+        Ok(started)
     }
 
     /// What the program said on standard error, once it is known to have failed.
@@ -71,8 +87,15 @@ impl Started {
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 
-    /// Why it ended before it should have.
+    /// Why it ended before it should have, or why whoever asked it gave up.
     fn early_end(&mut self) -> anyhow::Error {
+        if let Some(asker) = &mut self.asker {
+            let why = asker.complaint();
+            // A server that ends takes its asker with it, and knows better why.
+            if !readable(&self.running, GLANCE).unwrap_or(true) {
+                return anyhow!("the program serves, but not as it should: {why}");
+            }
+        }
         match self.running.wait() {
             Ok(status) => anyhow!(
                 "the program ended before it was ready: {}",
@@ -143,6 +166,29 @@ impl Running for Started {
             self.told(status)
         );
         Ok(())
+    }
+}
+
+/// The process that asks a server. Dropping it ends it.
+struct Asker(Child);
+
+impl Asker {
+    /// What it said, once it has ended or is about to.
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(errors) = self.0.stderr.take() {
+            let _ = errors.take(1 << 14).read_to_string(&mut text);
+        }
+        let last = text.trim().lines().last().unwrap_or("it said nothing");
+        last.trim_start_matches("error: ").to_owned()
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        // It may have ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use super::{Footprint, Isolation, Provisioned, Running, process};
 use crate::footprint::{allocated_bytes, exclusive_bytes};
 use crate::observation::Subject;
-use crate::program::Program;
+use crate::packages::{self, Asking};
+use crate::program::{Program, library};
 
 /// A real PEP 405 environment for the interpreter of the workload.
 #[derive(Debug)]
@@ -23,11 +24,17 @@ impl Isolation for Venv {
         program: &'a Program,
         dir: &Path,
     ) -> Result<Box<dyn Provisioned + 'a>> {
-        let Program::Python { interpreter, .. } = program else {
+        let Some((interpreter, _)) = program.python() else {
             bail!("a virtual environment runs nothing but Python");
         };
         let dir = dir.join("venv");
         let environment = venv_sim::create(&dir, interpreter, &venv_sim::Options::default())?;
+        let wanted = program.requirements();
+        if !wanted.is_empty() {
+            // From the store: they were there when the program was made ready.
+            let options = library::install_options();
+            packages::install(&environment, &wanted, options, Asking::Nobody)?;
+        }
         Ok(Box::new(Created {
             program,
             dir,
@@ -47,9 +54,9 @@ impl Provisioned for Created<'_> {
     fn footprint(&self) -> Result<Footprint> {
         // The environment points at an interpreter that it does not contain: a
         // full copy has to have both, one more shares the interpreter, and its
-        // activation scripts with every other environment.
+        // activation scripts and packages with every other environment.
         let own = allocated_bytes(&[&self.dir])?;
-        let interpreter = allocated_bytes(&self.program.host_files())?;
+        let interpreter = allocated_bytes(&self.program.files_without_packages())?;
         Ok(Footprint {
             full_bytes: own + interpreter,
             one_more_bytes: exclusive_bytes(&[&self.dir])?,
@@ -57,14 +64,12 @@ impl Provisioned for Created<'_> {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let mut files = self.program.host_files();
+        let mut files = self.program.files_without_packages();
         files.push(self.dir.clone());
         files
     }
 
     fn start(&self) -> Result<Box<dyn Running>> {
-        Ok(Box::new(process::start(
-            &self.program.host_command(Some(&self.python)),
-        )?))
+        Ok(Box::new(process::start(self.program, Some(&self.python))?))
     }
 }

@@ -125,6 +125,7 @@ impl Question {
         let program = match self.workload {
             Workload::True => "a program of one kilobyte",
             Workload::Python => "the Python interpreter with three modules",
+            Workload::Library => "a Django site with a REST API",
         };
         match self.experiment {
             Experiment::Startup => {
@@ -222,8 +223,8 @@ mod tests {
     fn a_question_is_found_by_its_name() {
         assert_eq!(
             all().len(),
-            14,
-            "eight for Python, and no environment runs `true`"
+            22,
+            "eight for each in Python, and no environment runs `true`"
         );
         for question in all() {
             assert_eq!(question.to_string().parse(), Ok(question));

@@ -51,6 +51,9 @@ pub fn workload(workload: Workload) -> &'static str {
     match workload {
         Workload::True => "a static program of about a kilobyte: the cost of the subject alone",
         Workload::Python => "the Python interpreter's start and `import json, ssl, sqlite3`",
+        Workload::Library => {
+            "a Django site with a REST API, served on loopback: ready at its first correct answer"
+        }
     }
 }
 

@@ -8,7 +8,7 @@ package to install.
 import argparse
 import os
 import sys
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "library.settings")
@@ -17,13 +17,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "library.settings")
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
+    # The name of the address would be looked up, which takes seconds where
+    # there is no network.
+    def server_bind(self):
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address
+        self.setup_environ()
+
 
 class QuietHandler(WSGIRequestHandler):
     def log_message(self, *_):
         pass
 
-    # The name of whoever asks would be looked up, which takes seconds where
-    # there is no network.
+    # Nor that of whoever asks.
     def address_string(self):
         return self.client_address[0]
 

@@ -13,11 +13,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use venv_sim::Interpreter;
 
-use super::packages::environment_with;
 use crate::claims::experiment::{Context, Inquiry};
 use crate::claims::findings::Findings;
 use crate::environment::bounded::{self, Ended};
 use crate::hint;
+use crate::packages::environment_with;
 use crate::report::text::shown;
 
 pub(super) struct ComposeSeparate;

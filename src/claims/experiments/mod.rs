@@ -13,7 +13,6 @@ mod held_python;
 mod hello_world;
 mod host_view;
 mod loaded;
-mod loopback;
 mod mapped;
 mod one_process;
 mod packages;

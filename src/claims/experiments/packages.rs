@@ -1,40 +1,13 @@
-//! Real projects, from the index that the interpreter's own pip would ask.
-//!
-//! What was fetched stays in the user's store of wheels, and what the index said in the
-//! cache: the next run asks nobody. Which release of a series it is does not matter here.
+//! What the index that the interpreter's own pip would ask has of a project.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
-use venv_sim::fill::{Means, Order, fill};
+use anyhow::{Result, anyhow};
 use venv_sim::index::{Inputs, variables_of_process};
-use venv_sim::install::InstallOptions;
 use venv_sim::wheel::Wheel;
-use venv_sim::{
-    Cache, Catalogue as _, Environment, Index, IndexFlags, IndexSettings, Interpreter, Kind, Offer,
-    Rules,
-};
+use venv_sim::{Cache, Catalogue as _, Index, IndexSettings, Interpreter, Kind, Offer};
 
-use crate::interrupt::Interrupt;
-
-/// How long an index may say nothing, and how often it is asked again: whoever is offline
-/// should learn so soon, and a mirror may have to fetch a file itself first.
-const PATIENCE: Duration = Duration::from_secs(15);
-const RETRIES: u32 = 1;
-/// How long we look away before we ask whether to stop.
-const GLANCE: Duration = Duration::from_millis(20);
-
-fn flags(offline: bool) -> IndexFlags {
-    IndexFlags {
-        timeout: Some(PATIENCE),
-        retries: Some(RETRIES),
-        offline,
-        ..IndexFlags::default()
-    }
-}
+use crate::packages::{Asking, flags};
 
 /// What an index has.
 pub(super) struct Packages {
@@ -54,7 +27,7 @@ impl Packages {
             command: "install",
             root: Path::new("/"),
         };
-        let settings = IndexSettings::of(&inputs, &flags(false))?;
+        let settings = IndexSettings::of(&inputs, &flags(Asking::TheIndex))?;
         Ok(Self {
             index: Index::new(settings, &Cache::of_user()),
             arriving: place.to_owned(),
@@ -99,59 +72,5 @@ impl Packages {
         let wheel = Wheel::open(&file)?;
         let files = wheel.members().iter().map(|member| member.path.clone());
         Ok(Some((newest.file_name.clone(), files.collect())))
-    }
-}
-
-/// Makes an environment at `place` for `python` and installs `wanted` into it, with all that it
-/// needs; the environment, and what came, `name version` each.
-pub(super) fn environment_with(
-    place: &Path,
-    python: &Interpreter,
-    wanted: &str,
-    interrupt: &Interrupt,
-) -> Result<(Environment, Vec<String>)> {
-    let made = venv_sim::create(place, python, &venv_sim::Options::default())?;
-    let (words, variables) = ([wanted.to_owned()], variables_of_process());
-    let order = Order::read(&words, &[], &[], Rules::default(), &variables)?;
-    let environment = made.clone();
-    let came = unless_interrupted(interrupt, move || {
-        installed(&environment, &order, true).or_else(|_| installed(&environment, &order, false))
-    })?;
-    Ok((made, came))
-}
-
-fn installed(environment: &Environment, order: &Order, offline: bool) -> Result<Vec<String>> {
-    let (cache, variables) = (Cache::of_user(), variables_of_process());
-    let means = Means {
-        cache: &cache,
-        variables: &variables,
-        index: &flags(offline),
-        install: InstallOptions::default(),
-        progress: &|_| {},
-    };
-    let changed = fill(environment, order, &means)?.changed;
-    let added = changed.into_iter().flat_map(|changed| changed.added);
-    Ok(added
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect())
-}
-
-/// What `work` gives, unless the user wants to stop first: who waits for an index that is silent
-/// should not have to wait with it. What the work was about then comes to nothing, as the
-/// directory that it writes to is removed.
-pub(super) fn unless_interrupted<T: Send + 'static>(
-    interrupt: &Interrupt,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let _ = sender.send(work());
-    });
-    loop {
-        match receiver.recv_timeout(GLANCE) {
-            Ok(result) => return result,
-            Err(RecvTimeoutError::Timeout) => ensure!(!interrupt.raised(), "interrupted"),
-            Err(RecvTimeoutError::Disconnected) => bail!("the index was not asked to the end"),
-        }
     }
 }

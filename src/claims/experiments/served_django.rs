@@ -12,13 +12,14 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
 use venv_sim::Interpreter;
 
+use super::django_series;
 use super::held_python::Held;
-use super::packages::environment_with;
-use super::{django_series, loopback};
 use crate::claims::experiment::Context;
 use crate::claims::findings::{Findings, Outcome};
 use crate::claims::ruling::Gap;
 use crate::hint;
+use crate::loopback;
+use crate::packages::environment_with;
 use django_series::Pair;
 
 /// The projects.

@@ -14,13 +14,14 @@ use venv_sim::Interpreter;
 
 use super::contained;
 use super::held_python::Held;
-use super::packages::{Packages, environment_with, unless_interrupted};
+use super::packages::Packages;
 use super::postgres::{self, Database, Postgres};
 use super::python_root::PythonRoot;
 use crate::claims::experiment::{Context, Experiment};
 use crate::claims::findings::Findings;
 use crate::claims::ledger::Claim;
 use crate::claims::ruling::{Effect, Gap, Ruling};
+use crate::packages::{environment_with, unless_interrupted};
 
 pub(super) struct VenvNoServices;
 

@@ -30,6 +30,7 @@ pub(super) fn lead(sections: &[Section<'_>]) -> String {
     let process = process.filter(|row| row.observation.evidence.measured().is_some());
     let what = match section.workload {
         Workload::Python => "a Python program",
+        Workload::Library => "a Django site",
         Workload::True => "a program that does nothing",
     };
     let Some(process) = process else {

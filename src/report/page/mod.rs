@@ -15,7 +15,7 @@ use super::{Error, Report, explainers};
 use crate::observation::{Evidence, Metric, Source, Workload};
 
 /// What people come for first; the bare cost of the subjects explains it.
-const WORKLOADS: [Workload; 2] = [Workload::Python, Workload::True];
+const WORKLOADS: [Workload; 3] = [Workload::Python, Workload::True, Workload::Library];
 
 /// A figure for phones.
 const NARROW: u32 = 360;

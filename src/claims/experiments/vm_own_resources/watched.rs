@@ -61,9 +61,9 @@ impl<'a> Watched<'a> {
     /// under an emulator is slow.
     pub(super) fn rounds(&self, settings: Settings) -> usize {
         match self.kind.workload() {
-            Workload::Python if settings.quick || self.kind.is_slow() => 1,
-            Workload::Python => PYTHON_ROUNDS,
             Workload::True => rounds(settings),
+            _ if settings.quick || self.kind.is_slow() => 1,
+            _ => PYTHON_ROUNDS,
         }
     }
 

@@ -11,8 +11,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer, in bytes.
 const LONGEST: u64 = 1 << 16;
 
-/// What the server on `port` answers to `GET path`.
-pub(super) fn get(port: u16, path: &str) -> Result<String> {
+/// What the server on `port` answers to `GET path`, in at most 64 KiB.
+///
+/// # Errors
+/// If it takes longer than 10 s over a step, is not there, or answers with anything but a page that is well.
+pub fn get(port: u16, path: &str) -> Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let asked = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

@@ -11,12 +11,16 @@ use isolab_engine::rootfs::{self, Entry};
 use venv_sim::Interpreter;
 
 use crate::closure::{self, Closure};
+use crate::interrupt::Interrupt;
 use crate::observation::Workload;
+use library::Library;
+
+pub mod library;
 
 /// The static program that the build script compiled.
 pub const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
 /// The Python workload.
-const PYTHON: &str = include_str!("../workload/python.py");
+const PYTHON: &str = include_str!("../../workload/python.py");
 
 /// Where the static program lies in a root file system of its own.
 const TRUE_IN_ROOT: &str = "/true";
@@ -48,6 +52,17 @@ pub enum Program {
         /// The workload on the host.
         script: PathBuf,
     },
+    /// The Library, with its packages.
+    Library(Box<Library>),
+}
+
+/// How a program says that it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// By a byte on its standard output.
+    Byte,
+    /// By its first correct answer, at the address that it says on its standard output.
+    Answer,
 }
 
 impl Program {
@@ -77,12 +92,60 @@ impl Program {
         })
     }
 
+    /// Makes the Library ready in `dir`.
+    ///
+    /// # Errors
+    /// If `dir` cannot be written to, its packages cannot be had or do not run with `interpreter`,
+    /// or the user interrupts.
+    pub fn make_library(
+        interpreter: Interpreter,
+        dir: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let library = Library::make(interpreter, dir, interrupt)?;
+        Ok(Self::Library(Box::new(library)))
+    }
+
     /// Which workload this is.
     #[must_use]
     pub fn workload(&self) -> Workload {
         match self {
             Self::True { .. } => Workload::True,
             Self::Python { .. } => Workload::Python,
+            Self::Library(_) => Workload::Library,
+        }
+    }
+
+    /// How it says that it is ready.
+    #[must_use]
+    pub fn ready(&self) -> Ready {
+        match self {
+            Self::True { .. } | Self::Python { .. } => Ready::Byte,
+            Self::Library(_) => Ready::Answer,
+        }
+    }
+
+    /// The interpreter that runs it, if it is in Python, and what that needs where there is no
+    /// host.
+    #[must_use]
+    pub fn python(&self) -> Option<(&Interpreter, &Closure)> {
+        match self {
+            Self::True { .. } => None,
+            Self::Python {
+                interpreter,
+                closure,
+                ..
+            } => Some((interpreter, closure)),
+            Self::Library(library) => Some((&library.interpreter, &library.closure)),
+        }
+    }
+
+    /// What is to be installed into an environment for it.
+    #[must_use]
+    pub fn requirements(&self) -> Vec<String> {
+        match self {
+            Self::True { .. } | Self::Python { .. } => Vec::new(),
+            Self::Library(_) => library::requirements(),
         }
     }
 
@@ -100,6 +163,7 @@ impl Program {
                 let python = python.unwrap_or(&interpreter.executable);
                 python_command(python, script)
             }
+            Self::Library(library) => library.host_command(python),
         }
     }
 
@@ -111,17 +175,29 @@ impl Program {
             Self::Python { closure, .. } => {
                 python_command(&closure.binary, Path::new(SCRIPT_IN_ROOT))
             }
+            Self::Library(library) => library.root_command(),
         }
     }
 
-    /// The files on the host that the command reads.
+    /// The files and folders on the host that the command reads.
     #[must_use]
     pub fn host_files(&self) -> Vec<PathBuf> {
+        let mut files = self.files_without_packages();
+        if let Self::Library(library) = self {
+            files.push(library.packages().to_owned());
+        }
+        files
+    }
+
+    /// The same where the packages are installed into an environment.
+    #[must_use]
+    pub fn files_without_packages(&self) -> Vec<PathBuf> {
         match self {
             Self::True { binary } => vec![binary.clone()],
             Self::Python {
                 closure, script, ..
             } => closure.files.iter().chain([script]).cloned().collect(),
+            Self::Library(library) => library.files_without_packages(),
         }
     }
 
@@ -131,24 +207,28 @@ impl Program {
     /// # Errors
     /// If a file cannot be read or written.
     pub fn lay_out_root(&self, root: &Path) -> Result<()> {
-        let entries = match self {
-            Self::True { binary } => vec![Entry::copy(binary, TRUE_IN_ROOT)],
-            Self::Python {
-                closure, script, ..
-            } => {
-                // Links first: where /usr is merged, `/lib` itself is one.
-                let links = closure
-                    .links
-                    .iter()
-                    .map(|(at, target)| Entry::link(target, at));
-                let folders = closure.folders.iter().map(Entry::directory);
-                let files = closure.files.iter().map(|file| Entry::copy(file, file));
-                let script = Entry::copy(script, SCRIPT_IN_ROOT);
-                links.chain(folders).chain(files).chain([script]).collect()
-            }
-        };
+        let mut entries = self
+            .python()
+            .map_or_else(Vec::new, |(_, closure)| files_of(closure));
+        match self {
+            Self::True { binary } => entries.push(Entry::copy(binary, TRUE_IN_ROOT)),
+            Self::Python { script, .. } => entries.push(Entry::copy(script, SCRIPT_IN_ROOT)),
+            Self::Library(library) => entries.extend(library.entries()?),
+        }
         Ok(rootfs::lay_out(root, &entries)?)
     }
+}
+
+/// An interpreter's files, at the paths that they have on the host.
+fn files_of(closure: &Closure) -> Vec<Entry> {
+    // Links first: where /usr is merged, `/lib` itself is one.
+    let links = closure
+        .links
+        .iter()
+        .map(|(at, target)| Entry::link(target, at));
+    let folders = closure.folders.iter().map(Entry::directory);
+    let files = closure.files.iter().map(|file| Entry::copy(file, file));
+    links.chain(folders).chain(files).collect()
 }
 
 /// `-I` keeps the user's own settings and packages out of every subject alike.
