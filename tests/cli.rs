@@ -327,7 +327,8 @@ fn the_library_answers_as_a_process_in_an_environment_and_in_a_container() {
 fn an_index_without_the_librarys_packages_is_named_with_the_remedy() {
     let home = Home::new();
     let mut command = home.isolab(&["compare", "--quick", "--runs", "1", "--json"]);
-    command.args(["--workload", "library", "--subjects", "process,venv"]);
+    command.args(["--workload", "true,library"]);
+    command.args(["--subjects", "process,venv"]);
     command.env("PIP_NO_INDEX", "1");
     let report = home.report(&mut command);
     let missing = report["missing"].as_array().unwrap();

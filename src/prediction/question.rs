@@ -71,11 +71,12 @@ pub struct Question {
 
 impl Question {
     /// The questions of `experiment` for a comparison of `subjects` that runs
-    /// `workloads`. Of two workloads the one of ordinary size is asked about:
+    /// `workloads`. Of several workloads the one of ordinary size is asked about:
     /// every subject can run it.
     #[must_use]
     pub fn of(experiment: Experiment, subjects: &[Subject], workloads: &[Workload]) -> Vec<Self> {
-        let Some(workload) = workloads.iter().copied().max() else {
+        let ordinary = workloads.iter().find(|one| **one == Workload::Python);
+        let Some(workload) = ordinary.or(workloads.iter().max()).copied() else {
             return Vec::new();
         };
         let asked = experiment.subjects().iter();
