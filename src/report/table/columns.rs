@@ -96,12 +96,18 @@ pub(super) fn rows(
         .iter()
         .flat_map(|(section, scale)| section.rows.iter().map(|row| (row, *scale)));
     let all: Vec<(&Compared<'_>, Scale)> = all.collect();
+    let width = (first + all.len())
+        .saturating_sub(1)
+        .to_string()
+        .len()
+        .max(2);
     let mut by_column: Vec<_> = layout
         .iter()
         .map(|column| {
-            let cells = (first..)
-                .zip(&all)
-                .map(|(number, (row, scale))| cell(number, row, *column, *scale));
+            let cells = (first..).zip(&all).map(|(number, (row, scale))| {
+                let number = format!("{number:>width$}");
+                cell(&number, row, *column, *scale)
+            });
             aligned(&cells.collect::<Vec<_>>()).into_iter()
         })
         .collect();
@@ -121,10 +127,10 @@ enum Content {
     },
 }
 
-fn cell(number: usize, row: &Compared<'_>, column: Column, scale: Scale) -> Content {
+fn cell(number: &str, row: &Compared<'_>, column: Column, scale: Scale) -> Content {
     let nothing = || Content::Text(String::new());
     match column {
-        Column::Subject => Content::Text(format!("{number:>2} {}", row.label())),
+        Column::Subject => Content::Text(format!("{number} {}", row.label())),
         Column::Evidence => Content::Text(row.observation.evidence.kind().to_owned()),
         Column::Samples => row
             .summary
