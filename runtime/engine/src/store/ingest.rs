@@ -157,6 +157,7 @@ pub(super) fn clear_all(ingest: &Path) {
 }
 
 fn clear(ingest: &Path, wait: Duration) {
+    let mut abandoned = Vec::new();
     for entry in fs::read_dir(ingest).into_iter().flatten().flatten() {
         let path = entry.path();
         let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
@@ -171,8 +172,16 @@ fn clear(ingest: &Path, wait: Duration) {
         };
         // Another may have removed it meanwhile, and a third made it anew.
         if file.try_lock().is_ok() && is_still(&path, &file) {
-            remove(&path);
+            abandoned.push((path, file));
         }
+    }
+    // Who left them may have had a container in one. Its control groups go first:
+    // nothing else tells the next command that there are some.
+    if !abandoned.is_empty() {
+        let _ = isolab_oci::cgroup::sweep();
+    }
+    for (path, _locked) in &abandoned {
+        remove(path);
     }
 }
 
