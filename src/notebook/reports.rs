@@ -12,9 +12,6 @@ use crate::{hint, places};
 /// How many reports stay; the oldest go first. One is some 50 kB.
 pub const KEPT: usize = 100;
 
-/// What a report that is being written is called until it is whole.
-const UNFINISHED: &str = ".isolab-report-";
-
 /// Keeps `report`, and lets the oldest go.
 ///
 /// # Errors
@@ -75,12 +72,6 @@ fn keep_in(dir: &Path, report: &Report) -> Result<PathBuf> {
         &dir.join("writing.lock"),
     )?;
     lock.lock()?;
-    // Whoever wrote these was killed: we are the only one that writes now.
-    for entry in fs::read_dir(dir)?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
     // Sorted by name is sorted by time; a second run within a second comes after.
     let time: String = report
         .created

@@ -4,14 +4,14 @@
 //! it begins; and a report that is there already is replaced whole or not at
 //! all.
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Error, Report, json, page, plot};
+use super::{Error, Report, json, page, plot, unfinished};
 
 /// A format that a report can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,13 +178,7 @@ impl Target {
         if self.path.is_dir() {
             return Err(self.refused(io::ErrorKind::IsADirectory.into()));
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".isolab-report-");
-        // What the umask leaves of it, as for any file that a user makes.
-        builder.permissions(Permissions::from_mode(0o666));
-        let file = builder
-            .tempfile_in(self.directory())
-            .map_err(|e| self.refused(e))?;
+        let file = unfinished::file(self.directory()).map_err(|e| self.refused(e))?;
         if let Ok(before) = self.path.metadata() {
             // A file that was private stays private.
             file.as_file()
