@@ -80,9 +80,10 @@ pub fn run(command: Command) -> Result<ExitCode> {
 }
 
 fn df(args: &DfArgs) -> Result<ExitCode> {
-    let held = clean::survey(&places::all());
+    // First, since it forgets what killed commands left.
     let images = image::existing_store()?;
     let images = images.map(|store| store.usage()).transpose()?;
+    let held = clean::survey(&places::all());
     stdout::print(if args.json {
         let told = json!({ "bytes": total(&held), "places": held, "images": images });
         format!("{told:#}\n")
