@@ -5,6 +5,7 @@
 //! ignored, with the reason, never as passed.
 
 mod building;
+mod clients;
 mod kills;
 mod peers;
 mod place;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = verbs::trials();
     trials.extend(building::trials());
+    trials.extend(clients::trials());
     trials.extend(kills::trials());
     trials.extend(peers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

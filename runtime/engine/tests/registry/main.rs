@@ -4,6 +4,8 @@
 //! What is not installed here is reported as ignored, with the reason, never as
 //! passed.
 
+mod debian;
+mod docker;
 mod images;
 mod liar;
 mod own;

@@ -15,6 +15,7 @@ use isolab_engine::registry::{Serving, serve};
 use isolab_engine::store::Store;
 use libtest_mimic::Trial;
 
+use super::docker::Docker;
 use super::images::{client, image, name, place, tag};
 use super::peers::{own, succeed, trial};
 
@@ -893,29 +894,27 @@ fn podman() {
 }
 
 fn docker_trial() -> Trial {
-    let claim = "docker_pulls_from_our_server";
-    let trial = trial(claim, "docker", docker);
-    let home = tempfile::tempdir().unwrap();
-    let asks = ["version", "--format", "{{.Server.Version}}"];
-    let runs = super::peers::lacks("docker").is_none()
-        && super::peers::run("docker", &asks, home.path()).0;
-    if !runs {
-        eprintln!("{claim}: ignored: no daemon of docker runs");
-        return trial.with_ignored_flag(true);
+    let claim = "docker_pulls_from_our_server_and_pushes_to_it";
+    let why = Docker::why_not();
+    if let Some(why) = &why {
+        eprintln!("{claim}: ignored: {why}");
     }
-    trial
+    own(claim, docker).with_ignored_flag(why.is_some())
 }
 
 fn docker() {
-    let home = tempfile::tempdir().unwrap();
-    let ours = Ours::start();
+    let (ours, daemon) = (Ours::start(), Docker::start());
     let target = image(&ours.store, &[5], 100_000);
     tag(&ours.store, "app:v1", &target);
     let first = format!("{}/app:v1", ours.address);
-    succeed("docker", &["pull", &first], home.path());
+    daemon.says(&["pull", &first]);
     let second = format!("{}/team/copy:v2", ours.address);
-    succeed("docker", &["tag", &first, &second], home.path());
-    succeed("docker", &["push", &second], home.path());
-    succeed("docker", &["rmi", &first, &second], home.path());
-    assert!(ours.store.tagged(&name("team/copy:v2")).unwrap().is_some());
+    daemon.says(&["tag", &first, &second]);
+    daemon.says(&["push", &second]);
+    let pushed = ours.store.tagged(&name("team/copy:v2")).unwrap().unwrap();
+    let diff_ids = |target: &Descriptor| {
+        let image = ours.store.image(target, &Platform::host()).unwrap();
+        image.config.rootfs.diff_ids
+    };
+    assert_eq!(diff_ids(&pushed.descriptor), diff_ids(&target));
 }

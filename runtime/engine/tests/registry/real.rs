@@ -4,8 +4,9 @@ use isolab_engine::image::Platform;
 use isolab_engine::registry::{Client, Fate};
 use libtest_mimic::Trial;
 
+use super::debian::Registry;
 use super::images::{client, image, name, place, settings};
-use super::peers::{Registry, trial};
+use super::peers::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |claim, check| trial(claim, "docker-registry", check);
