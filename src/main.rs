@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let tasks = [
         image::room::verb(again),
         image::run::UNPACK,
+        image::remote::FETCH,
         isolab_engine::run::TASK,
     ];
     if let Some(code) = task::perform(&tasks) {

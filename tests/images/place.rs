@@ -82,6 +82,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The files of an ordinary user's layers are not his outside of the room.
+        let _ = self.isolab(&["system", "clean", "--yes"]).output();
+    }
+}
+
 /// What a command prints; an error with all that it said where it fails.
 pub(crate) fn said(command: &mut Command) -> Result<String, Failed> {
     let output: Output = command.output()?;

@@ -1,8 +1,11 @@
 //! The verbs, one after the other.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -18,7 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             base(),
             reproduces,
         ),
-        trial("what is saved is loaded again", base(), saves),
+        trial("what is saved is loaded again, and unpacked", base(), saves),
+        trial("what is pulled is unpacked", base(), pulls),
         trial(
             "what is counted is what du says",
             base().or(no("du")),
@@ -149,6 +153,41 @@ fn saves() -> Result<(), Failed> {
         Ok(home.json(&["images", "--json"])?["images"][0]["digest"].to_string())
     };
     assert_eq!(digest(&home)?, digest(&other)?);
+    assert_eq!(unpacked(&other)?, 1);
+    Ok(())
+}
+
+/// How many layers lie unpacked.
+fn unpacked(home: &Home) -> Result<usize, Failed> {
+    let mut count = 0;
+    for owners in fs::read_dir(home.store().join("layers"))? {
+        count += fs::read_dir(owners?.path())?.count();
+    }
+    Ok(count)
+}
+
+fn pulls() -> Result<(), Failed> {
+    let home = Home::new();
+    home.says(&["image", "bootstrap", "busybox"])?;
+    let free = TcpListener::bind("127.0.0.1:0")?;
+    let address = free.local_addr()?.to_string();
+    drop(free);
+    let mut serve = home.isolab(&["registry", "serve", "--quiet", "--address", &address]);
+    let mut server = serve.spawn()?;
+    let begun = Instant::now();
+    while TcpStream::connect(&address).is_err() && begun.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let other = Home::new();
+    let name = format!("{address}/busybox:latest");
+    let pulled = other.says(&["pull", &name]);
+    server.kill()?;
+    server.wait()?;
+    pulled?;
+    assert_eq!(unpacked(&other)?, 1);
+    let digest = |home: &Home, name: &str| home.json(&["images", name, "--json"]);
+    let (here, there) = (digest(&home, "busybox")?, digest(&other, &name)?);
+    assert_eq!(here["images"][0]["digest"], there["images"][0]["digest"]);
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use isolab_engine::image::Reference;
-use isolab_engine::store::{Image, Origin, Provenance, Store};
+use isolab_engine::image::{Platform, Reference};
+use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
 
 use super::{by_me, familiar, image_of, store};
 use crate::report::output::Target;
@@ -94,11 +94,15 @@ fn to_file(store: &Store, images: &[(Vec<Reference>, Image)], path: &Path) -> Re
     Target::at(path).replace_with(write)?
 }
 
-/// Reads an archive.
+/// Reads an archive, and unpacks what is for this machine.
 ///
 /// # Errors
 /// If it is none, or cannot be read.
 pub fn load(args: &LoadArgs) -> Result<ExitCode> {
+    super::room::within(|room| load_here(args, room.owners()))
+}
+
+fn load_here(args: &LoadArgs, owners: Owners) -> Result<ExitCode> {
     let store = store()?;
     let mut provenance = by_me(Provenance::now(Origin::Loaded));
     let input: Box<dyn Read> = match &args.input {
@@ -116,6 +120,12 @@ pub fn load(args: &LoadArgs) -> Result<ExitCode> {
         None => Box::new(io::stdin().lock()),
     };
     let loaded = store.load(input, &provenance)?;
+    for version in &loaded {
+        // Of another machine's, or of what is no image, there is nothing to run.
+        if let Ok(image) = store.image(&version.descriptor, &Platform::host()) {
+            store.layers_of(&image, owners)?;
+        }
+    }
     if !args.quiet {
         let told = loaded.iter().map(|version| {
             let (repository, tag) = familiar(&version.name);

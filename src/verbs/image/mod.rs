@@ -9,7 +9,7 @@ mod history;
 mod inspect;
 mod list;
 mod log;
-mod remote;
+pub mod remote;
 mod remove;
 pub mod room;
 pub mod run;

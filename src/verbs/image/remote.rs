@@ -1,6 +1,7 @@
 //! `isolab pull`, `push`, `login`, `logout` and `search`: images that others have.
 
 use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,9 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isolab_engine::image::{Descriptor, Platform, Reference};
 use isolab_engine::registry::{Blob, Client, Fate, Progress, Settings};
-use isolab_engine::store::{Origin, Provenance, Store};
+use isolab_engine::room::Room;
+use isolab_engine::room::task::Task;
+use isolab_engine::store::{Origin, Owners, Provenance, Store};
 use serde_json::json;
 
 use super::{by_me, size, store};
@@ -109,7 +112,23 @@ impl Asking {
     }
 }
 
-/// Fetches an image that is not here, for a verb that needs it.
+/// Fetches an image in the room: its words are the store and the name.
+pub const FETCH: Task = Task {
+    name: "fetch",
+    perform: |words| {
+        let [root, name] = words else {
+            return Ok(1);
+        };
+        let store = Store::open(Path::new(root))?;
+        fetch(&store, &name.to_string_lossy().parse()?, &Platform::host())?;
+        Ok(0)
+    },
+    mounts: false,
+    starts_others: true,
+};
+
+/// Fetches an image that is not here, for a verb that needs it where it is: its layers
+/// are unpacked with this process's ids.
 pub(super) fn fetch(
     store: &Store,
     name: &Reference,
@@ -121,25 +140,29 @@ pub(super) fn fetch(
     };
     eprintln!("{name} is not here: pulling it from {}", name.registry());
     let watch = Watch::new(None);
-    let pulled = asking.client().pull(name, platform, store, &watch)?;
+    let owners = Room::find().owners();
+    let client = asking.client();
+    let pulled = client.pull_unpacked(name, platform, store, owners, &watch)?;
     let provenance = by_me(Provenance::now(Origin::Pulled));
     store.tag(name, &pulled.target, &provenance)?;
     Ok(())
 }
 
-/// Fetches.
+/// Fetches, and unpacks.
 ///
 /// # Errors
 /// If the registry cannot be asked, or what it sends is not what was promised.
 pub fn pull(args: &PullArgs) -> Result<ExitCode> {
+    super::room::within(|room| pull_here(args, room.owners()))
+}
+
+fn pull_here(args: &PullArgs, owners: Owners) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let store = store()?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let watch = Watch::new(Some(interrupt));
-    let pulled = args
-        .asking
-        .client()
-        .pull(&args.name, &platform, &store, &watch);
+    let client = args.asking.client();
+    let pulled = client.pull_unpacked(&args.name, &platform, &store, owners, &watch);
     watch.end();
     let pulled = pulled?;
     let provenance = Provenance {

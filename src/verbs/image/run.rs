@@ -15,6 +15,7 @@ use isolab_engine::run::{self, Bind, Container, Runtime, Settings};
 use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
 
 use super::build::Net;
+use super::remote::FETCH;
 use super::{by_me, store};
 use crate::{hint, program};
 
@@ -107,10 +108,10 @@ fn unpack(words: &[OsString]) -> isolab_engine::Result<u8> {
 /// If there is no such image, or no container of it can be had.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let store = store()?;
-    let name = present(&store, args)?;
+    let room = Room::find();
+    let name = present(&store, args, &room)?;
     let version = store.resolve(&name)?;
     let image = store.image(&version.descriptor, &Platform::host())?;
-    let room = Room::find();
     let mount_points = store.root().join("mount-points");
     run::lay_mount_points(&mount_points)?;
     let mut all = vec![mount_points];
@@ -136,9 +137,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 }
 
 /// The name of the image that is meant, which is here now.
-fn present(store: &Store, args: &RunArgs) -> Result<String> {
+fn present(store: &Store, args: &RunArgs, room: &Room) -> Result<String> {
     if args.pull == Pull::Always {
-        super::remote::fetch(store, &args.image.parse()?, &Platform::host())?;
+        fetch(store, &args.image.parse()?, room)?;
     }
     match store.resolve(&args.image) {
         Ok(_) => return Ok(args.image.clone()),
@@ -156,8 +157,20 @@ fn present(store: &Store, args: &RunArgs) -> Result<String> {
         }
         .into());
     }
-    super::remote::fetch(store, &reference, &Platform::host())?;
+    fetch(store, &reference, room)?;
     Ok(args.image.clone())
+}
+
+/// Fetches an image, and unpacks it where its owners can be had.
+fn fetch(store: &Store, name: &Reference, room: &Room) -> Result<()> {
+    if room.maps().is_none() || room.owners() != Owners::Mapped {
+        return Ok(super::remote::fetch(store, name, &Platform::host())?);
+    }
+    let words = [store.root().into(), name.to_string().into()];
+    match room.enter(&FETCH, &words)? {
+        0 => Ok(()),
+        _ => bail!("cannot pull {name}"),
+    }
 }
 
 /// The layers' directories; they are unpacked where they were not yet.

@@ -14,6 +14,19 @@ pub struct Expected {
     pub blob_bytes: u64,
     /// Of the archive.
     pub diff_id: Digest,
+    /// Who holds the bytes to the digest.
+    pub checks: Checks,
+}
+
+/// Who holds the packed bytes to their digest: to do it twice costs a tenth of the
+/// whole pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// Whoever unpacks them.
+    Here,
+    /// Whoever hands them over: reading fails at the end where they are not what they
+    /// should be.
+    Elsewhere,
 }
 
 /// How a layer is unpacked.

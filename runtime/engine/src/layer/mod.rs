@@ -37,7 +37,7 @@ mod whiteout;
 mod tests;
 
 pub use attributes::Ownership;
-pub use how::{Expected, How};
+pub use how::{Checks, Expected, How};
 pub use limits::Limits;
 pub use merge::{Content, MergeHow, merge};
 pub use pack::{Form, PackHow, Packed, Packing, pack};

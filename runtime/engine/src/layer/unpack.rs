@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::archive::Archive;
 use super::extract::Extract;
-use super::how::{Expected, How};
+use super::how::{Checks, Expected, How};
 use super::inflate::Inflate;
 use super::stream;
 use crate::image::{Algorithm, Compression, Digest, Hasher};
@@ -65,7 +65,9 @@ pub fn unpack(
     })?;
     let of_blob = expected.map_or(Algorithm::Sha256, |e| e.blob.algorithm());
     let of_diff = expected.map_or(Algorithm::Sha256, |e| e.diff_id.algorithm());
-    let twice = compression != Compression::None || of_blob != of_diff;
+    let elsewhere = expected.filter(|e| e.checks == Checks::Elsewhere);
+    let differ = compression != Compression::None || of_blob != of_diff;
+    let twice = differ && elsewhere.is_none();
     let most = expected.map_or(u64::MAX, |e| e.blob_bytes);
     let pass = || {
         let inflate = Inflate::new(packed, compression, twice.then_some(of_blob), most)?;
@@ -78,7 +80,10 @@ pub fn unpack(
     };
     let (totals, (entries, devices, giver)) = pass().map_err(|fault| fault.of(&layer, root))?;
     let unpacked = Unpacked {
-        blob: totals.blob.unwrap_or_else(|| totals.diff_id.clone()),
+        blob: elsewhere
+            .map(|e| e.blob.clone())
+            .or(totals.blob)
+            .unwrap_or_else(|| totals.diff_id.clone()),
         blob_bytes: totals.blob_bytes,
         diff_id: totals.diff_id,
         diff_bytes: totals.diff_bytes,

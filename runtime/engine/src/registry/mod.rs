@@ -39,6 +39,7 @@
 //! # Ok::<(), isolab_engine::Error>(())
 //! ```
 
+mod blob;
 mod client;
 mod credentials;
 mod docker_config;
@@ -61,7 +62,7 @@ mod url;
 pub use client::Client;
 pub use docker_config::{DockerConfig, Login};
 pub use progress::{Blob, Fate, Progress};
-pub use pull::{Pulled, Unpack};
+pub use pull::Pulled;
 pub use push::Pushed;
 pub use server::{Log, Served, Serving, serve};
 pub use settings::{LookUp, Settings};

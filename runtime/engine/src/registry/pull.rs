@@ -1,29 +1,26 @@
 //! Pulling: from a name to blobs in the store, each held to its digest while it
 //! comes.
 
-use std::io::{self, Read, Write as _};
+use std::collections::HashSet;
 use std::result::Result;
 
 use ureq::http::header;
 
+use super::blob::{Source, Stream};
 use super::client::Client;
-use super::header::content_range;
-use super::line::reading;
 use super::progress::{Blob, Fate, Progress};
-use super::session::{Question, Session, Site};
+use super::session::{Question, Site};
 use super::several::each_of;
 use super::trouble::{Trouble, shown, wrong};
 use crate::error::Error;
 use crate::image::{
-    Descriptor, Digest, Document, Hasher, LONGEST_DOCUMENT, Manifest, MediaType, Platform,
+    Config, Descriptor, Digest, Document, Hasher, LONGEST_DOCUMENT, Manifest, MediaType, Platform,
     Reference,
 };
-use crate::store::{BlobWriter, Store};
+use crate::store::{Owners, Store};
 
 /// How far an index may lead to an index: further is a circle, or an attempt.
 const DEEPEST_INDEX: u32 = 4;
-/// Enough of a blob for a failure to be forgiven, in bytes.
-const FORGIVING: u64 = 1 << 20;
 
 /// What a pull brought.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -41,13 +38,6 @@ pub struct Pulled {
     pub blobs: Vec<Blob>,
 }
 
-/// Takes the bytes of a layer while they come.
-///
-/// It has to read to the end: there an error says that they were not what the
-/// descriptor promises. Where it fails, so does the pull. It is called again, from
-/// the first byte, where what an interrupted command left was not good.
-pub type Unpack<'a> = dyn Fn(&Descriptor, &mut dyn Read) -> crate::Result<()> + Sync + 'a;
-
 impl Client {
     /// Brings the image that `reference` names, for `platform`, into the store. It
     /// has no tag there yet.
@@ -63,24 +53,32 @@ impl Client {
         store: &Store,
         progress: &dyn Progress,
     ) -> crate::Result<Pulled> {
-        self.pull_through(reference, platform, store, progress, &|_, bytes| {
-            let copied = io::copy(bytes, &mut io::sink());
-            copied.map(drop).map_err(Error::read(store.root()))
-        })
+        self.bring(reference, platform, store, None, progress)
     }
 
-    /// The same, and hands the bytes of each layer that is fetched to `unpack`
-    /// while they come: fetching, hashing and unpacking are one pass.
+    /// The same, with its layers unpacked: each in one pass from the network through
+    /// both digests to its files.
     ///
     /// # Errors
-    /// As [`pull`](Self::pull), and those of `unpack`.
-    pub fn pull_through(
+    /// As [`pull`](Self::pull), and [`Error::Layer`] for a layer that is refused.
+    pub fn pull_unpacked(
         &self,
         reference: &Reference,
         platform: &Platform,
         store: &Store,
+        owners: Owners,
         progress: &dyn Progress,
-        unpack: &Unpack<'_>,
+    ) -> crate::Result<Pulled> {
+        self.bring(reference, platform, store, Some(owners), progress)
+    }
+
+    fn bring(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        store: &Store,
+        unpacked: Option<Owners>,
+        progress: &dyn Progress,
     ) -> crate::Result<Pulled> {
         let registry = reference.registry();
         let about = |trouble: Trouble| trouble.about(format!("pull {reference}"), registry);
@@ -92,41 +90,33 @@ impl Client {
             progress,
         };
         let (target, document) = source.named(reference).map_err(about)?;
-        let (manifest, blobs) = source.choose(&target, document, platform).map_err(about)?;
-        let unpacked = |blob: &Descriptor, bytes: &mut dyn Read| match blob.media_type.layer() {
-            Some(_) => unpack(blob, bytes),
-            None => {
-                let read = io::copy(bytes, &mut io::sink());
-                read.map(drop).map_err(Error::read(store.root()))
-            }
-        };
-        let mut wanted = Vec::new();
-        for blob in std::iter::once(&blobs.config).chain(&blobs.layers) {
-            if !wanted
-                .iter()
-                .any(|known: &&Descriptor| known.digest == blob.digest)
-            {
-                wanted.push(blob);
-            }
-        }
-        let parallel = self.session.settings.parallel;
-        let fetched = each_of(&wanted, parallel, progress, |blob, progress| {
-            let source = Source { progress, ..source };
-            source.blob(blob, &unpacked).map_err(|trouble| {
-                trouble.about(
-                    format!("fetch blob {} of {reference}", blob.digest),
-                    registry,
-                )
+        let (descriptor, manifest) = source.choose(&target, document, platform).map_err(about)?;
+        let blob = |source: Source<'_>, wanted: &Wanted<'_>| {
+            source.blob(wanted).map_err(|trouble| {
+                let digest = &wanted.blob.digest;
+                trouble.about(format!("fetch blob {digest} of {reference}"), registry)
             })
-        })?;
-        let (known, digests) = (
-            reference.repository(),
-            wanted.iter().map(|blob| &blob.digest),
-        );
-        store.remember_repository(registry, known, digests)?;
+        };
+        // It says what the layers unpack to.
+        let config = Wanted {
+            blob: &manifest.config,
+            layer: None,
+        };
+        let mut fetched = vec![blob(source, &config)?];
+        let diff_ids = match unpacked {
+            Some(_) => diff_ids(store, &manifest),
+            None => Vec::new(),
+        };
+        let wanted = wanted(&manifest, &diff_ids, unpacked);
+        let parallel = self.session.settings.parallel;
+        fetched.extend(each_of(&wanted, parallel, progress, |wanted, progress| {
+            blob(Source { progress, ..source }, wanted)
+        })?);
+        let digests = fetched.iter().map(|blob| &blob.descriptor.digest);
+        store.remember_repository(registry, reference.repository(), digests)?;
         Ok(Pulled {
             target,
-            manifest,
+            manifest: descriptor,
             fetched: fetched.iter().map(|blob| blob.moved).sum(),
             skipped: fetched
                 .iter()
@@ -137,13 +127,37 @@ impl Client {
     }
 }
 
-/// From where a pull comes, and where to.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    session: &'a Session,
-    site: &'a Site,
-    store: &'a Store,
-    progress: &'a dyn Progress,
+/// A blob, and what it is to be unpacked as.
+struct Wanted<'a> {
+    blob: &'a Descriptor,
+    layer: Option<(&'a Digest, Owners)>,
+}
+
+/// The layers, each blob once.
+fn wanted<'a>(
+    manifest: &'a Manifest,
+    diff_ids: &'a [Digest],
+    unpacked: Option<Owners>,
+) -> Vec<Wanted<'a>> {
+    let mut known = HashSet::from([&manifest.config.digest]);
+    let mut wanted = Vec::new();
+    for (at, blob) in manifest.layers.iter().enumerate() {
+        if known.insert(&blob.digest) {
+            let layer = diff_ids.get(at).zip(unpacked);
+            let layer = layer.filter(|_| blob.media_type.layer().is_some());
+            wanted.push(Wanted { blob, layer });
+        }
+    }
+    wanted
+}
+
+/// What the layers unpack to; nothing where the configuration is no image's, or says
+/// something else than the manifest: who wants to run it is told so.
+fn diff_ids(store: &Store, manifest: &Manifest) -> Vec<Digest> {
+    let bytes = store.read_document(&manifest.config, "the pull");
+    let config = bytes.ok().and_then(|bytes| Config::parse(&bytes).ok());
+    let config = config.filter(|config| config.check_against(manifest).is_ok());
+    config.map_or_else(Vec::new, |config| config.rootfs.diff_ids)
 }
 
 impl Source<'_> {
@@ -254,44 +268,47 @@ impl Source<'_> {
         )))
     }
 
-    /// Brings a blob, or finds it here.
-    fn blob(
-        &self,
-        blob: &Descriptor,
-        unpack: &dyn Fn(&Descriptor, &mut dyn Read) -> crate::Result<()>,
-    ) -> Result<Blob, Trouble> {
-        if self.store.has(blob) {
-            self.progress.done(blob, Fate::Skipped);
-            return Ok(Blob {
+    /// Brings a blob, or finds it here, and has it unpacked where that is wanted.
+    fn blob(&self, wanted: &Wanted<'_>) -> Result<Blob, Trouble> {
+        let (blob, store) = (wanted.blob, self.store);
+        let unpacked = |&(id, owners): &(_, _)| store.unpacked(id, owners).is_some();
+        let layer = wanted.layer.filter(|layer| !unpacked(layer));
+        let ended = |fate, moved| {
+            self.progress.done(blob, fate);
+            Ok(Blob {
                 descriptor: blob.clone(),
-                fate: Fate::Skipped,
-                moved: 0,
-            });
+                fate,
+                moved,
+            })
+        };
+        if store.has(blob) {
+            if let Some((diff_id, owners)) = layer {
+                store.layer(blob, diff_id, owners)?;
+            }
+            return ended(Fate::Skipped, 0);
         }
-        let mut writer = self.store.resume_blob(blob)?;
+        let mut writer = store.resume_blob(blob)?;
         let mut lost = 0;
         loop {
             let had = writer.bytes();
             let mut stream = Stream::new(*self, blob, writer)?;
-            let unpacked = unpack(blob, &mut stream);
-            let unpacked = unpacked.map_err(Trouble::Local);
-            let moved = stream.moved + lost;
-            match stream.finish().and(unpacked) {
+            let taken = match layer {
+                Some((diff_id, owners)) => store.take_layer(blob, diff_id, owners, &mut stream),
+                None => Ok(()),
+            };
+            let (moved, verdict) = stream.finish();
+            match verdict {
                 Ok(()) => {
+                    taken?;
                     let fate = match had {
                         0 => Fate::Moved,
                         had => Fate::Resumed { had },
                     };
-                    self.progress.done(blob, fate);
-                    return Ok(Blob {
-                        descriptor: blob.clone(),
-                        fate,
-                        moved,
-                    });
+                    return ended(fate, moved + lost);
                 }
                 // What was left here was damaged, not what the registry sends.
                 Err(Trouble::Local(Error::Untrusted { .. })) if had > 0 => {
-                    writer = self.store.resume_blob(blob)?;
+                    writer = store.resume_blob(blob)?;
                     writer.restart()?;
                     lost = moved;
                 }
@@ -326,182 +343,4 @@ fn real_type(kind: MediaType, bytes: &[u8]) -> Result<MediaType, Trouble> {
         Ok(Document::Index(_)) => MediaType::Index,
         _ => MediaType::Manifest,
     })
-}
-
-/// The bytes of a blob, whatever number of connections they take: what an earlier
-/// command left, then what the registry sends, all of it kept and hashed. At the
-/// end stands the verdict.
-struct Stream<'a> {
-    source: Source<'a>,
-    blob: &'a Descriptor,
-    /// Until the verdict.
-    writer: Option<BlobWriter<'a>>,
-    left_here: Box<dyn Read>,
-    answer: Option<Box<dyn Read + Send>>,
-    /// How many bytes came over the network.
-    moved: u64,
-    failures: u32,
-    /// When the last failure was.
-    failed_at: u64,
-    verdict: Option<Result<(), Trouble>>,
-}
-
-impl<'a> Stream<'a> {
-    fn new(
-        source: Source<'a>,
-        blob: &'a Descriptor,
-        writer: BlobWriter<'a>,
-    ) -> Result<Self, Trouble> {
-        let left_here: Box<dyn Read> = Box::new(writer.reread()?);
-        Ok(Self {
-            source,
-            blob,
-            writer: Some(writer),
-            left_here,
-            answer: None,
-            moved: 0,
-            failures: 0,
-            failed_at: 0,
-            verdict: None,
-        })
-    }
-
-    /// The verdict; what nobody has read yet is read for it.
-    fn finish(mut self) -> Result<(), Trouble> {
-        if self.verdict.is_none() {
-            let _ = io::copy(&mut self, &mut io::sink());
-        }
-        let cut = || Err(Trouble::Unreachable("it broke off".to_owned()));
-        self.verdict.take().unwrap_or_else(cut)
-    }
-
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
-        let store = self.source.store;
-        let count = self.left_here.read(buffer);
-        match count.map_err(Error::read(store.root()))? {
-            0 => {}
-            count => return Ok(count),
-        }
-        loop {
-            if self.source.progress.is_cancelled() {
-                return Err(Trouble::Cancelled);
-            }
-            let writer = self.writer.as_mut().ok_or(Trouble::Cancelled)?;
-            let left = self.blob.size.saturating_sub(writer.bytes());
-            if left == 0 {
-                let whole = self.writer.take();
-                return match whole.map(|writer| writer.finish_as(self.blob)) {
-                    Some(Err(error)) => Err(error.into()),
-                    _ => Ok(0),
-                };
-            }
-            let trouble = match self.receive(buffer, left) {
-                Ok(count) => return Ok(count),
-                Err(trouble) => trouble,
-            };
-            self.answer = None;
-            if self.moved - self.failed_at >= FORGIVING {
-                self.failures = 0;
-            }
-            self.failed_at = self.moved;
-            let (session, progress) = (self.source.session, self.source.progress);
-            session.pause(trouble, &mut self.failures, progress)?;
-        }
-    }
-
-    /// Some bytes of those that are `left`, kept.
-    fn receive(&mut self, buffer: &mut [u8], left: u64) -> Result<usize, Trouble> {
-        let stall = self.source.session.settings.stall;
-        let from = self.blob.size - left;
-        let answer = match &mut self.answer {
-            Some(answer) => answer,
-            None => self.answer.insert(self.source.ask_for(self.blob, from)?),
-        };
-        // Never more than was promised, whatever is sent.
-        let most = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let count = answer.read(&mut buffer[..most]);
-        let count = count.map_err(|why| reading(&why, stall))?;
-        if count == 0 {
-            let why = format!("it sent {from} bytes of {} and ended", self.blob.size);
-            return Err(Trouble::Unreachable(why));
-        }
-        let writer = self.writer.as_mut().ok_or(Trouble::Cancelled)?;
-        let kept = writer.write_all(&buffer[..count]);
-        kept.map_err(Error::write(self.source.store.root()))?;
-        self.moved += count as u64;
-        self.source.progress.moved(self.blob, count as u64);
-        Ok(count)
-    }
-}
-
-impl Read for Stream<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.verdict {
-            Some(Ok(())) => return Ok(0),
-            Some(Err(_)) => return Err(io::Error::other("the blob could not be fetched")),
-            None if buffer.is_empty() => return Ok(0),
-            None => {}
-        }
-        match self.next(buffer) {
-            Ok(0) => {
-                self.verdict = Some(Ok(()));
-                Ok(0)
-            }
-            Ok(count) => Ok(count),
-            Err(trouble) => {
-                self.verdict = Some(Err(trouble));
-                Err(io::Error::other("the blob could not be fetched"))
-            }
-        }
-    }
-}
-
-impl Source<'_> {
-    /// What the registry sends of `blob` from its byte `from` on.
-    fn ask_for(&self, blob: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Trouble> {
-        let url = self.site.below(&format!("blobs/{}", blob.digest));
-        let mut question = Question::get(url);
-        if from > 0 {
-            question = question.header(header::RANGE, format!("bytes={from}-"));
-        }
-        let answer = self.session.ask(self.site, question)?.expect(&[200, 206])?;
-        if answer
-            .header("content-encoding")
-            .is_some_and(|kind| kind != "identity")
-        {
-            return Err(wrong("it packs a blob that has to come as it is"));
-        }
-        let begins = match answer.status {
-            206 => {
-                let range = answer.header("content-range").and_then(content_range);
-                let (span, whole) =
-                    range.ok_or_else(|| wrong("it does not say which bytes it sends"))?;
-                if span.first != from || whole.is_some_and(|whole| whole != blob.size) {
-                    return Err(wrong("it sends other bytes than it was asked for"));
-                }
-                from
-            }
-            // It cannot begin in the middle.
-            _ => 0,
-        };
-        let (length, size) = (answer.length(), blob.size);
-        if let Some(length) = length.filter(|length| length.saturating_add(begins) != size) {
-            return Err(Trouble::Local(Error::Untrusted {
-                what: format!("blob {}", blob.digest),
-                reason: format!(
-                    "its registry sends {length} bytes from byte {begins} on; it has {size}"
-                ),
-            }));
-        }
-        let stall = self.session.settings.stall;
-        let mut reader = answer.into_reader();
-        let skipped = from - begins;
-        let passed = io::copy(&mut (&mut reader).take(skipped), &mut io::sink());
-        match passed.map_err(|why| reading(&why, stall))? == skipped {
-            true => Ok(Box::new(reader)),
-            false => Err(Trouble::Unreachable("it broke off".to_owned())),
-        }
-    }
 }

@@ -1,16 +1,16 @@
 //! Layers unpacked, each once, whatever number of images it is part of.
 
 use std::fs;
-use std::io::{self, Read, Write as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ingest::Pending;
-use super::{BlobWriter, Image, Store};
+use super::{Image, Store};
 use crate::error::{Error, Result};
 use crate::image::{Compression, Descriptor, Digest};
-use crate::layer::{self, Expected, How, Limits, Ownership, Unpacked, Whiteouts};
+use crate::layer::{self, Checks, Expected, How, Limits, Ownership, Unpacked, Whiteouts};
 
 /// Whose the files of an unpacked layer are. Layers unpacked one way are not used
 /// the other: their owners and their overlay marks differ.
@@ -118,7 +118,7 @@ impl Store {
             return Ok(layer);
         }
         let packed = self.open_blob(blob, by)?;
-        self.unpack(blob, diff_id, owners, packed)
+        self.unpack(blob, diff_id, owners, Checks::Here, packed)
     }
 
     /// Takes `files`, an upper directory of overlay that was packed, as the unpacked
@@ -139,28 +139,23 @@ impl Store {
         self.place(pending, diff_id, owners, facts)
     }
 
-    /// Takes a layer as its bytes come: they are kept as a blob and unpacked, in
-    /// one pass.
+    /// Unpacks a layer from its bytes while somebody else keeps them: he holds them to
+    /// the digest of `blob`, and has reading fail, at the end too, where they are not
+    /// what that promises.
     ///
     /// # Errors
-    /// [`Error::Untrusted`] for bytes that are not what `blob` and `diff_id`
-    /// promise, [`Error::Layer`] for an archive that is refused: nothing of it is
-    /// kept then.
+    /// [`Error::Untrusted`] for bytes that are not what `diff_id` promises,
+    /// [`Error::Layer`] for an archive that is refused, [`Error::Read`] where reading
+    /// fails: nothing is unpacked then.
     pub fn take_layer(
         &self,
         blob: &Descriptor,
         diff_id: &Digest,
         owners: Owners,
         packed: impl Read + Send,
-    ) -> Result<Layer> {
-        let mut writer = self.new_blob(blob.digest.algorithm())?;
-        let keeping = Keeping {
-            packed,
-            writer: &mut writer,
-        };
-        let layer = self.unpack(blob, diff_id, owners, keeping)?;
-        writer.finish_as(blob)?;
-        Ok(layer)
+    ) -> Result<()> {
+        let unpacked = self.unpack(blob, diff_id, owners, Checks::Elsewhere, packed);
+        unpacked.map(drop)
     }
 
     /// The layer of this diff id, where it lies unpacked.
@@ -179,6 +174,7 @@ impl Store {
         blob: &Descriptor,
         diff_id: &Digest,
         owners: Owners,
+        of_blob: Checks,
         packed: impl Read + Send,
     ) -> Result<Layer> {
         let compression = compression_of(blob)?;
@@ -190,6 +186,7 @@ impl Store {
                 blob: blob.digest.clone(),
                 blob_bytes: blob.size,
                 diff_id: diff_id.clone(),
+                checks: of_blob,
             }),
             limits: Limits::default(),
             ownership: owners.ownership(),
@@ -239,18 +236,4 @@ fn compression_of(blob: &Descriptor) -> Result<Compression> {
         what: format!("layer {}", blob.digest),
         reason: format!("it is of type {}, which is no layer's", blob.media_type),
     })
-}
-
-/// Keeps what is read.
-struct Keeping<'a, 'b, R> {
-    packed: R,
-    writer: &'a mut BlobWriter<'b>,
-}
-
-impl<R: Read> Read for Keeping<'_, '_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.packed.read(buffer)?;
-        self.writer.write_all(&buffer[..count])?;
-        Ok(count)
-    }
 }

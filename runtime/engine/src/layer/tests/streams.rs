@@ -8,7 +8,7 @@ use super::building::Tar;
 use super::*;
 use crate::Error;
 use crate::image::Digest;
-use crate::layer::Expected;
+use crate::layer::{Checks, Expected};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(1));
@@ -123,6 +123,7 @@ fn success_is_told_only_of_what_was_expected() {
     let tar = tar();
     let packed = gzip(&tar);
     let right = Expected {
+        checks: Checks::Here,
         blob: Digest::of(&packed),
         blob_bytes: packed.len() as u64,
         diff_id: Digest::of(&tar),

@@ -234,43 +234,6 @@ pub(super) fn trickle() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-pub(super) fn handed_on() {
-    let truth = Truth::new(500_000);
-    let pull = |lie: bool| {
-        let told = Arc::clone(&truth);
-        let liar = Liar::start(move |asked, stream| {
-            if !told.is_layer(asked) || asked.headers.contains_key("range") {
-                told.tell(asked, stream);
-            } else if lie {
-                let mut bytes = told.bytes(&told.layer).to_vec();
-                *bytes.last_mut().unwrap() ^= 1;
-                reply(stream, "200 OK", "", &bytes);
-            } else {
-                told.cut(stream, 300_000);
-            }
-        });
-        let (there, taken) = (place(), Mutex::new(Vec::new()));
-        let reference = liar.reference();
-        let host = Platform::host();
-        let unpack = |blob: &Descriptor, bytes: &mut dyn std::io::Read| {
-            assert_eq!(blob.digest, truth.layer.digest);
-            let mut all = Vec::new();
-            let read = bytes.read_to_end(&mut all);
-            taken.lock().unwrap().push((all, read.is_ok()));
-            Ok(())
-        };
-        let pulled = client().pull_through(&reference, &host, &there.store, &(), &unpack);
-        (pulled.is_ok(), taken.into_inner().unwrap())
-    };
-    let whole = truth.bytes(&truth.layer).to_vec();
-    assert_eq!(pull(false), (true, vec![(whole.clone(), true)]));
-    let (succeeded, taken) = pull(true);
-    assert!(
-        !succeeded && taken.len() == 1 && !taken[0].1,
-        "the end says that it is a lie"
-    );
-}
-
 pub(super) fn interrupt() {
     struct Soon(Instant);
     impl Progress for Soon {

@@ -4,6 +4,7 @@
 mod answers;
 mod blobs;
 mod doors;
+mod unpacking;
 mod uploads;
 
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ use isolab_engine::image::{Descriptor, Digest, Index, MediaType, Platform, Refer
 use isolab_engine::registry::{Client, DockerConfig, Fate, Progress, Pulled};
 use isolab_engine::store::Store;
 use libtest_mimic::Trial;
+
+pub(super) use unpacking::inside;
 
 use super::images::{Place, Told, client, image, name, place, settings};
 use super::own::Ours;
@@ -96,8 +99,24 @@ pub(crate) fn trials() -> Vec<Trial> {
             uploads::upload_elsewhere,
         ),
         own(
-            "a_layer_is_handed_on_while_it_comes_and_not_believed_before_its_end",
-            blobs::handed_on,
+            "a_layer_that_breaks_off_goes_on_being_unpacked",
+            unpacking::goes_on,
+        ),
+        own(
+            "of_a_tampered_layer_neither_files_nor_blob_stay",
+            unpacking::tampered,
+        ),
+        own(
+            "a_layer_that_is_another_inside_is_not_unpacked",
+            unpacking::another_content,
+        ),
+        own(
+            "what_the_last_command_left_is_unpacked_with_the_rest",
+            unpacking::next_command,
+        ),
+        own(
+            "a_pull_that_is_killed_leaves_what_can_be_gone_on_with",
+            unpacking::killed,
         ),
         own("an_interrupt_ends_a_pull_soon", blobs::interrupt),
     ]
@@ -226,6 +245,11 @@ impl Truth {
     fn new(bytes: usize) -> Arc<Self> {
         let place = place();
         let target = image(&place.store, &[1], bytes);
+        Self::of(place, target)
+    }
+
+    /// The image `target` of a store.
+    fn of(place: Place, target: Descriptor) -> Arc<Self> {
         let known = place.store.image(&target, &Platform::host()).unwrap();
         let (config, layer) = (
             known.manifest.config.clone(),
