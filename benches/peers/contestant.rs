@@ -1,8 +1,10 @@
 //! Who runs against whom, and what became of it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::rc::Rc;
 
 use anyhow::Result;
 
@@ -86,6 +88,8 @@ pub(crate) struct Contestant {
     pub(crate) left: Option<Left>,
     /// The largest resident set of a trial's processes, in bytes, where the race asks for it.
     pub(crate) peak_bytes: Option<u64>,
+    /// How many bytes more a registry has after a trial, where one is sent something.
+    pub(crate) received: Option<Rc<Cell<Option<u64>>>>,
 }
 
 /// What a trial leaves on disk, in bytes of allocated blocks.
@@ -128,6 +132,7 @@ impl Contestant {
             samples: BTreeMap::new(),
             left: None,
             peak_bytes: None,
+            received: None,
         }
     }
 
@@ -191,6 +196,8 @@ pub(crate) struct Race {
     pub(crate) notes: Vec<String>,
     /// Whether the memory of each is found out before anything is timed.
     pub(crate) weighs: bool,
+    /// The trials of a turn.
+    pub(crate) turn: &'static [State],
     /// Where trials may make their directories.
     pub(crate) scratch: PathBuf,
     /// Containers that run already, from its begin to its end.
@@ -223,6 +230,15 @@ impl Race {
         for contestant in &mut self.contestants {
             contestant.wanted =
                 all || contestant.role != Role::Peer || contestant.name.contains(filter);
+        }
+    }
+
+    /// Lets go of what was held for its trials, such as daemons.
+    pub(crate) fn let_go(&mut self) {
+        for contestant in &mut self.contestants {
+            contestant.commands = Box::new(|_| Vec::new());
+            contestant.around_turn = None;
+            contestant.around_trial = None;
         }
     }
 

@@ -13,6 +13,7 @@ use venv_sim::{Cache, Interpreter, Options};
 use crate::contestant::{Contestant, Race, Role, State, Target, Turn};
 use crate::find_program;
 use crate::runtimes::first_line;
+use crate::trial;
 
 /// The races of those that make virtual environments.
 pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
@@ -169,6 +170,7 @@ fn race(
         scratch: scratch.to_owned(),
         crowd: None,
         weighs: true,
+        turn: &trial::TURN,
     }
 }
 

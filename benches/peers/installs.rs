@@ -16,6 +16,7 @@ use crate::crowd::quietly;
 use crate::find_program;
 use crate::index::Index;
 use crate::runtimes::first_line;
+use crate::trial;
 
 /// What is asked for.
 const WANTED: [&str; 2] = ["django", "djangorestframework"];
@@ -128,6 +129,7 @@ impl Field {
             inspection: None,
             notes: Vec::new(),
             weighs: true,
+            turn: &trial::TURN,
             scratch: self.scratch.clone(),
             crowd: None,
         }

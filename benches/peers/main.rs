@@ -25,6 +25,7 @@ mod crowd;
 mod environments;
 mod equal;
 mod facts;
+mod images;
 mod index;
 mod installs;
 mod lives;
@@ -102,6 +103,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             Err(error) => println!("no race of those who fill environments: {error:#}\n"),
         }
     }
+    // An image is made for them, of tens of megabytes.
+    if filter.is_none_or(images::is_meant) {
+        match images::races(scratch.path()) {
+            Ok(more) => races.extend(more),
+            Err(error) => println!("no race of those who keep images: {error:#}\n"),
+        }
+    }
     if let Some(filter) = &arguments.filter {
         races.iter_mut().for_each(|race| race.keep_only(filter));
     }
@@ -136,6 +144,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             trial::clear_away(scratch.path())?;
             Ok(())
         })?;
+        race.let_go();
     }
     environment.finish();
     println!(

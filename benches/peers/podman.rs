@@ -57,26 +57,32 @@ impl Drop for Home {
         // Podman leaves its groups standing, and its monitor a moment longer
         // than it stays itself.
         let end = Instant::now() + PATIENCE;
-        while self.remove_groups().is_err() && Instant::now() < end {
+        while remove_groups(&self.parent).is_err() && Instant::now() < end {
             thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-impl Home {
-    /// Removes the control groups, which only goes when nothing runs in them.
-    fn remove_groups(&self) -> io::Result<()> {
-        for hierarchy in cgroup::discover().unwrap_or_default() {
-            for above in [&hierarchy.own, &hierarchy.mount_point] {
-                let group = above.join(&self.parent);
-                for dir in [group.join("conmon"), group] {
-                    match fs::remove_dir(&dir) {
-                        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                        _ => {}
-                    }
-                }
+/// Removes the control group `parent` and those that engines made in it, which only
+/// goes when nothing runs there.
+pub(crate) fn remove_groups(parent: &str) -> io::Result<()> {
+    for hierarchy in cgroup::discover().unwrap_or_default() {
+        for above in [&hierarchy.own, &hierarchy.mount_point] {
+            match remove_group(&above.join(parent)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
-        Ok(())
     }
+    Ok(())
+}
+
+fn remove_group(group: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_group(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
 }

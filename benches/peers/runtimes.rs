@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::bundle::{Bundle, PROGRAM};
 use crate::contestant::{Contestant, Race, Role, State, Target, Turn};
 use crate::equal::{Held, Inspection};
-use crate::{find_program, lives, loads, podman};
+use crate::{find_program, lives, loads, podman, trial};
 
 /// A runtime that is installed.
 #[derive(Clone)]
@@ -133,6 +133,7 @@ impl Field {
             scratch: self.scratch.clone(),
             crowd: None,
             weighs: false,
+            turn: &trial::TURN,
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::weigh;
 
 /// The pause before a cold trial.
 const PAUSE: Duration = Duration::from_millis(150);
-/// A turn's trials.
-const TURN: [State; 4] = [State::Cold, State::Hot, State::Hot, State::Hot];
+/// The trials of a turn, where they are short.
+pub(crate) const TURN: [State; 4] = [State::Cold, State::Hot, State::Hot, State::Hot];
 
 /// Gives every contestant that can run `rounds` turns. An interrupt ends it
 /// early; what was measured stays.
@@ -38,9 +38,9 @@ pub(crate) fn run(race: &mut Race, rounds: u32, seed: u64, interrupt: &Interrupt
             if interrupt.raised() {
                 return Ok(());
             }
-            let scratch = race.scratch.clone();
+            let (scratch, turn) = (race.scratch.clone(), race.turn);
             let contestant = &mut race.contestants[*index];
-            take_turn(contestant, &scratch)
+            take_turn(contestant, turn, &scratch)
                 .with_context(|| format!("a trial of {} failed", contestant.name))?;
         }
     }
@@ -48,13 +48,13 @@ pub(crate) fn run(race: &mut Race, rounds: u32, seed: u64, interrupt: &Interrupt
 }
 
 /// The pause, the trials behind it, and what they need around them.
-fn take_turn(contestant: &mut Contestant, scratch: &Path) -> Result<()> {
+fn take_turn(contestant: &mut Contestant, turn: &[State], scratch: &Path) -> Result<()> {
     let around = next_turn(scratch);
     if let Some((before, _)) = &contestant.around_turn {
         before(&around).context("before its turn")?;
     }
     thread::sleep(PAUSE);
-    let taken = TURN.iter().try_for_each(|&state| {
+    let taken = turn.iter().try_for_each(|&state| {
         let (seconds, _) = timed(contestant, scratch)?;
         contestant.samples.entry(state).or_default().push(seconds);
         Ok(())
@@ -74,10 +74,10 @@ pub(crate) fn warm_up(contestant: &mut Contestant, weighs: bool, scratch: &Path)
     if let Some((before, _)) = &contestant.around_turn {
         before(&around)?;
     }
-    let tried = timed(contestant, scratch).and_then(|(_, left)| {
-        let peak = weighs.then(|| weighed(contestant, scratch)).transpose()?;
-        Ok((left, peak))
-    });
+    let tried = match weighs {
+        true => weighed(contestant, scratch),
+        false => timed(contestant, scratch).map(|(_, left)| (left, None)),
+    };
     if let Some((_, after)) = &contestant.around_turn {
         after(&around)?;
     }
@@ -85,16 +85,17 @@ pub(crate) fn warm_up(contestant: &mut Contestant, weighs: bool, scratch: &Path)
     Ok(())
 }
 
-/// One trial for its memory: the most that one of its commands had at once.
-fn weighed(contestant: &Contestant, scratch: &Path) -> Result<u64> {
+/// One trial for what it leaves and for its memory: the most that one of its commands
+/// had at once.
+fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Option<u64>)> {
     let result = scratch.join("peak");
     let mut most = 0;
-    tried(contestant, scratch, |command| {
+    let (_, left) = tried(contestant, scratch, |command| {
         run_timed(&mut weigh::wrapped(command, &result)?, scratch)?;
         most = most.max(weigh::read(&result)?);
         Ok(0.0)
     })?;
-    Ok(most)
+    Ok((left, Some(most)))
 }
 
 /// One trial: its seconds, and what it left.

@@ -1,0 +1,70 @@
+//! Those who keep images: one image, of this machine's own packages, is unpacked,
+//! fetched, built upon, committed and sent by each.
+//!
+//! Whatever a trial changes, it changes in a place of its own, which is moved away
+//! afterwards. What takes a second and more has one trial a turn, behind the pause.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::contestant::{Contestant, Race, State, Target};
+
+mod build;
+mod daemon;
+mod keeper;
+mod pull;
+mod push;
+mod registry;
+mod sample;
+mod seat;
+mod unpack;
+
+use keeper::Place;
+use sample::Sample;
+
+/// Whether a filter can mean one of these races or its peers.
+pub(crate) fn is_meant(filter: &str) -> bool {
+    let names = ["images", "umoci", "podman", "buildah", "docker", "skopeo"];
+    names
+        .iter()
+        .any(|name| name.contains(filter) || filter.starts_with(name))
+}
+
+/// The races, or why there are none.
+pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
+    let sample = Sample::make(scratch)?;
+    let place = Place::new()?;
+    let mut races = unpack::races(&sample, &place, scratch);
+    races.push(pull::race(&sample, &place, scratch)?);
+    races.extend(build::races(&sample, &place, scratch)?);
+    races.extend(push::races(&sample, &place, scratch)?);
+    Ok(races)
+}
+
+/// A race whose trials take long, and so are few.
+fn race(
+    name: &'static str,
+    about: &'static str,
+    contestants: Vec<Contestant>,
+    targets: &[(&'static str, f64)],
+    scratch: &Path,
+) -> Race {
+    let target = |&(peer, at_most): &(&'static str, f64)| Target {
+        peer,
+        state: State::Cold,
+        at_most,
+    };
+    Race {
+        name,
+        about,
+        contestants,
+        targets: targets.iter().map(target).collect(),
+        inspection: None,
+        notes: Vec::new(),
+        weighs: true,
+        turn: &[State::Cold],
+        scratch: scratch.to_owned(),
+        crowd: None,
+    }
+}
