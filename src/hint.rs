@@ -42,3 +42,15 @@ pub fn tell(error: &anyhow::Error) {
         eprintln!(" hint: {hint}");
     }
 }
+
+/// What a command exits with that ends with `error`: a program's own code where that
+/// is why, else 1.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> u8 {
+    let engines = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(isolab_engine::Error::Step { code, .. }) => *code,
+        _ => None,
+    };
+    let code = error.chain().find_map(engines);
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             hint::tell(&error);
-            ExitCode::FAILURE
+            hint::code(&error).into()
         }
     }
 }
@@ -38,7 +38,7 @@ fn again(words: &[OsString]) -> isolab_engine::Result<u8> {
         Ok(_) => 0,
         Err(error) => {
             hint::tell(&error);
-            1
+            hint::code(&error)
         }
     })
 }

@@ -43,19 +43,19 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Why no container can be run here, if so.
-fn no_containers() -> Option<String> {
+pub(crate) fn no_containers() -> Option<String> {
     let home = Home::new();
     let tried = home.says(&["run", "hello-world"]);
     tried.err().map(|error| format!("no container: {error:?}"))
 }
 
-fn with_busybox() -> Result<Home, Failed> {
+pub(crate) fn with_busybox() -> Result<Home, Failed> {
     let home = Home::new();
     home.says(&["image", "bootstrap", "busybox"])?;
     Ok(home)
 }
 
-fn write(home: &Home, files: &[(&str, &str)]) -> Result<(), Failed> {
+pub(crate) fn write(home: &Home, files: &[(&str, &str)]) -> Result<(), Failed> {
     for (path, content) in files {
         let path = home.path().join("context").join(path);
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
@@ -64,7 +64,7 @@ fn write(home: &Home, files: &[(&str, &str)]) -> Result<(), Failed> {
     Ok(())
 }
 
-fn unfinished(home: &Home) -> Result<usize, Failed> {
+pub(crate) fn unfinished(home: &Home) -> Result<usize, Failed> {
     Ok(fs::read_dir(home.store().join("ingest"))?.count())
 }
 

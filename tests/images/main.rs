@@ -9,6 +9,7 @@ mod clients;
 mod kills;
 mod peers;
 mod place;
+mod steps;
 mod verbs;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     trials.extend(building::trials());
     trials.extend(clients::trials());
     trials.extend(kills::trials());
+    trials.extend(steps::trials());
     trials.extend(peers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

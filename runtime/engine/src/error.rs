@@ -91,7 +91,7 @@ pub enum Error {
         problems: Problems,
     },
     /// A step of a build that failed.
-    #[error("cannot build {file}:{line}: `{text}`: {reason}")]
+    #[error("cannot build {file}:{line}: `{text}`: {reason}{}", last(output))]
     Step {
         /// The Dockerfile.
         file: String,
@@ -103,6 +103,8 @@ pub enum Error {
         reason: String,
         /// The exit code of its program.
         code: Option<i32>,
+        /// What that said last.
+        output: Vec<String>,
     },
     /// A blob that an image needs is not here.
     #[error("cannot find blob {digest}, which {by} needs")]
@@ -122,6 +124,19 @@ pub enum Error {
         /// What the user can do.
         remedy: Option<String>,
     },
+}
+
+/// The last lines of a program, each marked as such.
+fn last(output: &[String]) -> String {
+    let mut text = String::new();
+    if !output.is_empty() {
+        text.push_str("; it said last");
+    }
+    for line in output {
+        text.push_str("\n  | ");
+        text.extend(line.chars().filter(|c| !c.is_control() || *c == '\t'));
+    }
+    text
 }
 
 /// Each problem in a line, with its remedy.

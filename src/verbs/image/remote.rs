@@ -134,15 +134,35 @@ pub(super) fn fetch(
     name: &Reference,
     platform: &Platform,
 ) -> isolab_engine::Result<()> {
+    eprintln!("{name} is not here: pulling it from {}", name.registry());
+    fetch_with(store, name, platform, &Watch::new(None))
+}
+
+/// The same, beside something that draws at the terminal itself.
+pub(super) fn fetch_quietly(
+    store: &Store,
+    name: &Reference,
+    platform: &Platform,
+    interrupt: &Interrupt,
+) -> isolab_engine::Result<()> {
+    let watch = Watch::new(Some(interrupt.clone()));
+    watch.bar.set_draw_target(ProgressDrawTarget::hidden());
+    fetch_with(store, name, platform, &watch)
+}
+
+fn fetch_with(
+    store: &Store,
+    name: &Reference,
+    platform: &Platform,
+    watch: &Watch,
+) -> isolab_engine::Result<()> {
     let asking = Asking {
         insecure: Vec::new(),
         json: false,
     };
-    eprintln!("{name} is not here: pulling it from {}", name.registry());
-    let watch = Watch::new(None);
     let owners = Room::find().owners();
     let client = asking.client();
-    let pulled = client.pull_unpacked(name, platform, store, owners, &watch)?;
+    let pulled = client.pull_unpacked(name, platform, store, owners, watch)?;
     let provenance = by_me(Provenance::now(Origin::Pulled));
     store.tag(name, &pulled.target, &provenance)?;
     Ok(())

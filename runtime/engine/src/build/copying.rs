@@ -6,7 +6,7 @@ use super::key::Key;
 use super::source::Source;
 use super::stage::Stages;
 use super::state::State;
-use super::{Event, epoch};
+use super::{At, epoch};
 use crate::account;
 use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{Add, Copy, Source as From, Sources, Template};
@@ -74,10 +74,10 @@ impl<'a> std::convert::From<&'a Add> for Asked<'a> {
 
 impl Stages<'_> {
     pub(super) fn copy(
-        &mut self,
+        &self,
         state: &State<'_>,
         asked: &Asked<'_>,
-        tell: &mut dyn FnMut(Event<'_>),
+        at: At<'_>,
     ) -> Result<Step, Fault> {
         let source = self.source(asked.from)?;
         let copying = resolve(state, asked, &source)?;
@@ -103,14 +103,13 @@ impl Stages<'_> {
         self.step(
             key,
             "the same files were copied onto the same layers",
-            tell,
-            |stages| {
-                let below = stages.stack(&layers)?;
+            at,
+            || {
+                let below = self.stack(&layers)?;
                 let owner = owner.map(|owner| who(&owner, &below)).transpose()?;
                 let copying = Copying { owner, ..copying };
                 let (paths, without) = (copying.paths.clone(), copying.without.clone());
-                let layer =
-                    stages.layer_of(|out| copying.write(&below, out).map_err(Fault::from))?;
+                let layer = self.layer_of(|out| copying.write(&below, out).map_err(Fault::from))?;
                 // Under this key no other files may be kept.
                 match source.digest(&paths, &without)? == digest {
                     true => Ok(layer),
@@ -124,9 +123,9 @@ impl Stages<'_> {
 
     /// The directory of a `WORKDIR`, where it is not there yet.
     pub(super) fn make_directory(
-        &mut self,
+        &self,
         state: &State<'_>,
-        tell: &mut dyn FnMut(Event<'_>),
+        at: At<'_>,
     ) -> Result<Option<Step>, Fault> {
         let directory = state.directory();
         if directory.parent().is_none() {
@@ -140,8 +139,8 @@ impl Stages<'_> {
         let mut key = Key::new("workdir", state.layers.iter().map(|(_, diff_id)| diff_id));
         key.say("directory", directory.as_os_str().as_encoded_bytes());
         key.say("epoch", format!("{:?}", epoch()));
-        let made = self.step(key, "it was made upon the same layers", tell, |stages| {
-            stages.layer_of(|out| {
+        let made = self.step(key, "it was made upon the same layers", at, || {
+            self.layer_of(|out| {
                 write_directory(&directory, &below, epoch(), out).map_err(Fault::from)
             })
         });

@@ -7,19 +7,23 @@
 //! layer in another way does not make later ones run again.
 //!
 //! ```text
-//! Dockerfile ─► stages in order ─► for each step: configure,
+//! Dockerfile ─► stages, at once  ─► for each step: configure,
 //!                                  or copy ─► archive ─► layer
 //!                                  or run ─► container over the layers ─► upper ─► layer
 //! ```
 //!
-//! Nothing of a build has a name before all of it is there.
+//! Stages that need nothing of each other are built at once (`schedule`); the first
+//! failure ends them all. Nothing of a build has a name before all of it is there.
 
 mod copy;
 mod copying;
 mod fault;
 mod key;
 mod mounting;
+mod output;
 mod running;
+mod schedule;
+mod shell;
 mod source;
 mod stage;
 mod state;
@@ -29,7 +33,7 @@ use std::path::PathBuf;
 
 use crate::bootstrap::source_date_epoch;
 use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::{self, Given, Globals, Graph};
+use crate::dockerfile::{self, Checks, Given, Globals, Graph};
 use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Manifest, MediaType, Platform, Reference};
 use crate::room::Room;
@@ -60,38 +64,75 @@ pub struct Request {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Labels of the image, beside the Dockerfile's.
     pub labels: BTreeMap<String, String>,
+    /// Whether the user gets a shell in the state of a program that failed. The
+    /// standard streams have to be a terminal then.
+    pub shell_on_fail: bool,
 }
 
-/// What happens, as it happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which step it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At<'a> {
+    /// Its number, from 1, in the order of the file.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// The stage's name, or its number.
+    pub stage: &'a str,
+    /// How many stages are built.
+    pub stages: usize,
+}
+
+/// What happens, as it happens; of several stages at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A step begins.
     Step {
-        /// Its number, from 1.
-        number: usize,
-        /// How many there are.
-        of: usize,
-        /// The stage's name, or its number.
-        stage: &'a str,
+        /// Which one.
+        at: At<'a>,
         /// The instruction.
         text: &'a str,
     },
+    /// Its program said a line.
+    Output {
+        /// Which one.
+        at: At<'a>,
+        /// The line.
+        line: &'a str,
+    },
     /// What it would make is here already.
     Cached {
+        /// Which one.
+        at: At<'a>,
         /// Why: what its key stands for.
         because: &'a str,
     },
     /// It made a layer.
     Layer {
+        /// Which one.
+        at: At<'a>,
         /// How many bytes that has, packed.
         bytes: u64,
+    },
+    /// Something is otherwise than one would think.
+    Note {
+        /// What.
+        text: &'a str,
     },
     /// The Dockerfile may not say what is meant.
     Warning {
         /// The line.
         line: usize,
+        /// The name of the rule, as docker has it.
+        rule: &'a str,
         /// What is doubtful.
         text: &'a str,
+    },
+    /// A program failed, and its user gets a shell where it ran.
+    Shell {
+        /// The shell.
+        program: &'a str,
+        /// What failed.
+        why: &'a str,
     },
 }
 
@@ -108,8 +149,16 @@ pub struct Built {
     pub cached: usize,
 }
 
-/// Who fetches an image that is not here.
-pub type Fetch<'a> = &'a dyn Fn(&Store, &Reference, &Platform) -> Result<()>;
+/// Who stands by while something is built; asked and told from several threads.
+#[derive(Clone, Copy)]
+pub struct Attending<'a> {
+    /// Fetches an image that is not here.
+    pub fetch: &'a (dyn Fn(&Store, &Reference, &Platform) -> Result<()> + Sync),
+    /// Is told what happens.
+    pub tell: &'a (dyn Fn(Event<'_>) + Sync),
+    /// Knows whether it is to end.
+    pub is_interrupted: &'a (dyn Fn() -> bool + Sync),
+}
 
 /// Builds what `request` asks for. The image is in the store then, under no name.
 ///
@@ -120,20 +169,13 @@ pub fn build(
     store: &Store,
     room: &Room,
     request: &Request,
-    fetch: Fetch<'_>,
-    tell: &mut dyn FnMut(Event<'_>),
+    attending: Attending<'_>,
 ) -> Result<Built> {
     let wrong = |problems: dockerfile::Problems| Error::Dockerfile {
         file: request.file.clone(),
         problems,
     };
     let file = dockerfile::parse(&request.text).map_err(wrong)?;
-    for warning in &file.warnings {
-        tell(Event::Warning {
-            line: warning.line,
-            text: &warning.what,
-        });
-    }
     let globals = Globals::new(&file, &request.given).map_err(|problem| wrong(problem.into()))?;
     let graph = Graph::new(&file, &globals).map_err(wrong)?;
     let target = graph.target(request.target.as_deref());
@@ -143,18 +185,55 @@ pub fn build(
             None => format!("stage {} of {}", error.name, request.file),
         },
     })?;
-    let mut stages = Stages::new(store, room, request, &file, &globals, &graph, fetch);
+    let checks = Checks {
+        file: &file,
+        globals: &globals,
+        graph: &graph,
+        target,
+        ignore: &request.ignore,
+        environment: &|image| environment(store, request, image),
+    };
+    for warning in checks.warnings() {
+        (attending.tell)(Event::Warning {
+            line: warning.line,
+            rule: warning.rule,
+            text: &warning.what,
+        });
+    }
     let order = graph.order(target);
-    stages.count(&order);
-    for index in order {
-        stages.build(index, tell)?;
+    let stages = Stages {
+        store,
+        room,
+        request,
+        file: &file,
+        globals: &globals,
+        graph: &graph,
+        attending,
+        numbers: stage::number(&file, &order),
+        progress: stage::Progress::default(),
+    };
+    let built = schedule::all(
+        &order,
+        |index| graph.stages_of(index).collect(),
+        |index| stages.build(index),
+        |failed| stages.stop(failed),
+    );
+    if let Err(failure) = built {
+        return Err(failure.end(&stages));
     }
     finish(store, request, stages, target)
 }
 
+/// What an image sets, where it is here.
+fn environment(store: &Store, request: &Request, image: &str) -> Option<Vec<String>> {
+    let version = store.resolve_name(image).ok()?;
+    let image = store.image(&version.descriptor, &request.given.target);
+    Some(image.ok()?.config.config.env)
+}
+
 fn finish(store: &Store, request: &Request, stages: Stages<'_>, target: usize) -> Result<Built> {
-    let (layers, cached) = (stages.made, stages.cached);
-    let (mut state, base) = stages.into_result(target);
+    let (mut state, layers, cached) = stages.into_result(target);
+    let base = state.base.take();
     state.config.config.labels.extend(request.labels.clone());
     state.config.created.get_or_insert_with(created);
     let config = store.put_json(MediaType::Config, &state.config)?;

@@ -51,6 +51,7 @@ enum What {
 }
 
 /// What is mounted, and what must live as long.
+#[derive(Debug)]
 pub(super) struct Ready {
     pub(super) binds: Vec<Bind>,
     /// Open for their locks.
@@ -81,7 +82,7 @@ impl Mounted {
 impl Stages<'_> {
     /// The mounts of a `RUN`, their variables replaced and their files found.
     pub(super) fn mounts(
-        &mut self,
+        &self,
         state: &State<'_>,
         asked: &dockerfile::Run,
     ) -> Result<Vec<Mounted>, Fault> {
@@ -93,7 +94,7 @@ impl Stages<'_> {
         Ok(mounted)
     }
 
-    fn find(&mut self, state: &State<'_>, mount: Mount) -> Result<Option<Mounted>, Fault> {
+    fn find(&self, state: &State<'_>, mount: Mount) -> Result<Option<Mounted>, Fault> {
         let at = |target: &str, what| {
             let target = state.within(target);
             Ok(Some(Mounted { target, what }))

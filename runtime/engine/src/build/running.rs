@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use isolab_oci::ExitStatus;
+
 use super::fault::Fault;
 use super::key::Key;
 use super::mounting::{Mounted, mount_all};
-use super::stage::Stages;
+use super::output::Lines;
+use super::shell::Broken;
+use super::stage::{Stages, interrupted};
 use super::state::State;
-use super::{Event, epoch};
+use super::{At, Event, epoch};
 use crate::dockerfile::{self, Command, RunCommand, Security};
 use crate::image::{Algorithm, Compression, Descriptor, Digest, MediaType};
 use crate::layer::{self, Form, Limits, PackHow, Packing};
@@ -21,10 +25,10 @@ const LEVEL: u32 = 6;
 
 impl Stages<'_> {
     pub(super) fn run(
-        &mut self,
+        &self,
         state: &State<'_>,
         asked: &dockerfile::Run,
-        tell: &mut dyn FnMut(Event<'_>),
+        at: At<'_>,
     ) -> Result<Step, Fault> {
         if asked.security == Security::Insecure {
             return Err(Fault::new("--security=insecure is not granted to builds"));
@@ -38,13 +42,9 @@ impl Stages<'_> {
         let settings = self.settings(state, asked);
         let mounts = self.mounts(state, asked)?;
         let key = key(state, &settings, &mounts);
-        let layers = state.layers.clone();
-        self.step(
-            key,
-            "the same program ran upon the same layers",
-            tell,
-            |stages| stages.take_run(&layers, settings, &mounts),
-        )
+        self.step(key, "the same program ran upon the same layers", at, || {
+            self.take_run(state, settings, &mounts, at)
+        })
     }
 
     fn settings(&self, state: &State<'_>, asked: &dockerfile::Run) -> Settings {
@@ -67,18 +67,18 @@ impl Stages<'_> {
                 dockerfile::Network::None => Network::None,
                 dockerfile::Network::Host => Network::Host,
             },
-            is_a_step: true,
             ..Settings::new(args)
         }
     }
 
     fn take_run(
-        &mut self,
-        layers: &[(Descriptor, Digest)],
+        &self,
+        state: &State<'_>,
         mut settings: Settings,
         mounts: &[Mounted],
+        at: At<'_>,
     ) -> Result<(Descriptor, Digest), Fault> {
-        let below = self.stack(layers)?;
+        let below = self.stack(&state.layers)?;
         let place = self.store.new_place()?;
         let mut stubs = vec!["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]
             .into_iter()
@@ -91,17 +91,33 @@ impl Stages<'_> {
         for stub in &mut stubs {
             *stub = below.resolve(stub, true)?;
         }
-        let paths = self.unpacked(layers)?.into_iter().map(|layer| layer.path);
-        let container = Container::new(place.path(), paths.collect(), settings);
-        let status = run::run(&container, self.room)?;
-        match status.shell_code() {
-            0 => {}
-            code => {
-                return Err(Fault {
-                    reason: format!("it ended with exit code {code}"),
-                    code: Some(code),
-                });
-            }
+        let layers = self.unpacked(&state.layers)?;
+        let layers = layers.into_iter().map(|layer| layer.path).collect();
+        let container = Container::new(place.path(), layers, settings);
+        let (ended, output) = self.listen(&container, at);
+        if self.is_unwanted() {
+            return Err(interrupted());
+        }
+        let code = run::exit_code(&ended);
+        if code != 0 {
+            let shell = state.shell().into_iter().next().unwrap_or_default();
+            let ran = ended.is_ok();
+            return Err(Fault {
+                reason: match ended {
+                    Ok(_) => format!("it ended with exit code {code}"),
+                    Err(error) => error.in_one_line(),
+                },
+                code: Some(code),
+                output,
+                broken: (ran && self.request.shell_on_fail).then(|| {
+                    Box::new(Broken {
+                        container,
+                        shell,
+                        _ready: ready,
+                        _place: place,
+                    })
+                }),
+            });
         }
         drop(ready);
         let upper = place.path().join("upper");
@@ -109,6 +125,24 @@ impl Stages<'_> {
             remove_stubs(&below, &upper, stub);
         }
         self.pack(&upper)
+    }
+
+    /// Runs it, hands on what it says, and keeps the last of that.
+    fn listen(
+        &self,
+        container: &Container,
+        at: At<'_>,
+    ) -> (crate::Result<ExitStatus>, Vec<String>) {
+        let mut lines = Lines::default();
+        let tell = self.attending.tell;
+        let mut line = |line: &str| tell(Event::Output { at, line });
+        let ended = run::run_step(
+            container,
+            self.room,
+            &mut |piece| lines.take(piece, &mut line),
+            &|| self.is_unwanted(),
+        );
+        (ended, lines.finish(&mut line))
     }
 
     /// Makes a layer of what a container changed; its files are the unpacked layer

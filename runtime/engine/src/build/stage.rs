@@ -1,12 +1,14 @@
-//! Stages, built one after the other; each step is taken, or was.
+//! A stage, built step by step; each step is taken, or was.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fault::Fault;
+use super::fault::{Failure, Fault};
 use super::key::Key;
 use super::source::Source;
 use super::state::State;
-use super::{Event, Fetch, Request, created, layers_of};
+use super::{At, Attending, Event, Request, created, layers_of};
 use crate::dockerfile::{Dockerfile, Globals, Graph, Instruction, Origin, Trigger};
 use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Platform, Reference};
@@ -14,115 +16,116 @@ use crate::room::Room;
 use crate::stack::Stack;
 use crate::store::{Image, Layer, Step, Store};
 
-/// The stages of a build, and what is built of them.
+/// The stages of a build, several of which may be built at once.
 pub(super) struct Stages<'a> {
     pub(super) store: &'a Store,
     pub(super) room: &'a Room,
     pub(super) request: &'a Request,
-    file: &'a Dockerfile,
-    globals: &'a Globals,
-    graph: &'a Graph,
-    fetch: Fetch<'a>,
-    done: BTreeMap<usize, State<'a>>,
-    /// The image that each stage is built upon.
-    bases: BTreeMap<usize, (String, Digest)>,
-    images: BTreeMap<String, Image>,
-    number: usize,
-    of: usize,
+    pub(super) file: &'a Dockerfile,
+    pub(super) globals: &'a Globals,
+    pub(super) graph: &'a Graph,
+    pub(super) attending: Attending<'a>,
+    /// How many steps come before those of a stage, and how many there are.
+    pub(super) numbers: (BTreeMap<usize, usize>, usize),
+    pub(super) progress: Progress<'a>,
+}
+
+/// What has become of them.
+#[derive(Default)]
+pub(super) struct Progress<'a> {
+    done: Mutex<BTreeMap<usize, State<'a>>>,
+    images: Mutex<BTreeMap<String, Arc<Mutex<Option<Image>>>>>,
     /// How many steps made layers, and how many of those were taken before.
-    pub(super) made: usize,
-    pub(super) cached: usize,
+    made: AtomicUsize,
+    cached: AtomicUsize,
+    /// Whether one of them failed.
+    stopped: AtomicBool,
+}
+
+/// Counts the steps of the stages in `order`.
+pub(super) fn number(file: &Dockerfile, order: &[usize]) -> (BTreeMap<usize, usize>, usize) {
+    let mut before = BTreeMap::new();
+    let mut count = 0;
+    for index in order {
+        before.insert(*index, count);
+        count += 1 + file.stages[*index].steps.len();
+    }
+    (before, count)
 }
 
 impl<'a> Stages<'a> {
-    pub(super) fn new(
-        store: &'a Store,
-        room: &'a Room,
-        request: &'a Request,
-        file: &'a Dockerfile,
-        globals: &'a Globals,
-        graph: &'a Graph,
-        fetch: Fetch<'a>,
-    ) -> Self {
-        Self {
-            store,
-            room,
-            request,
-            file,
-            globals,
-            graph,
-            fetch,
-            done: BTreeMap::new(),
-            bases: BTreeMap::new(),
-            images: BTreeMap::new(),
-            number: 0,
-            of: 0,
-            made: 0,
-            cached: 0,
-        }
+    /// What became of a stage, how many steps made layers, and how many of those
+    /// were taken before.
+    pub(super) fn into_result(self, index: usize) -> (State<'a>, usize, usize) {
+        let state = lock(&self.progress.done).remove(&index);
+        let counted = |count: AtomicUsize| count.into_inner();
+        let (made, cached) = (counted(self.progress.made), counted(self.progress.cached));
+        (state.expect("the stage was built"), made, cached)
     }
 
-    /// How many steps there will be, for those who watch.
-    pub(super) fn count(&mut self, order: &[usize]) {
-        let steps = order
-            .iter()
-            .map(|index| 1 + self.file.stages[*index].steps.len());
-        self.of = steps.sum();
+    /// Lets all that is under way end.
+    pub(super) fn stop(&self, _: &Failure) {
+        self.progress.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// What became of a stage, and what it was built upon.
-    pub(super) fn into_result(mut self, index: usize) -> (State<'a>, Option<(String, Digest)>) {
-        let base = self.bases.remove(&index);
-        let state = self.done.remove(&index);
-        (state.expect("the stage was built"), base)
+    /// Whether nothing more of it is wanted.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.progress.stopped.load(Ordering::Relaxed) || (self.attending.is_interrupted)()
     }
 
     /// Builds a stage whose needs are built.
-    pub(super) fn build(&mut self, index: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+    pub(super) fn build(&self, index: usize) -> Result<(), Failure> {
         let stage = &self.file.stages[index];
         let name = stage.name.clone().unwrap_or_else(|| index.to_string());
-        self.announce(&name, &stage.original, tell);
-        let mut state = self
-            .begin(index)
-            .map_err(|fault| self.failed(stage.line(), &stage.original, fault))?;
+        let (before, of) = (self.numbers.0[&index], self.numbers.1);
+        let at = |step: usize| At {
+            number: before + step,
+            of,
+            stage: &name,
+            stages: self.numbers.0.len(),
+        };
+        self.announce(at(1), &stage.original);
+        let failed = |line, text: &str, fault| self.failed(line, text, fault);
+        let begun = self.begin(index);
+        let mut state = begun.map_err(|fault| failed(stage.line(), &stage.original, fault))?;
         // What the base asks of those who build upon it.
         let triggers = std::mem::take(&mut state.config.config.on_build);
         for text in triggers {
             let taken = Trigger::parse(&text)
                 .map_err(|problems| Fault::new(format!("ONBUILD of the base image: {problems}")))
-                .and_then(|trigger| self.take(&mut state, trigger.instruction(), &text, tell));
-            taken.map_err(|fault| self.failed(stage.line(), &text, fault))?;
+                .and_then(|trigger| self.take(&mut state, trigger.instruction(), &text, at(1)));
+            taken.map_err(|fault| failed(stage.line(), &text, fault))?;
         }
-        for step in &stage.steps {
-            self.announce(&name, &step.original, tell);
-            let taken = self.take(&mut state, &step.instruction, &step.original, tell);
-            taken.map_err(|fault| self.failed(step.line(), &step.original, fault))?;
+        for (number, step) in stage.steps.iter().enumerate() {
+            let at = at(number + 2);
+            self.announce(at, &step.original);
+            let taken = self.take(&mut state, &step.instruction, &step.original, at);
+            taken.map_err(|fault| failed(step.line(), &step.original, fault))?;
         }
-        self.done.insert(index, state);
+        lock(&self.progress.done).insert(index, state);
         Ok(())
     }
 
-    fn announce(&mut self, stage: &str, text: &str, tell: &mut dyn FnMut(Event<'_>)) {
-        self.number += 1;
-        tell(Event::Step {
-            number: self.number,
-            of: self.of,
-            stage,
-            text,
-        });
+    fn announce(&self, at: At<'_>, text: &str) {
+        (self.attending.tell)(Event::Step { at, text });
     }
 
-    fn failed(&self, line: usize, text: &str, fault: Fault) -> Error {
-        Error::Step {
+    fn failed(&self, line: usize, text: &str, fault: Fault) -> Failure {
+        let error = Error::Step {
             file: self.request.file.clone(),
             line,
             text: text.lines().next().unwrap_or_default().to_owned(),
             reason: fault.reason,
             code: fault.code,
+            output: fault.output,
+        };
+        Failure {
+            error,
+            broken: fault.broken,
         }
     }
 
-    fn begin(&mut self, index: usize) -> Result<State<'a>, Fault> {
+    fn begin(&self, index: usize) -> Result<State<'a>, Fault> {
         let stage = &self.file.stages[index];
         let escape = self.file.directives.escape;
         let platform = self.globals.platform(stage);
@@ -130,38 +133,36 @@ impl<'a> Stages<'a> {
         let platform = platform.unwrap_or_else(|| self.request.given.target.clone());
         match self.graph.base(index) {
             Origin::Scratch => Ok(State::scratch(self.globals, platform, escape)),
-            Origin::Stage(other) => {
-                if let Some(base) = self.bases.get(other) {
-                    self.bases.insert(index, base.clone());
-                }
-                Ok(State::upon(&self.done[other]))
-            }
+            Origin::Stage(other) => Ok(State::upon(&lock(&self.progress.done)[other])),
             Origin::Image(name) => {
                 let image = self.image(name, &platform)?;
-                let base = (name.clone(), image.target.digest.clone());
-                self.bases.insert(index, base);
+                let base = Some((name.clone(), image.target.digest.clone()));
                 let layers = layers_of(&image);
-                Ok(State::new(self.globals, image.config, layers, escape))
+                let mut state = State::new(self.globals, image.config, layers, escape);
+                state.base = base;
+                Ok(state)
             }
         }
     }
 
-    /// An image by its name, fetched where it is not here.
-    pub(super) fn image(&mut self, name: &str, platform: &Platform) -> Result<Image, Fault> {
+    /// An image by its name, fetched where it is not here; once, whoever else needs
+    /// it meanwhile.
+    pub(super) fn image(&self, name: &str, platform: &Platform) -> Result<Image, Fault> {
         let key = format!("{name} {platform}");
-        if let Some(image) = self.images.get(&key) {
+        let slot = Arc::clone(lock(&self.progress.images).entry(key).or_default());
+        let mut known = lock(&slot);
+        if let Some(image) = &*known {
             return Ok(image.clone());
         }
         let image = match self.image_here(name, platform) {
             Err(Error::NotFound { .. } | Error::Missing { .. }) => {
                 let reference: Reference = name.parse().map_err(Error::from)?;
-                (self.fetch)(self.store, &reference, platform)?;
+                (self.attending.fetch)(self.store, &reference, platform)?;
                 self.image_here(name, platform)?
             }
             found => found?,
         };
-        self.images.insert(key, image.clone());
-        Ok(image)
+        Ok(known.insert(image).clone())
     }
 
     /// An image by its name, where it is here for the platform. What begins an id is
@@ -172,24 +173,27 @@ impl<'a> Stages<'a> {
     }
 
     fn take(
-        &mut self,
+        &self,
         state: &mut State<'a>,
         instruction: &Instruction,
         text: &str,
-        tell: &mut dyn FnMut(Event<'_>),
+        at: At<'_>,
     ) -> Result<(), Fault> {
+        if self.is_unwanted() {
+            return Err(interrupted());
+        }
         let configured = state.configure(instruction)?;
         let made = match instruction {
-            Instruction::Workdir(_) => self.make_directory(state, tell)?,
+            Instruction::Workdir(_) => self.make_directory(state, at)?,
             _ if configured => None,
-            Instruction::Copy(copy) => Some(self.copy(state, &copy.into(), tell)?),
-            Instruction::Add(add) => Some(self.copy(state, &add.into(), tell)?),
-            Instruction::Run(run) => Some(self.run(state, run, tell)?),
+            Instruction::Copy(copy) => Some(self.copy(state, &copy.into(), at)?),
+            Instruction::Add(add) => Some(self.copy(state, &add.into(), at)?),
+            Instruction::Run(run) => Some(self.run(state, run, at)?),
             _ => None,
         };
         state.note(&flattened(text), made.as_ref().map(|step| &*step.made));
         if let Some(step) = made {
-            self.made += 1;
+            self.progress.made.fetch_add(1, Ordering::Relaxed);
             state.add_layer(step.layer, step.diff_id);
         }
         Ok(())
@@ -197,11 +201,11 @@ impl<'a> Stages<'a> {
 
     /// The step that has this key, taken now if it never was.
     pub(super) fn step(
-        &mut self,
+        &self,
         mut key: Key,
         because: &str,
-        tell: &mut dyn FnMut(Event<'_>),
-        make: impl FnOnce(&mut Self) -> Result<(Descriptor, Digest), Fault>,
+        at: At<'_>,
+        make: impl FnOnce() -> Result<(Descriptor, Digest), Fault>,
     ) -> Result<Step, Fault> {
         // Where owners are not the image's own, its layers differ.
         key.say("owners", self.room.owners().name());
@@ -211,12 +215,13 @@ impl<'a> Stages<'a> {
             false => self.store.step(&key),
         };
         if let Some(step) = known {
-            self.cached += 1;
-            tell(Event::Cached { because });
+            self.progress.cached.fetch_add(1, Ordering::Relaxed);
+            (self.attending.tell)(Event::Cached { at, because });
             return Ok(step);
         }
-        let (layer, diff_id) = make(self)?;
-        tell(Event::Layer { bytes: layer.size });
+        let (layer, diff_id) = make()?;
+        let bytes = layer.size;
+        (self.attending.tell)(Event::Layer { at, bytes });
         let step = Step {
             layer,
             diff_id,
@@ -243,14 +248,14 @@ impl<'a> Stages<'a> {
     }
 
     /// Where the files of a `from` lie; the context where there is none.
-    pub(super) fn source(&mut self, from: Option<&str>) -> Result<Source, Fault> {
+    pub(super) fn source(&self, from: Option<&str>) -> Result<Source, Fault> {
         let Some(from) = from else {
             let context = &self.request.context;
             return Ok(Source::context(context, self.request.ignore.clone()));
         };
         let layers = match self.graph.from(from) {
             Origin::Scratch => Vec::new(),
-            Origin::Stage(index) => self.done[&index].layers.clone(),
+            Origin::Stage(index) => lock(&self.progress.done)[&index].layers.clone(),
             Origin::Image(name) => {
                 let platform = self.request.given.target.clone();
                 layers_of(&self.image(&name, &platform)?)
@@ -258,6 +263,18 @@ impl<'a> Stages<'a> {
         };
         Ok(Source::layers(self.stack(&layers)?))
     }
+}
+
+/// Why a step ended that nobody wanted any more.
+pub(super) fn interrupted() -> Fault {
+    Fault {
+        code: Some(130),
+        ..Fault::new("it was interrupted")
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An instruction as one line.

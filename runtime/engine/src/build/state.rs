@@ -20,6 +20,8 @@ pub(super) struct State<'g> {
     /// The lowest first; each with the digest of what it is uncompressed.
     pub(super) layers: Vec<(Descriptor, Digest)>,
     pub(super) scope: Scope<'g>,
+    /// The image that it is built upon, by name and digest.
+    pub(super) base: Option<(String, Digest)>,
     escape: Escape,
     /// Whether this stage said itself what runs.
     has_command: bool,
@@ -42,6 +44,7 @@ impl<'g> State<'g> {
             scope: Scope::of_image(globals, &config.config.env),
             config,
             layers,
+            base: None,
             escape,
             has_command: false,
         }

@@ -202,7 +202,8 @@ impl Graph {
         groups
     }
 
-    fn stages_of(&self, index: usize) -> impl Iterator<Item = usize> {
+    /// The other stages that the stage `index` needs.
+    pub fn stages_of(&self, index: usize) -> impl Iterator<Item = usize> {
         self.needs[index].iter().filter_map(|origin| match origin {
             Origin::Stage(other) => Some(*other),
             Origin::Scratch | Origin::Image(_) => None,

@@ -29,16 +29,16 @@ mod mount_points;
 mod program;
 mod settings;
 mod spec;
+mod step;
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use isolab_oci::process::foreground::{self, Signals, Terminal};
 use isolab_oci::spec::IdMapping;
-use isolab_oci::{Bundle, Cgroup, ExitStatus, Options, Overlay, Spec, Stdio};
+use isolab_oci::{Bundle, Cgroup, ExitStatus, Options, Overlay, Running, Spec, Stdio};
 
 use crate::account::{self, Account};
 use crate::error::{Error, Result};
@@ -48,6 +48,7 @@ pub use external::TASK;
 pub use mount_points::lay_mount_points;
 pub use settings::{Bind, DEFAULT_PATH, Network, Settings};
 use spec::Within;
+pub use step::run_step;
 
 /// How much is read of a file that says who a container's users are, in bytes.
 const MOST_USERS: u64 = 4 << 20;
@@ -118,20 +119,27 @@ impl Container {
 /// a user that the image does not know. [`Error::Container`] for what the runtime
 /// says; [`exit_code`] tells what a shell would.
 pub fn run(container: &Container, room: &Room) -> Result<ExitStatus> {
+    match &container.runtime {
+        Runtime::Own => {
+            let spec = prepare(container, room, Within::Own)?;
+            run_ourselves(container, spec, room)
+        }
+        Runtime::Other(runtime) => {
+            let spec = prepare(container, room, Within::Room)?;
+            external::run(container, runtime, spec, room)
+        }
+    }
+}
+
+/// Makes what it needs in its place, and says what it is to be.
+fn prepare(container: &Container, room: &Room, within: Within) -> Result<Spec> {
     let settings = &container.settings;
     let account = who(container)?;
     is_mapped(&account, room)?;
     files::write(&container.place, settings)?;
     let root = prepare_root(container)?;
-    let within = match container.runtime {
-        Runtime::Own => Within::Own,
-        Runtime::Other(_) => Within::Room,
-    };
-    let spec = spec::of(settings, &account, &root, &container.place, room, within);
-    match &container.runtime {
-        Runtime::Own => run_ourselves(container, spec, room),
-        Runtime::Other(runtime) => external::run(container, runtime, spec, room),
-    }
+    let place = &container.place;
+    Ok(spec::of(settings, &account, &root, place, room, within))
 }
 
 fn run_ourselves(container: &Container, spec: Spec, room: &Room) -> Result<ExitStatus> {
@@ -139,40 +147,46 @@ fn run_ourselves(container: &Container, spec: Spec, room: &Room) -> Result<ExitS
         true => Some(Terminal::new()?),
         false => None,
     };
-    let is_root = room.maps().is_none() && !Overlay::has_user_attributes();
+    let console = terminal.as_ref().map(|terminal| terminal.there.clone());
     let options = Options {
+        console,
+        ..options(container, room)
+    };
+    let bundle = Bundle::new(&container.place, spec)?;
+    let signals = Signals::block();
+    let mut running = start(container, &bundle, Stdio::inherit(), &options)?;
+    drop(options);
+    Ok(foreground::stay(&mut running, terminal, &signals)?)
+}
+
+fn options(container: &Container, room: &Room) -> Options {
+    let is_root = room.maps().is_none() && !Overlay::has_user_attributes();
+    Options {
         die_with_parent: true,
         // An ordinary user may make no groups where version 1 is in use.
         cgroup: match is_root {
             true => Cgroup::Owned,
             false => Cgroup::Inherit,
         },
-        console: terminal.as_ref().map(|terminal| terminal.there.clone()),
         overlay: match &container.root {
             Root::Layers(overlay) => Some(overlay.clone()),
             Root::Directory(_) => None,
         },
         ..Options::default()
-    };
-    let bundle = Bundle::new(&container.place, spec)?;
-    let signals = Signals::block();
-    let nothing = fs::File::open("/dev/null").map_err(Error::read("/dev/null".as_ref()))?;
-    let said = io::stderr();
-    let stdio = match container.settings.is_a_step {
-        true => Stdio {
-            stdin: nothing.as_fd(),
-            stdout: said.as_fd(),
-            stderr: said.as_fd(),
-        },
-        false => Stdio::inherit(),
-    };
-    let started = isolab_oci::Container::run(&bundle, &container.id, stdio, &options);
-    let mut running = started.map_err(|error| match error {
+    }
+}
+
+fn start(
+    container: &Container,
+    bundle: &Bundle,
+    stdio: Stdio<'_>,
+    options: &Options,
+) -> Result<Running> {
+    let started = isolab_oci::Container::run(bundle, &container.id, stdio, options);
+    started.map_err(|error| match error {
         why @ isolab_oci::Error::Overlay { .. } => Error::Refused { why },
         error => error.into(),
-    })?;
-    drop(options);
-    Ok(foreground::stay(&mut running, terminal, &signals)?)
+    })
 }
 
 /// Who its program is, by the files of its image.

@@ -29,9 +29,6 @@ pub struct Settings {
     pub terminal: bool,
     /// Which capabilities root has.
     pub privileges: Privileges,
-    /// Whether it reads nothing and what it says goes to standard error: a step of
-    /// a build, whose result must not hang on what its caller types.
-    pub is_a_step: bool,
 }
 
 /// A directory or file of the host, seen inside.
@@ -75,7 +72,6 @@ impl Settings {
             hostname: "isolab".to_owned(),
             terminal: false,
             privileges: Privileges::Docker,
-            is_a_step: false,
         }
     }
 

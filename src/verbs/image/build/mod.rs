@@ -1,0 +1,199 @@
+//! `isolab build`: from a Dockerfile to an image.
+
+mod request;
+mod teller;
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use isolab_engine::build::{self, Attending, Event, Request};
+use isolab_engine::image::{Platform, Reference};
+use isolab_engine::room::Room;
+use isolab_engine::run::Network;
+use isolab_engine::store::{Origin, Provenance};
+
+use super::{by_me, size, store};
+use crate::interrupt::Interrupt;
+use crate::{hint, stdout};
+use request::{dockerfile, ignore, request};
+use teller::{Progress, Teller};
+
+/// What `build` is asked to build.
+#[derive(Debug, clap::Args)]
+pub struct BuildArgs {
+    /// The directory that files are copied from
+    #[arg(default_value = ".")]
+    context: PathBuf,
+    /// A name for the image; may be given again
+    #[arg(short, long, value_name = "NAME")]
+    tag: Vec<Reference>,
+    /// The Dockerfile [default: CONTEXT/Dockerfile]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// What an ARG is worth; without a value, what the environment says
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// The stage to build [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// A label of the image; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// Take every step, whatever was taken before
+    #[arg(long)]
+    no_cache: bool,
+    /// The network of programs that run
+    #[arg(long, value_enum, default_value_t = Net::Host)]
+    network: Net,
+    /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=NAME
+    #[arg(long, value_name = "SECRET")]
+    secret: Vec<String>,
+    /// Run a shell where a RUN failed, as it left things, before the build fails
+    #[arg(long, conflicts_with = "quiet")]
+    shell_on_fail: bool,
+    /// How steps are told, on standard error
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    progress: Progress,
+    /// Print only the image's id
+    #[arg(short, long)]
+    quiet: bool,
+    /// Tell which line of .dockerignore decides about PATH, and build nothing
+    #[arg(long, value_name = "PATH")]
+    explain_ignore: Option<String>,
+    /// Tell for each step that was not taken why not
+    #[arg(long)]
+    explain_cache: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Net {
+    /// Its own loopback alone
+    None,
+    /// This machine's
+    Host,
+}
+
+impl From<Net> for Network {
+    fn from(net: Net) -> Self {
+        match net {
+            Net::None => Self::None,
+            Net::Host => Self::Host,
+        }
+    }
+}
+
+/// Builds it.
+///
+/// # Errors
+/// If the Dockerfile is wrong, or a step fails.
+pub fn build(args: &BuildArgs) -> Result<ExitCode> {
+    if let Some(path) = &args.explain_ignore {
+        return explain_ignore(args, path);
+    }
+    if args.shell_on_fail && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(hint::with(
+            "cannot give a shell where a step fails: standard input or error is no terminal",
+            "leave out --shell-on-fail",
+        ));
+    }
+    // Within, where it is read once: a secret may come through a pipe.
+    super::room::within(|room| build_here(args, &request(args)?, room))
+}
+
+fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCode> {
+    let store = store()?;
+    if let Some(why) = room.why_single() {
+        eprintln!("note: all files of images will be yours: {why}");
+    }
+    let interrupt = Interrupt::listen()?;
+    let teller = Teller::new(args);
+    let built = build::build(
+        &store,
+        room,
+        request,
+        Attending {
+            fetch: &|store, name, platform| {
+                let text = format!("{name} is not here: it is pulled from {}", name.registry());
+                teller.tell(&Event::Note { text: &text });
+                super::remote::fetch_quietly(store, name, platform, &interrupt)
+            },
+            tell: &|event| teller.tell(&event),
+            is_interrupted: &|| interrupt.raised(),
+        },
+    );
+    teller.end();
+    let built = built?;
+    let provenance = provenance(args, request, built.base.as_ref());
+    let mut names = Vec::new();
+    for tag in &args.tag {
+        let version = store.tag(tag, &built.descriptor, &provenance)?;
+        names.push((tag, version.number));
+    }
+    if args.tag.is_empty() {
+        // A name keeps it from being swept.
+        let name: Reference = format!("built:{}", built.descriptor.digest.short()).parse()?;
+        store.tag(&name, &built.descriptor, &provenance)?;
+        eprintln!("note: it is called {name}; name it yourself with -t NAME");
+    }
+    let image = store.image(&built.descriptor, &Platform::host())?;
+    if args.quiet {
+        stdout::print(format!("{}\n", image.id()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    for (tag, number) in names {
+        text += &format!("{tag} is {} (@{number})\n", built.descriptor.digest);
+    }
+    let (made, cached) = (built.layers, built.cached);
+    let packed = size(image.packed_bytes());
+    text += &format!("{made} layers, {cached} of them taken before; {packed} packed\n");
+    stdout::print(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain_ignore(args: &BuildArgs, path: &str) -> Result<ExitCode> {
+    let file = dockerfile(args)?.0;
+    let (ignored_by, ignore) = ignore(args, &file)?;
+    let decision = ignore.decide(path);
+    let verdict = match decision.excluded {
+        true => "stays out of the build",
+        false => "comes into the build",
+    };
+    let by = ignored_by.display();
+    let why = match decision.because {
+        Some((line, pattern)) => format!("{by}:{line} says `{pattern}`"),
+        None => format!("no line of {by} says anything about it"),
+    };
+    stdout::print(format!("{path} {verdict}: {why}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn provenance(
+    args: &BuildArgs,
+    request: &Request,
+    base: Option<&(String, isolab_engine::image::Digest)>,
+) -> Provenance {
+    Provenance {
+        from: Some(request.file.clone()),
+        base: base.map(|(name, _)| name.clone()),
+        base_digest: base.map(|(_, digest)| digest.clone()),
+        arguments: args.build_arg.clone(),
+        revision: revision(&request.context),
+        ..by_me(Provenance::now(Origin::Built))
+    }
+}
+
+/// The commit of a context that is in git.
+fn revision(context: &Path) -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(["rev-parse", "--verify", "--quiet", "HEAD"])
+        .current_dir(context)
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !commit.is_empty()).then_some(commit)
+}
