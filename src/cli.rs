@@ -105,6 +105,10 @@ enum Command {
     Save(image::SaveArgs),
     /// Take images from a file that `docker save` or `podman save` wrote, or we
     Load(image::LoadArgs),
+    /// Make an image of a tar archive of files
+    Import(image::ImportArgs),
+    /// Write all files of an image into one tar archive
+    Export(image::ExportArgs),
     /// Look at an image, and at the versions that a tag had
     #[command(subcommand)]
     Image(image::Command),
@@ -256,6 +260,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::History(args) => image::history(&args),
         Command::Save(args) => image::save(&args),
         Command::Load(args) => image::load(&args),
+        Command::Import(args) => image::import(&args),
+        Command::Export(args) => image::export(&args),
         Command::Image(command) => image::run(&command),
         Command::System(command) => crate::verbs::system::run(command),
         Command::Demo(args) => crate::verbs::demo::run(&args, &Cli::command()),

@@ -4,12 +4,14 @@
 //! What is not here (podman, skopeo, umoci, a static busybox) is reported as
 //! ignored, with the reason, never as passed.
 
+mod adding;
 mod building;
 mod clients;
 mod kills;
 mod peers;
 mod place;
 mod steps;
+mod trees;
 mod verbs;
 
 use std::process::ExitCode;
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
     trials.extend(clients::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());
+    trials.extend(adding::trials());
+    trials.extend(trees::trials());
     trials.extend(peers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

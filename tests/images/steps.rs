@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::building::{no_containers, unfinished, with_busybox, write};
-use crate::place::{Home, no, no_busybox, trial};
+use crate::place::{no, no_busybox, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base = || no_busybox().or_else(no_containers);

@@ -42,21 +42,31 @@ pub struct LoadArgs {
 pub fn save(args: &SaveArgs) -> Result<ExitCode> {
     let store = store()?;
     let images = chosen(&store, &args.images)?;
-    match &args.output {
-        Some(path) => to_file(&store, &images, path)?,
-        None if io::stdout().is_terminal() => {
-            return Err(hint::with(
-                "cannot write an archive to a terminal",
-                "name a file with `-o FILE.tar`, or pipe it on",
-            ));
-        }
+    to(args.output.as_deref(), |out| Ok(store.save(&images, out)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an archive to a file, which appears whole or not at all, or to standard
+/// output.
+///
+/// # Errors
+/// Those of `write`, and if it cannot be written to.
+pub(super) fn to(
+    output: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    match output {
+        Some(path) => to_file(path, write),
+        None if io::stdout().is_terminal() => Err(hint::with(
+            "cannot write an archive to a terminal",
+            "name a file with `-o FILE.tar`, or pipe it on",
+        )),
         None => {
             let mut out = BufWriter::new(io::stdout().lock());
-            store.save(&images, &mut out)?;
-            out.flush().context("cannot write to standard output")?;
+            write(&mut out)?;
+            out.flush().context("cannot write to standard output")
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The images that are named, each once, with the names that were given for it.
@@ -77,11 +87,11 @@ fn chosen(store: &Store, names: &[String]) -> Result<Vec<(Vec<Reference>, Image)
 }
 
 /// The file appears whole or not at all; a pipe or a device is written to as it is.
-fn to_file(store: &Store, images: &[(Vec<Reference>, Image)], path: &Path) -> Result<()> {
+fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let write = |file: &mut File| -> Result<()> {
         let mut out = BufWriter::new(file);
-        store.save(images, &mut out)?;
+        write(&mut out)?;
         out.flush().with_context(failed)
     };
     if path

@@ -14,6 +14,7 @@ mod remove;
 pub mod room;
 pub mod run;
 mod tag;
+mod tree;
 mod when;
 
 pub use archive::{LoadArgs, SaveArgs, load, save};
@@ -26,6 +27,7 @@ pub use remote::{
 pub use remove::{RemoveArgs, remove};
 pub use run::RunArgs;
 pub use tag::{TagArgs, tag};
+pub use tree::{ExportArgs, ImportArgs, export, import};
 
 use std::process::ExitCode;
 

@@ -112,6 +112,15 @@ impl Asking {
     }
 }
 
+/// One that asks as no flag says otherwise.
+pub(super) fn client() -> Client {
+    let asking = Asking {
+        insecure: Vec::new(),
+        json: false,
+    };
+    asking.client()
+}
+
 /// Fetches an image in the room: its words are the store and the name.
 pub const FETCH: Task = Task {
     name: "fetch",
@@ -156,13 +165,8 @@ fn fetch_with(
     platform: &Platform,
     watch: &Watch,
 ) -> isolab_engine::Result<()> {
-    let asking = Asking {
-        insecure: Vec::new(),
-        json: false,
-    };
     let owners = Room::find().owners();
-    let client = asking.client();
-    let pulled = client.pull_unpacked(name, platform, store, owners, watch)?;
+    let pulled = client().pull_unpacked(name, platform, store, owners, watch)?;
     let provenance = by_me(Provenance::now(Origin::Pulled));
     store.tag(name, &pulled.target, &provenance)?;
     Ok(())

@@ -12,6 +12,7 @@
 mod load;
 mod packed;
 mod save;
+mod tree;
 
 use serde::{Deserialize, Serialize};
 

@@ -49,8 +49,12 @@ fn find() -> Result<PathBuf> {
     })
 }
 
-/// Whether a program asks for no interpreter, which would load its libraries.
-fn is_static(path: &Path) -> io::Result<bool> {
+/// Whether a file is a program that asks for no interpreter, which would load its
+/// libraries.
+///
+/// # Errors
+/// If it cannot be read, or is too short for a program.
+pub fn is_static(path: &Path) -> io::Result<bool> {
     /// `PT_INTERP`, and where a 64-bit program's header table is told and its
     /// entries' size. Source: `elf(5)`.
     const INTERPRETER: u32 = 3;

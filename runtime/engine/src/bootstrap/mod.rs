@@ -12,7 +12,7 @@ mod tree;
 
 use std::time::{Duration, SystemTime};
 
-pub use busybox::busybox;
+pub use busybox::{busybox, is_static};
 pub use debian::{Debian, debian};
 pub use tree::{Node, Tree};
 

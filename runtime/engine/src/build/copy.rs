@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
+use super::mode::Chmod;
 use super::source::{Item, Selected, Source, capability, leaves_out};
 use crate::dockerfile::ignore::Ignore;
 use crate::error::{Error, Result};
@@ -20,10 +21,9 @@ use crate::stack::Stack;
 
 /// A copy whose every variable is replaced.
 #[derive(Debug)]
-pub(super) struct Copying<'a> {
-    /// What is copied: paths within a tree.
-    pub(super) from: &'a Source,
-    pub(super) paths: Vec<Selected>,
+pub(super) struct Copying {
+    /// What is copied.
+    pub(super) parts: Vec<Part>,
     /// Files that stand in the Dockerfile: name and content.
     pub(super) inline: Vec<(String, String)>,
     /// Where to; absolute. A slash at its end makes it a directory.
@@ -31,12 +31,21 @@ pub(super) struct Copying<'a> {
     /// `--chown`.
     pub(super) owner: Option<(u32, u32)>,
     /// `--chmod`.
-    pub(super) mode: Option<u32>,
+    pub(super) mode: Option<Chmod>,
     /// `--exclude`.
     pub(super) without: Ignore,
     /// `--parents`: the directories of what is named are kept.
     pub(super) parents: bool,
     /// No time is later, in seconds since 1970.
+    pub(super) latest: Option<u64>,
+}
+
+/// Files of a tree.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) tree: Source,
+    pub(super) selected: Selected,
+    /// No time of it is later, in seconds since 1970.
     pub(super) latest: Option<u64>,
 }
 
@@ -60,7 +69,7 @@ enum Kind {
 /// What a layer brings, parents before what is in them.
 type Plan = BTreeMap<PathBuf, Planned>;
 
-impl Copying<'_> {
+impl Copying {
     /// Writes the layer that this copy makes upon `below`.
     ///
     /// # Errors
@@ -78,8 +87,8 @@ impl Copying<'_> {
     fn plan(self, below: &Stack) -> Result<Plan> {
         let to = below.resolve(Path::new(&self.to), true)?;
         let mut walks = Vec::new();
-        for selected in &self.paths {
-            walks.push((selected.named.clone(), self.from.walk(&selected.path)?));
+        for part in &self.parts {
+            walks.push((part, part.tree.walk(&part.selected.path)?));
         }
         let is_directory = |path: &Path| {
             let found = below.look(path)?;
@@ -94,10 +103,11 @@ impl Copying<'_> {
             plan: Plan::new(),
             owner: self.owner.unwrap_or((0, 0)),
         };
-        for (path, items) in walks {
+        for (part, items) in walks {
+            let path = &part.selected.named;
             let top = match items.first() {
                 Some(first) if first.found.metadata.is_dir() && !self.parents => to.clone(),
-                _ if self.parents => to.join(path.strip_prefix("/").unwrap_or(&path)),
+                _ if self.parents => to.join(path.strip_prefix("/").unwrap_or(path)),
                 _ if into => to.join(path.file_name().unwrap_or_default()),
                 _ => to.clone(),
             };
@@ -107,17 +117,17 @@ impl Copying<'_> {
                         true => top.clone(),
                         false => top.join(&item.relative),
                     };
-                    planning.put_item(&at, item, self.owner, self.mode)?;
+                    planning.put_item(&at, item, &self, part.latest)?;
                 }
             }
         }
-        for (name, content) in self.inline {
+        for (name, content) in &self.inline {
             let at = if into { to.join(name) } else { to.clone() };
             planning.put(
                 &at,
                 Planned {
-                    kind: Kind::Bytes(content.into_bytes()),
-                    mode: self.mode.unwrap_or(0o644),
+                    kind: Kind::Bytes(content.clone().into_bytes()),
+                    mode: self.mode_of(0o644, false),
                     owner: self.owner.unwrap_or((0, 0)),
                     modified: self.latest.unwrap_or_else(now),
                     capability: None,
@@ -125,6 +135,11 @@ impl Copying<'_> {
             )?;
         }
         Ok(planning.plan)
+    }
+
+    fn mode_of(&self, mode: u32, is_directory: bool) -> u32 {
+        let chmod = self.mode.as_ref();
+        chmod.map_or(mode, |chmod| chmod.of(mode, is_directory))
     }
 }
 
@@ -164,15 +179,15 @@ impl Planning<'_> {
         &mut self,
         at: &Path,
         item: Item,
-        owner: Option<(u32, u32)>,
-        mode: Option<u32>,
+        copying: &Copying,
+        latest: Option<u64>,
     ) -> Result<()> {
         let metadata = &item.found.metadata;
         let told = Planned {
             kind: Kind::Directory,
-            mode: mode.unwrap_or(metadata.mode() & 0o7777),
-            owner: owner.unwrap_or(item.owner),
-            modified: seconds(metadata.mtime()),
+            mode: copying.mode_of(metadata.mode() & 0o7777, metadata.is_dir()),
+            owner: copying.owner.unwrap_or(item.owner),
+            modified: seconds(metadata.mtime()).min(latest.unwrap_or(u64::MAX)),
             capability: None,
         };
         let kind = metadata.file_type();

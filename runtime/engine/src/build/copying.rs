@@ -1,9 +1,12 @@
 //! `COPY`, `ADD` and `WORKDIR` as steps: what they depend on, and what they make.
 
+use std::path::Path;
+
+use super::add::{Adding, Piece, Yard};
 use super::copy::{Copying, write_directory};
 use super::fault::Fault;
 use super::key::Key;
-use super::source::Source;
+use super::mode::Chmod;
 use super::stage::Stages;
 use super::state::State;
 use super::{At, epoch};
@@ -25,10 +28,8 @@ pub(super) struct Asked<'a> {
     chmod: Option<&'a Template>,
     exclude: &'a [Template],
     parents: bool,
-    /// Archives are unpacked, and addresses fetched.
-    adds: bool,
-    /// A flag of `ADD` that is not done.
-    refused: Option<&'static str>,
+    /// The flags of `ADD`: archives are unpacked then, and addresses fetched.
+    adds: Option<&'a Add>,
 }
 
 impl<'a> std::convert::From<&'a Copy> for Asked<'a> {
@@ -40,8 +41,7 @@ impl<'a> std::convert::From<&'a Copy> for Asked<'a> {
             chmod: copy.chmod.as_ref(),
             exclude: &copy.exclude,
             parents: copy.parents,
-            adds: false,
-            refused: None,
+            adds: None,
         }
     }
 }
@@ -55,19 +55,7 @@ impl<'a> std::convert::From<&'a Add> for Asked<'a> {
             chmod: add.chmod.as_ref(),
             exclude: &add.exclude,
             parents: false,
-            adds: true,
-            refused: match add {
-                Add {
-                    checksum: Some(_), ..
-                } => Some("--checksum"),
-                Add {
-                    keep_git_dir: true, ..
-                } => Some("--keep-git-dir"),
-                Add {
-                    unpack: Some(true), ..
-                } => Some("--unpack"),
-                _ => None,
-            },
+            adds: Some(add),
         }
     }
 }
@@ -79,46 +67,93 @@ impl Stages<'_> {
         asked: &Asked<'_>,
         at: At<'_>,
     ) -> Result<Step, Fault> {
-        let source = self.source(asked.from)?;
-        let copying = resolve(state, asked, &source)?;
-        let mut key = Key::new("copy", state.layers.iter().map(|(_, diff_id)| diff_id));
-        let digest = source.digest(&copying.paths, &copying.without)?;
-        key.say("content", digest.to_string());
+        // What is fetched and unpacked lies here until its layer is written.
+        let place = asked.adds.map(|_| self.store.new_place()).transpose()?;
+        let mut yard = Yard::new(place.as_ref().map_or(Path::new(""), |place| place.path()));
+        let without = without(state, asked)?;
+        let pieces = self.pieces(state, asked, &without, &mut yard)?;
+        let inline = inline(state, asked)?;
+        let to = destination(state, asked)?;
+        let mode = state.expand_some(asked.chmod)?;
+        let mode = mode.filter(|text| !text.is_empty());
+        let mode = mode.map(|text| Chmod::parse(&text)).transpose()?;
         let owner = state.expand_some(asked.chown)?;
-        let told = [
-            ("to", copying.to.clone()),
+        let mut key = Key::new("copy", state.layers.iter().map(|(_, diff_id)| diff_id));
+        for piece in &pieces {
+            key.say("piece", piece.key());
+        }
+        let named: Vec<_> = pieces.iter().map(Piece::named).collect();
+        for (name, value) in [
+            ("to", to.clone()),
             ("owner", owner.clone().unwrap_or_default()),
-            ("mode", format!("{:?}", copying.mode)),
-            (
-                "parents",
-                format!("{:?} {:?}", copying.parents, copying.paths),
-            ),
-            ("inline", format!("{:?}", copying.inline)),
-            ("epoch", format!("{:?}", copying.latest)),
-        ];
-        for (name, value) in told {
+            ("mode", format!("{mode:?}")),
+            ("parents", format!("{:?}", asked.parents.then_some(named))),
+            ("inline", format!("{inline:?}")),
+            ("epoch", format!("{:?}", epoch())),
+        ] {
             key.say(name, value);
         }
-        let layers = state.layers.clone();
         self.step(
             key,
             "the same files were copied onto the same layers",
             at,
             || {
-                let below = self.stack(&layers)?;
-                let owner = owner.map(|owner| who(&owner, &below)).transpose()?;
-                let copying = Copying { owner, ..copying };
-                let (paths, without) = (copying.paths.clone(), copying.without.clone());
+                let below = self.stack(&state.layers)?;
+                let parts = pieces.iter().map(|piece| self.part(piece, &mut yard));
+                let copying = Copying {
+                    parts: parts.collect::<Result<_, _>>()?,
+                    inline,
+                    to,
+                    owner: owner.map(|owner| who(&owner, &below)).transpose()?,
+                    mode,
+                    without: without.clone(),
+                    parents: asked.parents,
+                    latest: epoch(),
+                };
                 let layer = self.layer_of(|out| copying.write(&below, out).map_err(Fault::from))?;
                 // Under this key no other files may be kept.
-                match source.digest(&paths, &without)? == digest {
-                    true => Ok(layer),
-                    false => Err(Fault::new(
-                        "the files changed while they were copied: build again",
-                    )),
+                for piece in &pieces {
+                    if !piece.is_unchanged(&without)? {
+                        let why = "the files changed while they were copied: build again";
+                        return Err(Fault::new(why));
+                    }
                 }
+                Ok(layer)
             },
         )
+    }
+
+    /// What is copied, of which what has to be fetched to be known is there now.
+    fn pieces(
+        &self,
+        state: &State<'_>,
+        asked: &Asked<'_>,
+        without: &Ignore,
+        yard: &mut Yard<'_>,
+    ) -> Result<Vec<Piece>, Fault> {
+        let source = self.source(asked.from)?;
+        let adding = asked.adds.map(|add| {
+            let checksum = state.expand_some(add.checksum.as_ref())?;
+            Ok::<_, Fault>(Adding {
+                checksum: checksum.filter(|text| !text.is_empty()),
+                keep_git_dir: add.keep_git_dir,
+                unpack: add.unpack,
+            })
+        });
+        let adding = adding.transpose()?;
+        let mut pieces = Vec::new();
+        for from in &asked.sources.sources {
+            let From::Path(path) = from else { continue };
+            let path = state.expand(path)?;
+            if let Some(adding) = &adding {
+                pieces.extend(self.added(&path, adding, &source, without, yard)?);
+                continue;
+            }
+            for selected in source.select(&path)? {
+                pieces.push(Piece::of_tree(&source, selected, without)?);
+            }
+        }
+        Ok(pieces)
     }
 
     /// The directory of a `WORKDIR`, where it is not there yet.
@@ -158,42 +193,20 @@ impl Stages<'_> {
     }
 }
 
-/// Replaces the variables and finds the files.
-fn resolve<'a>(
-    state: &State<'_>,
-    asked: &Asked<'_>,
-    source: &'a Source,
-) -> Result<Copying<'a>, Fault> {
-    if let Some(flag) = asked.refused {
-        return Err(Fault::new(format!(
-            "{flag} of ADD cannot be done yet: leave it out"
-        )));
-    }
-    let mut paths = Vec::new();
-    let mut inline = Vec::new();
+/// The files that stand in the Dockerfile: name and content.
+fn inline(state: &State<'_>, asked: &Asked<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let mut files = Vec::new();
     for from in &asked.sources.sources {
-        match from {
-            From::Path(path) => {
-                let path = state.expand(path)?;
-                if asked.adds && (path.contains("://") || path.starts_with("git@")) {
-                    return Err(Fault::new(
-                        "ADD cannot fetch yet: fetch it with RUN, or into the build context first",
-                    ));
-                }
-                let selected = source.select(&path)?;
-                if asked.adds && selected.iter().any(|one| source.is_archive(&one.path)) {
-                    return Err(Fault::new(
-                        "ADD cannot unpack archives yet: unpack it with RUN, or COPY it as it is",
-                    ));
-                }
-                paths.extend(selected);
-            }
-            From::Inline(file) => {
-                let content = file.content(&|name| state.scope.lookup(name))?;
-                inline.push((file.name().to_owned(), content));
-            }
+        if let From::Inline(file) = from {
+            let content = file.content(&|name| state.scope.lookup(name))?;
+            files.push((file.name().to_owned(), content));
         }
     }
+    Ok(files)
+}
+
+/// Where to, absolute; a directory where it ends with a slash.
+fn destination(state: &State<'_>, asked: &Asked<'_>) -> Result<String, Fault> {
     let destination = state.expand(&asked.sources.destination)?;
     let slash = match destination.ends_with('/') || destination == "." {
         true => "/",
@@ -201,37 +214,15 @@ fn resolve<'a>(
     };
     let to = state.within(&destination);
     let to = format!("{}{slash}", to.display().to_string().trim_end_matches('/'));
-    let exclude: Vec<String> = asked
-        .exclude
-        .iter()
-        .map(|pattern| state.expand(pattern))
-        .collect::<Result<_, _>>()?;
-    let without = Ignore::of_patterns(exclude.iter().map(String::as_str));
-    Ok(Copying {
-        from: source,
-        paths,
-        inline,
-        to: if to.is_empty() { "/".to_owned() } else { to },
-        owner: None,
-        mode: mode(state.expand_some(asked.chmod)?.as_deref())?,
-        without: without.map_err(|problems| Fault::new(problems.to_string()))?,
-        parents: asked.parents,
-        latest: epoch(),
-    })
+    Ok(if to.is_empty() { "/".to_owned() } else { to })
 }
 
-/// `--chmod`.
-fn mode(text: Option<&str>) -> Result<Option<u32>, Fault> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let octal = u32::from_str_radix(text, 8).ok();
-    match octal.filter(|mode| *mode <= 0o7777) {
-        Some(mode) => Ok(Some(mode)),
-        None => Err(Fault::new(format!(
-            "--chmod={text} is no mode: write it as 0755"
-        ))),
-    }
+/// `--exclude`.
+fn without(state: &State<'_>, asked: &Asked<'_>) -> Result<Ignore, Fault> {
+    let exclude = asked.exclude.iter().map(|pattern| state.expand(pattern));
+    let exclude: Vec<String> = exclude.collect::<Result<_, _>>()?;
+    let without = Ignore::of_patterns(exclude.iter().map(String::as_str));
+    without.map_err(|problems| Fault::new(problems.to_string()))
 }
 
 /// User and group of `--chown`, by the image's own files. A user alone is his own

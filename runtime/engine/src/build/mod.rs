@@ -15,11 +15,14 @@
 //! Stages that need nothing of each other are built at once (`schedule`); the first
 //! failure ends them all. Nothing of a build has a name before all of it is there.
 
+mod add;
+mod changes;
 mod copy;
 mod copying;
 mod fault;
 mod key;
-mod mounting;
+mod mode;
+mod mount;
 mod output;
 mod running;
 mod schedule;
@@ -36,9 +39,11 @@ use crate::dockerfile::ignore::Ignore;
 use crate::dockerfile::{self, Checks, Given, Globals, Graph};
 use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Manifest, MediaType, Platform, Reference};
+use crate::registry::Client;
 use crate::room::Room;
 use crate::run::Network;
 use crate::store::{Image, Store};
+pub use changes::configured;
 use stage::Stages;
 
 /// What is to be built.
@@ -62,6 +67,8 @@ pub struct Request {
     pub network: Network,
     /// Secrets, by id: what they are.
     pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Sockets of agents that have keys, by id.
+    pub agents: BTreeMap<String, PathBuf>,
     /// Labels of the image, beside the Dockerfile's.
     pub labels: BTreeMap<String, String>,
     /// Whether the user gets a shell in the state of a program that failed. The
@@ -154,6 +161,8 @@ pub struct Built {
 pub struct Attending<'a> {
     /// Fetches an image that is not here.
     pub fetch: &'a (dyn Fn(&Store, &Reference, &Platform) -> Result<()> + Sync),
+    /// Fetches files of `ADD`.
+    pub client: &'a Client,
     /// Is told what happens.
     pub tell: &'a (dyn Fn(Event<'_>) + Sync),
     /// Knows whether it is to end.

@@ -7,7 +7,7 @@ use isolab_oci::ExitStatus;
 
 use super::fault::Fault;
 use super::key::Key;
-use super::mounting::{Mounted, mount_all};
+use super::mount::Around;
 use super::output::Lines;
 use super::shell::Broken;
 use super::stage::{Stages, interrupted};
@@ -39,11 +39,18 @@ impl Stages<'_> {
                 "--network=host is not granted: build with --network host",
             ));
         }
+        let (of, host) = (&state.config.platform, &self.request.given.builder);
+        if !of.is_like(host) {
+            return Err(Fault::new(format!(
+                "its program is for {of}, and this machine runs {host}: for another machine only \
+                 FROM, COPY and what makes no layer can be built"
+            )));
+        }
         let settings = self.settings(state, asked);
-        let mounts = self.mounts(state, asked)?;
-        let key = key(state, &settings, &mounts);
+        let around = self.around(state, asked)?;
+        let key = key(state, &settings, &around);
         self.step(key, "the same program ran upon the same layers", at, || {
-            self.take_run(state, settings, &mounts, at)
+            self.take_run(state, settings, &around, at)
         })
     }
 
@@ -75,7 +82,7 @@ impl Stages<'_> {
         &self,
         state: &State<'_>,
         mut settings: Settings,
-        mounts: &[Mounted],
+        around: &Around,
         at: At<'_>,
     ) -> Result<(Descriptor, Digest), Fault> {
         let below = self.stack(&state.layers)?;
@@ -85,9 +92,9 @@ impl Stages<'_> {
             .chain(["/dev", "/proc", "/sys"])
             .map(PathBuf::from)
             .collect::<Vec<_>>();
-        let ready = mount_all(self, mounts, place.path())?;
-        settings.binds.clone_from(&ready.binds);
-        stubs.extend(settings.binds.iter().map(|bind| bind.destination.clone()));
+        let ready = around.make_ready(self, place.path())?;
+        ready.give(&mut settings);
+        stubs.extend(ready.targets().map(Path::to_owned));
         for stub in &mut stubs {
             *stub = below.resolve(stub, true)?;
         }
@@ -180,7 +187,7 @@ impl Stages<'_> {
 }
 
 /// All that a program sees and that decides what it does.
-fn key(state: &State<'_>, settings: &Settings, mounts: &[Mounted]) -> Key {
+fn key(state: &State<'_>, settings: &Settings, around: &Around) -> Key {
     let mut key = Key::new("run", state.layers.iter().map(|(_, diff_id)| diff_id));
     for (name, all) in [("args", &settings.args), ("env", &settings.env)] {
         for one in all {
@@ -191,8 +198,8 @@ fn key(state: &State<'_>, settings: &Settings, mounts: &[Mounted]) -> Key {
     key.say("user", &settings.user);
     key.say("network", format!("{:?}", settings.network));
     key.say("epoch", format!("{:?}", epoch()));
-    for mount in mounts {
-        key.say("mount", mount.key());
+    for mount in around.keys() {
+        key.say("mount", mount);
     }
     key
 }

@@ -2,7 +2,7 @@
 //! variables and its user.
 
 use super::Event;
-use super::mounting::Ready;
+use super::mount::Ready;
 use super::stage::Stages;
 use crate::room;
 use crate::run::{self, Container, Root, Settings};

@@ -143,17 +143,12 @@ impl Source {
         }
     }
 
-    /// Whether a file is one that `ADD` would unpack, by its first bytes.
-    pub(super) fn is_archive(&self, path: &Path) -> bool {
-        use std::io::Read as _;
-        const PACKED: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
-        let found = self.stack.look(path).ok().flatten();
+    /// Opens what was selected, where it is a regular file.
+    pub(super) fn open(&self, selected: &Selected) -> Result<Option<File>> {
+        let found = self.stack.look(&selected.path)?;
         let file = found.filter(|found| found.metadata.is_file());
-        let mut head = Vec::new();
-        let read = file.and_then(|found| File::open(found.place).ok());
-        let read = read.map(|file| file.take(512).read_to_end(&mut head));
-        let is_tar = head.get(257..262) == Some(b"ustar");
-        read.is_some() && (is_tar || PACKED.iter().any(|magic| head.starts_with(magic)))
+        let opened = file.map(|file| File::open(&file.place).map_err(Error::read(&file.place)));
+        opened.transpose()
     }
 
     /// What lies at `path` and all below it, parents first, in the order of names.

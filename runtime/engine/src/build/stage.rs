@@ -154,14 +154,22 @@ impl<'a> Stages<'a> {
         if let Some(image) = &*known {
             return Ok(image.clone());
         }
-        let image = match self.image_here(name, platform) {
-            Err(Error::NotFound { .. } | Error::Missing { .. }) => {
+        let here = self.image_here(name, platform);
+        let image = match here {
+            // A name stands for an image of one machine where it was not pulled.
+            Ok(image) if image.config.platform.is_like(platform) => image,
+            Ok(_) | Err(Error::NotFound { .. } | Error::Missing { .. }) => {
                 let reference: Reference = name.parse().map_err(Error::from)?;
                 (self.attending.fetch)(self.store, &reference, platform)?;
                 self.image_here(name, platform)?
             }
-            found => found?,
+            Err(error) => return Err(error.into()),
         };
+        let of = &image.config.platform;
+        if !of.is_like(platform) {
+            let why = format!("image {name} is for {of}, and {platform} was asked for");
+            return Err(Fault::new(why));
+        }
         Ok(known.insert(image).clone())
     }
 

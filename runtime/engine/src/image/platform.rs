@@ -48,6 +48,15 @@ impl Platform {
         Self::linux(architecture)
     }
 
+    /// Whether programs for it run where those for `other` do, as far as the names of
+    /// system and architecture tell; those of an image that says nothing may.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let says = |name: &str| name.is_empty() || name == "unknown";
+        let same = |one: &str, two: &str| says(one) || says(two) || one == two;
+        same(&self.os, &other.os) && same(&self.architecture, &other.architecture)
+    }
+
     /// Linux on `architecture`, no variant named.
     #[must_use]
     pub fn linux(architecture: &str) -> Self {

@@ -43,6 +43,7 @@ mod blob;
 mod client;
 mod credentials;
 mod docker_config;
+mod file;
 #[cfg(fuzzing)]
 pub mod fuzzed;
 mod header;
@@ -61,6 +62,7 @@ mod url;
 
 pub use client::Client;
 pub use docker_config::{DockerConfig, Login};
+pub use file::Fetched;
 pub use progress::{Blob, Fate, Progress};
 pub use pull::Pulled;
 pub use push::Pushed;

@@ -254,6 +254,11 @@ impl Session {
         }
     }
 
+    /// Asks once, as nobody, and follows nowhere.
+    pub(super) fn ask_plainly(&self, url: &Url) -> Result<Answer, Trouble> {
+        self.line.ask(&Method::GET, url, &[], Payload::None)
+    }
+
     fn authorization(&self, site: &Site) -> Option<String> {
         let known = lock(&self.known);
         let own = known.get(&key(site));
@@ -389,7 +394,7 @@ fn all_scopes(site: &Site, said: Option<&str>) -> Vec<String> {
     scopes
 }
 
-fn leads(answer: &Answer) -> Result<Url, Trouble> {
+pub(super) fn leads(answer: &Answer) -> Result<Url, Trouble> {
     let place = answer
         .header("location")
         .ok_or_else(|| wrong("it leads elsewhere and does not say where"))?;

@@ -46,7 +46,7 @@ use crate::room::Room;
 use crate::stack::Stack;
 pub use external::TASK;
 pub use mount_points::lay_mount_points;
-pub use settings::{Bind, DEFAULT_PATH, Network, Settings};
+pub use settings::{Bind, DEFAULT_PATH, Network, Settings, Tmpfs};
 use spec::Within;
 pub use step::run_step;
 

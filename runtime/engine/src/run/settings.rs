@@ -21,6 +21,8 @@ pub struct Settings {
     pub read_only: bool,
     /// What of the host is seen inside.
     pub binds: Vec<Bind>,
+    /// Directories in memory.
+    pub tmpfs: Vec<Tmpfs>,
     /// Which network it has.
     pub network: Network,
     /// The host name inside.
@@ -40,6 +42,15 @@ pub struct Bind {
     pub destination: PathBuf,
     /// Whether it may not be written to through there.
     pub read_only: bool,
+}
+
+/// A directory in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// Its path inside, absolute.
+    pub destination: PathBuf,
+    /// At most so many bytes; half of the machine's memory where nothing is said.
+    pub size: Option<u64>,
 }
 
 /// Which network a container has.
@@ -68,6 +79,7 @@ impl Settings {
             groups: Vec::new(),
             read_only: false,
             binds: Vec::new(),
+            tmpfs: Vec::new(),
             network: Network::None,
             hostname: "isolab".to_owned(),
             terminal: false,

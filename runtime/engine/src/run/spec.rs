@@ -14,7 +14,7 @@ use isolab_oci::spec::{
 };
 
 use super::files;
-use super::settings::{Network, Settings};
+use super::settings::{Network, Settings, Tmpfs};
 use crate::account::Account;
 use crate::room::Room;
 use crate::seccomp;
@@ -134,7 +134,8 @@ fn mounts(settings: &Settings, place: &Path, room: &Room, within: Within) -> Vec
         ));
     }
     mounts.extend(files::mounts(place));
-    mounts.extend(settings.binds.iter().map(|volume| {
+    let mut own: Vec<Mount> = settings.tmpfs.iter().map(memory).collect();
+    own.extend(settings.binds.iter().map(|volume| {
         let access = if volume.read_only { "ro" } else { "rw" };
         bind(
             &volume.source,
@@ -142,7 +143,22 @@ fn mounts(settings: &Settings, place: &Path, room: &Room, within: Within) -> Vec
             &["rbind", "rprivate", access],
         )
     }));
+    // One may lie in another.
+    own.sort_by_key(|mount| mount.destination.components().count());
+    mounts.extend(own);
     mounts
+}
+
+fn memory(tmpfs: &Tmpfs) -> Mount {
+    let usual = ["nosuid", "nodev", "mode=1777"].map(str::to_owned);
+    let size = tmpfs.size.map(|bytes| format!("size={bytes}"));
+    Mount {
+        destination: tmpfs.destination.clone(),
+        fstype: Some("tmpfs".to_owned()),
+        source: Some("tmpfs".into()),
+        options: usual.into_iter().chain(size).collect(),
+        ..Mount::default()
+    }
 }
 
 fn bind(source: &Path, destination: &Path, options: &[&str]) -> Mount {

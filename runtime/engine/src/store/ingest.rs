@@ -130,6 +130,25 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// As [`place`](Self::place), but what has the name already is left alone, an empty
+    /// directory, too.
+    pub(super) fn place_first(mut self, name: &Path) -> Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.placed = true;
+                Ok(())
+            }
+            Err(Errno::EXIST) => Ok(()),
+            // A file system that does not know how.
+            Err(Errno::INVAL) => self.place(name),
+            Err(errno) => Err(Error::write(name)(errno.into())),
+        }
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.placed && !self.stays {

@@ -37,7 +37,8 @@ impl Owners {
         }
     }
 
-    fn ownership(self) -> Ownership {
+    /// What becomes of owners where a layer is unpacked.
+    pub(crate) fn ownership(self) -> Ownership {
         match self {
             Self::Real | Self::Mapped => Ownership::Keep,
             Self::Single => Ownership::Squash,

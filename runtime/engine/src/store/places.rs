@@ -35,16 +35,25 @@ impl Store {
         ingest::remove(&self.root().join("caches"));
     }
 
-    /// The directory of a build's cache mount, and whether it was made just now.
+    /// The directory of a build's cache mount; one that is not there yet is whole,
+    /// as `fill` makes it, before others see it.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn cache_directory(&self, id: &str) -> Result<(PathBuf, bool)> {
+    /// [`Error::Write`], and those of `fill`.
+    pub(crate) fn cache_directory<E: From<Error>>(
+        &self,
+        id: &str,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
         let caches = self.root().join("caches");
         // An id is anything.
         let path = caches.join(Digest::of(id.as_bytes()).hex());
-        let is_new = !path.exists();
-        fs::create_dir_all(&path).map_err(Error::write(&path))?;
-        Ok((path, is_new))
+        if !path.exists() {
+            fs::create_dir_all(&caches).map_err(Error::write(&caches))?;
+            let pending = Pending::directory(&self.ingest())?;
+            fill(pending.path())?;
+            pending.place_first(&path)?;
+        }
+        Ok(path)
     }
 }

@@ -1,6 +1,7 @@
 //! `isolab build`: from a Dockerfile to an image.
 
 mod request;
+mod scaffold;
 mod teller;
 
 use std::io::{self, IsTerminal};
@@ -13,16 +14,20 @@ use isolab_engine::build::{self, Attending, Event, Request};
 use isolab_engine::image::{Platform, Reference};
 use isolab_engine::room::Room;
 use isolab_engine::run::Network;
-use isolab_engine::store::{Origin, Provenance};
+use isolab_engine::store::{Origin, Provenance, Store};
 
 use super::{by_me, size, store};
 use crate::interrupt::Interrupt;
 use crate::{hint, stdout};
-use request::{dockerfile, ignore, request};
+use request::{ignore, request};
 use teller::{Progress, Teller};
 
 /// What `build` is asked to build.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Where there is no Dockerfile, one is written for a Python project (requirements.txt, \
+    pyproject.toml), a static site (index.html) or a directory with one static program."
+)]
 pub struct BuildArgs {
     /// The directory that files are copied from
     #[arg(default_value = ".")]
@@ -39,6 +44,9 @@ pub struct BuildArgs {
     /// The stage to build [default: the last]
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
+    /// The machine that the image is for [default: this one]; for another one nothing can be RUN
+    #[arg(long)]
+    platform: Option<Platform>,
     /// A label of the image; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
@@ -51,6 +59,9 @@ pub struct BuildArgs {
     /// A secret for RUN --mount=type=secret: id=ID,src=FILE or id=ID,env=NAME
     #[arg(long, value_name = "SECRET")]
     secret: Vec<String>,
+    /// An agent for RUN --mount=type=ssh: default, for that of SSH_AUTH_SOCK, or ID=SOCKET
+    #[arg(long, value_name = "AGENT")]
+    ssh: Vec<String>,
     /// Run a shell where a RUN failed, as it left things, before the build fails
     #[arg(long, conflicts_with = "quiet")]
     shell_on_fail: bool,
@@ -66,6 +77,9 @@ pub struct BuildArgs {
     /// Tell for each step that was not taken why not
     #[arg(long)]
     explain_cache: bool,
+    /// Print the Dockerfile that would be built, also where none is there, and build nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +107,14 @@ pub fn build(args: &BuildArgs) -> Result<ExitCode> {
     if let Some(path) = &args.explain_ignore {
         return explain_ignore(args, path);
     }
+    if args.dry_run {
+        let text = match request::dockerfile(args)? {
+            Some((_, text)) => String::from_utf8_lossy(&text).into_owned(),
+            None => scaffold::Tree::of(&args.context)?.dockerfile(),
+        };
+        stdout::print(text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.shell_on_fail && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(hint::with(
             "cannot give a shell where a step fails: standard input or error is no terminal",
@@ -100,18 +122,24 @@ pub fn build(args: &BuildArgs) -> Result<ExitCode> {
         ));
     }
     // Within, where it is read once: a secret may come through a pipe.
-    super::room::within(|room| build_here(args, &request(args)?, room))
+    super::room::within(|room| {
+        let store = store()?;
+        let file = match request::dockerfile(args)? {
+            Some(file) => file,
+            None => scaffold::write(args, &store)?,
+        };
+        build_here(args, &request(args, file)?, room, &store)
+    })
 }
 
-fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCode> {
-    let store = store()?;
+fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -> Result<ExitCode> {
     if let Some(why) = room.why_single() {
         eprintln!("note: all files of images will be yours: {why}");
     }
     let interrupt = Interrupt::listen()?;
     let teller = Teller::new(args);
     let built = build::build(
-        &store,
+        store,
         room,
         request,
         Attending {
@@ -120,6 +148,7 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCo
                 teller.tell(&Event::Note { text: &text });
                 super::remote::fetch_quietly(store, name, platform, &interrupt)
             },
+            client: &super::remote::client(),
             tell: &|event| teller.tell(&event),
             is_interrupted: &|| interrupt.raised(),
         },
@@ -138,7 +167,7 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCo
         store.tag(&name, &built.descriptor, &provenance)?;
         eprintln!("note: it is called {name}; name it yourself with -t NAME");
     }
-    let image = store.image(&built.descriptor, &Platform::host())?;
+    let image = store.image(&built.descriptor, &request.given.target)?;
     if args.quiet {
         stdout::print(format!("{}\n", image.id()))?;
         return Ok(ExitCode::SUCCESS);
@@ -155,7 +184,8 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room) -> Result<ExitCo
 }
 
 fn explain_ignore(args: &BuildArgs, path: &str) -> Result<ExitCode> {
-    let file = dockerfile(args)?.0;
+    let file = request::dockerfile(args)?;
+    let file = file.map_or_else(|| args.context.join("Dockerfile"), |(file, _)| file);
     let (ignored_by, ignore) = ignore(args, &file)?;
     let decision = ignore.decide(path);
     let verdict = match decision.excluded {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -13,10 +14,12 @@ use super::BuildArgs;
 use crate::hint;
 
 /// What the engine is asked to build.
-pub(super) fn request(args: &BuildArgs) -> Result<Request> {
-    let (file, text) = dockerfile(args)?;
+pub(super) fn request(args: &BuildArgs, (file, text): (PathBuf, Vec<u8>)) -> Result<Request> {
     let mut given = Given::nothing();
     given.arguments = arguments(&args.build_arg);
+    if let Some(platform) = &args.platform {
+        given.target = platform.clone();
+    }
     given.stage = args.target.clone().unwrap_or_default();
     Ok(Request {
         ignore: ignore(args, &file)?.1,
@@ -31,12 +34,14 @@ pub(super) fn request(args: &BuildArgs) -> Result<Request> {
         no_cache: args.no_cache,
         network: args.network.into(),
         secrets: secrets(&args.secret)?,
+        agents: agents(&args.ssh)?,
         labels: pairs(&args.label)?,
         shell_on_fail: args.shell_on_fail,
     })
 }
 
-pub(super) fn dockerfile(args: &BuildArgs) -> Result<(PathBuf, Vec<u8>)> {
+/// The Dockerfile and what it says; `None` where none is named and none is there.
+pub(super) fn dockerfile(args: &BuildArgs) -> Result<Option<(PathBuf, Vec<u8>)>> {
     let candidates = match &args.file {
         Some(file) => vec![file.clone()],
         None => vec![
@@ -46,12 +51,15 @@ pub(super) fn dockerfile(args: &BuildArgs) -> Result<(PathBuf, Vec<u8>)> {
     };
     for file in &candidates {
         match fs::read(file) {
-            Ok(text) => return Ok((file.clone(), text)),
+            Ok(text) => return Ok(Some((file.clone(), text))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
         }
+    }
+    if args.file.is_none() {
+        return Ok(None);
     }
     Err(hint::with(
         format!(
@@ -130,4 +138,35 @@ fn secrets(given: &[String]) -> Result<BTreeMap<String, Vec<u8>>> {
         secrets.insert(id.to_owned(), value);
     }
     Ok(secrets)
+}
+
+/// The sockets of agents, by id.
+fn agents(given: &[String]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut agents = BTreeMap::new();
+    for text in given {
+        let (id, socket) = match text.split_once('=') {
+            Some((id, socket)) => (id, PathBuf::from(socket)),
+            None => {
+                let socket = std::env::var_os("SSH_AUTH_SOCK").ok_or_else(|| {
+                    hint::with(
+                        format!("cannot hand on the agent `{text}`: SSH_AUTH_SOCK is not set"),
+                        "start one with `eval $(ssh-agent)`, or name its socket: --ssh ID=SOCKET",
+                    )
+                })?;
+                (&**text, PathBuf::from(socket))
+            }
+        };
+        let is_socket = fs::metadata(&socket).is_ok_and(|there| there.file_type().is_socket());
+        if !is_socket {
+            return Err(hint::with(
+                format!(
+                    "cannot hand on the agent `{id}`: {} is no socket",
+                    socket.display()
+                ),
+                "keys are handed on by an agent that has them: `ssh-add KEY`",
+            ));
+        }
+        agents.insert(id.to_owned(), std::path::absolute(socket)?);
+    }
+    Ok(agents)
 }

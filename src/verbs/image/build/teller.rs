@@ -49,15 +49,12 @@ struct Begun {
 
 impl Teller {
     pub(super) fn new(args: &BuildArgs) -> Self {
-        let stderr = std::io::stderr();
-        let progress = match args.progress {
-            Progress::Auto if std::io::IsTerminal::is_terminal(&stderr) => Progress::Tty,
-            Progress::Auto => Progress::Plain,
-            asked => asked,
-        };
-        let target = match progress {
-            Progress::Tty => ProgressDrawTarget::stderr_with_hz(10),
-            _ => ProgressDrawTarget::hidden(),
+        let target = ProgressDrawTarget::stderr_with_hz(10);
+        // Where nothing can be drawn, lines are told.
+        let (progress, target) = match args.progress {
+            Progress::Auto | Progress::Tty if !target.is_hidden() => (Progress::Tty, target),
+            Progress::Auto | Progress::Tty => (Progress::Plain, target),
+            asked => (asked, ProgressDrawTarget::hidden()),
         };
         Self {
             progress,

@@ -32,12 +32,7 @@ impl Place {
     }
 
     /// `MODE UID:GID PATH[=CONTENT | ->TO]` of each entry.
-    fn copied(
-        &self,
-        change: impl FnOnce(&mut Copying<'_>),
-        pattern: &str,
-        to: &str,
-    ) -> Vec<String> {
+    fn copied(&self, change: impl FnOnce(&mut Copying), pattern: &str, to: &str) -> Vec<String> {
         let source = self.source();
         let mut copying = copying(&source, pattern, to);
         change(&mut copying);
@@ -53,10 +48,15 @@ impl Place {
     }
 }
 
-fn copying<'a>(source: &'a Source, pattern: &str, to: &str) -> Copying<'a> {
+fn copying(source: &Source, pattern: &str, to: &str) -> Copying {
+    let selected = source.select(pattern).unwrap();
+    let parts = selected.into_iter().map(|selected| Part {
+        tree: source.clone(),
+        selected,
+        latest: None,
+    });
     Copying {
-        from: source,
-        paths: source.select(pattern).unwrap(),
+        parts: parts.collect(),
         inline: Vec::new(),
         to: to.to_owned(),
         owner: None,
@@ -117,7 +117,7 @@ fn own() -> String {
 #[test]
 fn a_file_goes_where_docker_puts_it() {
     let place = Place::new(&["f", "g"], &["there/", "file"]);
-    let keep = |_: &mut Copying<'_>| {};
+    let keep = |_: &mut Copying| {};
     assert_eq!(place.copied(keep, "f", "/new"), ["640 0:0 new"]);
     assert_eq!(
         place.copied(keep, "f", "/new/"),
@@ -177,9 +177,9 @@ fn directories_above_are_told_again_as_they_are() {
 #[test]
 fn owner_and_mode_are_as_asked_and_what_is_excluded_stays() {
     let place = Place::new(&["d/x", "d/y.md", "d/sub/y.md"], &[]);
-    let ask = |copying: &mut Copying<'_>| {
+    let ask = |copying: &mut Copying| {
         copying.owner = Some((5, 6));
-        copying.mode = Some(0o500);
+        copying.mode = Some(Chmod::Set(0o500));
         copying.without = Ignore::of_patterns(["**/*.md"]).unwrap();
     };
     assert_eq!(
@@ -196,7 +196,7 @@ fn owner_and_mode_are_as_asked_and_what_is_excluded_stays() {
 #[test]
 fn inline_files_and_parents_have_their_places() {
     let place = Place::new(&["a/b/f"], &[]);
-    let ask = |copying: &mut Copying<'_>| {
+    let ask = |copying: &mut Copying| {
         copying.parents = true;
         copying
             .inline
@@ -256,9 +256,9 @@ fn a_link_is_copied_as_what_it_leads_to_under_its_own_name() {
 fn a_file_and_a_directory_of_one_name_are_refused_wherever_they_come_from() {
     let place = Place::new(&["d1/a", "d2/a/f"], &[]);
     let source = place.source();
-    let mut copying = copying(&source, "d1", "/x/");
-    copying.paths.extend(source.select("d2").unwrap());
-    let refused = copying.write(&place.below(), Vec::new()).unwrap_err();
+    let mut both = copying(&source, "d1", "/x/");
+    both.parts.extend(copying(&source, "d2", "/x/").parts);
+    let refused = both.write(&place.below(), Vec::new()).unwrap_err();
     assert!(refused.to_string().contains("no directory"), "{refused}");
 }
 

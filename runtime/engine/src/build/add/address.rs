@@ -1,0 +1,158 @@
+//! What a source of `ADD` is: a path, a file on a server, or a repository.
+//!
+//! Source: Dockerfile reference, "ADD"; BuildKit, `util/gitutil/git_ref.go`.
+
+use super::super::fault::Fault;
+
+/// Where a source of `ADD` lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// In the build context.
+    Path,
+    /// On a server.
+    File {
+        /// The whole address.
+        url: String,
+        /// What the file is called.
+        name: String,
+    },
+    /// In a repository of git.
+    Repository(Repository),
+}
+
+/// A repository of git, and what of it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Repository {
+    /// As git takes it.
+    pub(super) remote: String,
+    /// A branch, a tag or a commit; what its `HEAD` is where there is none.
+    pub(super) reference: Option<String>,
+    /// A directory in it, without slashes at its ends; empty for all.
+    pub(super) directory: String,
+}
+
+impl Address {
+    pub(super) fn of(text: &str) -> Result<Self, Fault> {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        let scheme = scheme.map(str::to_ascii_lowercase);
+        let before_fragment = text.split('#').next().unwrap_or_default();
+        let path = before_fragment.split('?').next().unwrap_or_default();
+        match scheme.as_deref() {
+            None if text.starts_with("git@") => repository(text),
+            None => Ok(Self::Path),
+            Some("git" | "ssh") => repository(text),
+            Some("http" | "https") if path.ends_with(".git") => repository(text),
+            Some("http" | "https") => Ok(Self::File {
+                url: before_fragment.to_owned(),
+                name: name(path).ok_or_else(|| {
+                    Fault::new(format!(
+                        "`{text}` names no file: its address has to end with a name"
+                    ))
+                })?,
+            }),
+            // `C://` and the like are nothing that is fetched.
+            Some(_) => Err(Fault::new(format!(
+                "ADD cannot fetch `{text}`: it fetches http, https and git addresses"
+            ))),
+        }
+    }
+}
+
+/// `REMOTE[#[REFERENCE][:DIRECTORY]]`.
+fn repository(text: &str) -> Result<Address, Fault> {
+    let (remote, fragment) = text.split_once('#').unwrap_or((text, ""));
+    let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
+    // Git would take what begins like this for an option.
+    if reference.starts_with('-') {
+        return Err(Fault::new(format!(
+            "`{reference}` is no branch, tag or commit"
+        )));
+    }
+    let reference = (!reference.is_empty()).then(|| reference.to_owned());
+    Ok(Address::Repository(Repository {
+        remote: remote.to_owned(),
+        reference,
+        directory: directory.trim_matches('/').to_owned(),
+    }))
+}
+
+/// What comes after the last slash of an address, its `%XX` decoded.
+fn name(path: &str) -> Option<String> {
+    let (_, below) = path.split_once("://")?.1.split_once('/')?;
+    let last = below.rsplit('/').next().unwrap_or_default();
+    let mut bytes = Vec::new();
+    let mut rest = last.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let decoded = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        match (first, decoded) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    let is_one = !matches!(&*name, "" | "." | "..") && !name.contains(['/', '\0']);
+    is_one.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Option<String> {
+        match Address::of(text) {
+            Ok(Address::File { name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_file_is_called_as_its_address_ends() {
+        for (text, name) in [
+            ("https://h/a/b.tar.gz?x=/y.git", "b.tar.gz"),
+            ("HTTP://h/a%20b%2", "a b%2"),
+            ("http://h/x.github", "x.github"),
+        ] {
+            assert_eq!(file(text).as_deref(), Some(name), "{text}");
+        }
+        for none in [
+            "http://h",
+            "http://h/",
+            "http://h/a/..",
+            "http://h/%2f",
+            "ftp://h/a",
+        ] {
+            assert!(Address::of(none).is_err(), "{none}");
+        }
+        assert_eq!(Address::of("a/b.git").unwrap(), Address::Path);
+    }
+
+    #[test]
+    fn a_repository_is_known_by_its_scheme_or_its_end() {
+        let parts = |text: &str| match Address::of(text).unwrap() {
+            Address::Repository(one) => (one.remote, one.reference, one.directory),
+            other => panic!("{text}: {other:?}"),
+        };
+        let is = |remote: &str, reference: Option<&str>, directory: &str| {
+            (
+                remote.to_owned(),
+                reference.map(str::to_owned),
+                directory.to_owned(),
+            )
+        };
+        assert_eq!(parts("https://h/r.git"), is("https://h/r.git", None, ""));
+        assert_eq!(
+            parts("https://h/r.git#v1:a/b/"),
+            is("https://h/r.git", Some("v1"), "a/b")
+        );
+        assert_eq!(parts("git@h:o/r.git#:d"), is("git@h:o/r.git", None, "d"));
+        assert_eq!(parts("git://h/r#main"), is("git://h/r", Some("main"), ""));
+        assert!(Address::of("git://h/r#--upload-pack=x").is_err());
+    }
+}
