@@ -8,6 +8,8 @@ mod debian;
 mod docker;
 mod images;
 mod liar;
+mod operations;
+mod others;
 mod own;
 mod peers;
 mod real;
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     trials.extend(liar::trials());
+    trials.extend(operations::trials());
+    trials.extend(others::trials());
     trials.extend(own::trials());
     trials.extend(real::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -1,5 +1,4 @@
-//! Our server: every operation of the distribution specification by hand, our own
-//! client, and other people's.
+//! Our server, asked by hand and by our own client.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,9 +14,8 @@ use isolab_engine::registry::{Serving, serve};
 use isolab_engine::store::Store;
 use libtest_mimic::Trial;
 
-use super::docker::Docker;
 use super::images::{client, image, name, place, tag};
-use super::peers::{own, succeed, trial};
+use super::peers::own;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -52,13 +50,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         own("a_hostile_request_gets_an_answer_and_no_file", hostile),
         own("a_slow_client_is_closed_and_others_are_served", slow),
         own("a_stop_lets_what_is_under_way_end", stopping),
-        trial("skopeo_copies_to_our_server_and_back", "skopeo", skopeo),
-        trial(
-            "podman_pushes_to_our_server_and_pulls_from_it",
-            "podman",
-            podman,
-        ),
-        docker_trial(),
     ]
 }
 
@@ -108,7 +99,7 @@ impl Ours {
         }
     }
 
-    fn name(&self, text: &str) -> isolab_engine::image::Reference {
+    pub(crate) fn name(&self, text: &str) -> isolab_engine::image::Reference {
         name(&format!("{}/{text}", self.address))
     }
 
@@ -118,11 +109,17 @@ impl Ours {
         noted.iter().filter(|line| line.starts_with(begins)).count()
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         ask(&self.address, method, path, headers, body)
     }
 
-    fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+    pub(crate) fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         self.ask("POST", &path, &[], bytes).is(201);
@@ -130,7 +127,7 @@ impl Ours {
     }
 
     /// A manifest of two small blobs, pushed; gives its bytes.
-    fn put_manifest(&self, repository: &str, which: &str, seed: &str) -> Vec<u8> {
+    pub(crate) fn put_manifest(&self, repository: &str, which: &str, seed: &str) -> Vec<u8> {
         let (config, layer) = (format!("{{\"x\":\"{seed}\"}}"), format!("layer {seed}"));
         self.put_blob(repository, config.as_bytes());
         self.put_blob(repository, layer.as_bytes());
@@ -155,34 +152,34 @@ impl Drop for Ours {
     }
 }
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// An answer, read whole.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    status: u16,
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     #[track_caller]
-    fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, status, "{}{body}", self.head);
         self
     }
 
     #[track_caller]
-    fn fails(self, status: u16, code: &str) {
+    pub(crate) fn fails(self, status: u16, code: &str) {
         let answer = self.is(status);
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(body["errors"][0]["code"], code);
     }
 
     #[track_caller]
-    fn header(&self, name: &str) -> String {
+    pub(crate) fn header(&self, name: &str) -> String {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
         found
@@ -191,7 +188,7 @@ impl Answer {
             .to_owned()
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -806,115 +803,4 @@ fn stopping() {
     stream.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 201"), "{text}");
     ours.thread.take().unwrap().join().unwrap();
-}
-
-fn skopeo() {
-    let (ours, here) = (Ours::start(), place());
-    let target = image(&here.store, &[1, 2], 300_000);
-    tag(&here.store, "app:v1", &target);
-    let home = here.directory.path();
-    let layout = format!(
-        "oci:{}:docker.io/library/app:v1",
-        here.store.root().display()
-    );
-    let remote = format!("docker://{}/team/app:v1", ours.address);
-    let copy = |from: &str, to: &str| {
-        let flags = ["copy", "--src-tls-verify=false", "--dest-tls-verify=false"];
-        succeed("skopeo", &[&flags[..], &[from, to]].concat(), home);
-    };
-    copy(&layout, &remote);
-    let pushed = ours.store.tagged(&name("team/app:v1")).unwrap().unwrap();
-    assert_eq!(pushed.descriptor.digest, target.digest);
-    copy(&remote, &format!("docker://{}/other:v2", ours.address));
-    copy(&remote, &format!("dir:{}", home.join("dir").display()));
-    let said = succeed("skopeo", &["inspect", "--tls-verify=false", &remote], home);
-    assert!(said.contains(&target.digest.to_string()), "{said}");
-    let tags = succeed(
-        "skopeo",
-        &[
-            "list-tags",
-            "--tls-verify=false",
-            &remote[..remote.len() - 3],
-        ],
-        home,
-    );
-    assert!(tags.contains("\"v1\""), "{tags}");
-    succeed("skopeo", &["delete", "--tls-verify=false", &remote], home);
-    assert!(ours.store.tagged(&name("team/app:v1")).unwrap().is_none());
-}
-
-fn podman() {
-    let (ours, here) = (Ours::start(), place());
-    let target = image(&here.store, &[3, 4], 300_000);
-    client()
-        .push(&here.store, &target, &ours.name("app:v1"), &())
-        .unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let root = home.path().join("root").display().to_string();
-    let run = home.path().join("run").display().to_string();
-    let podman = |arguments: &[&str]| {
-        let where_to = [
-            "--root",
-            &root,
-            "--runroot",
-            &run,
-            "--storage-driver",
-            "vfs",
-        ];
-        succeed("podman", &[&where_to[..], arguments].concat(), home.path())
-    };
-    let first = format!("{}/app:v1", ours.address);
-    podman(&["pull", "--tls-verify=false", &first]);
-    let second = format!("{}/team/copy:v2", ours.address);
-    podman(&["tag", &first, &second]);
-    podman(&["push", "--tls-verify=false", &second]);
-    let there = place();
-    let pulled = client().pull(
-        &ours.name("team/copy:v2"),
-        &Platform::host(),
-        &there.store,
-        &(),
-    );
-    let pulled = pulled.unwrap();
-    let copy = there
-        .store
-        .image(&pulled.target, &Platform::host())
-        .unwrap();
-    let diff_ids = &here
-        .store
-        .image(&target, &Platform::host())
-        .unwrap()
-        .config
-        .rootfs
-        .diff_ids;
-    assert_eq!(
-        &copy.config.rootfs.diff_ids, diff_ids,
-        "podman pushed what it pulled"
-    );
-}
-
-fn docker_trial() -> Trial {
-    let claim = "docker_pulls_from_our_server_and_pushes_to_it";
-    let why = Docker::why_not();
-    if let Some(why) = &why {
-        eprintln!("{claim}: ignored: {why}");
-    }
-    own(claim, docker).with_ignored_flag(why.is_some())
-}
-
-fn docker() {
-    let (ours, daemon) = (Ours::start(), Docker::start());
-    let target = image(&ours.store, &[5], 100_000);
-    tag(&ours.store, "app:v1", &target);
-    let first = format!("{}/app:v1", ours.address);
-    daemon.says(&["pull", &first]);
-    let second = format!("{}/team/copy:v2", ours.address);
-    daemon.says(&["tag", &first, &second]);
-    daemon.says(&["push", &second]);
-    let pushed = ours.store.tagged(&name("team/copy:v2")).unwrap().unwrap();
-    let diff_ids = |target: &Descriptor| {
-        let image = ours.store.image(target, &Platform::host()).unwrap();
-        image.config.rootfs.diff_ids
-    };
-    assert_eq!(diff_ids(&pushed.descriptor), diff_ids(&target));
 }

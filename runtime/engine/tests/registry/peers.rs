@@ -11,21 +11,25 @@ pub(crate) fn lacks(program: &str) -> Option<String> {
     (!found).then(|| format!("{program} is not installed"))
 }
 
-/// A trial that is reported as ignored where its peer is missing.
-pub(crate) fn trial(
+/// A trial that needs a program.
+pub(crate) fn trial(claim: &'static str, program: &str, check: fn()) -> libtest_mimic::Trial {
+    needing(claim, lacks(program), check)
+}
+
+/// A trial that is reported as ignored where something is `missing`, with what. Where
+/// the environment says `CI`, all is installed: there it has failed.
+pub(crate) fn needing(
     claim: &'static str,
-    program: &'static str,
+    missing: Option<String>,
     check: fn(),
 ) -> libtest_mimic::Trial {
-    let missing = lacks(program);
-    if let Some(why) = &missing {
-        eprintln!("{claim}: ignored: {why}");
-    }
-    let trial = libtest_mimic::Trial::test(claim, move || {
-        check();
-        Ok(())
-    });
-    trial.with_ignored_flag(missing.is_some())
+    let Some(why) = missing else {
+        return own(claim, check);
+    };
+    eprintln!("{claim}: not here: {why}");
+    let is_ignored = std::env::var_os("CI").is_none();
+    let trial = libtest_mimic::Trial::test(claim, move || Err(why.into()));
+    trial.with_ignored_flag(is_ignored)
 }
 
 /// A trial that needs nobody.
