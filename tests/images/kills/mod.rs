@@ -75,7 +75,7 @@ fn rounds(world: &mut World, lot: &mut Lot, kills: u64) -> Result<(), Failed> {
         }
         state::look(world, lot)?;
     }
-    Ok(())
+    state::clean(world)
 }
 
 /// That something is as it must be.

@@ -51,6 +51,19 @@ pub(crate) fn look(world: &mut World, lot: &mut Lot) -> Result<(), Failed> {
         .ok_or_else(|| format!("control groups: {left:?}").into())
 }
 
+/// Everything that was ever written goes when it is told to.
+pub(crate) fn clean(world: &mut World) -> Result<(), Failed> {
+    world.stop(Signal::SIGTERM)?;
+    for party in [&world.user, &world.registry] {
+        party.says(&["system", "clean", "--yes"])?;
+        for place in ["data/isolab", "cache/isolab"] {
+            let left = party.home().join(place);
+            same(&left.exists(), &false, place)?;
+        }
+    }
+    Ok(())
+}
+
 /// One store: by the specification, and by our verbs.
 fn store(world: &World, party: &Party, lot: &mut Lot) -> Result<(), Failed> {
     let at = party.store();
