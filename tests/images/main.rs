@@ -8,6 +8,7 @@ mod adding;
 mod building;
 mod clients;
 mod kills;
+mod library;
 mod peers;
 mod place;
 mod steps;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     trials.extend(steps::trials());
     trials.extend(adding::trials());
     trials.extend(trees::trials());
+    trials.extend(library::trials());
     trials.extend(peers::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
