@@ -17,7 +17,7 @@ type Draw = (u32, &'static str, fn(&mut Lot, &str) -> String);
 /// verbs meet.
 const OF_A_USER: &[Draw] = &[
     (16, "build", |lot, _| {
-        let (file, tag) = (of(lot, &["layers", "scratch"]), app(lot));
+        let (file, tag) = (of(lot, &["layers", "stages", "scratch"]), app(lot));
         let (n, m) = (lot.below(8), lot.below(6));
         format!("build -q -f context/{file} -t {tag} --build-arg N={n} --build-arg M={m} context")
     }),

@@ -16,14 +16,21 @@ use super::deed::Deed;
 use super::lot::Lot;
 use super::party::{Party, User};
 
-/// What images are built of: layers that differ with `M`, and an image of nothing
-/// below. Both say the number `N`, which is their label.
+/// What images are built of: layers that differ with `M`, stages that are built at
+/// once, and an image of nothing below. Each says the number `N`, which is its label.
 const FILES: &[(&str, &str)] = &[
     (
         "layers",
         "FROM @/base:1\nARG N\nARG M=9\nCOPY file /copied\n\
          RUN echo $M && head -c 300000 /dev/urandom >/noise\n\
          RUN echo $N >/made && rm /copied\nLABEL n=$N\nCMD [\"cat\", \"/made\"]\n",
+    ),
+    (
+        "stages",
+        "FROM @/base:1 AS one\nARG N\nRUN echo $N >/one\n\
+         FROM @/base:1 AS two\nARG M=9\nRUN echo $M && head -c 100000 /dev/urandom >/two\n\
+         FROM @/base:1\nARG N\nCOPY --from=one /one /made\nCOPY --from=two /two /noise\n\
+         LABEL n=$N\nCMD [\"cat\", \"/made\"]\n",
     ),
     (
         "scratch",
