@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         image::run::UNPACK,
         image::remote::FETCH,
         isolab_engine::run::TASK,
+        isolab_engine::run::COPY,
     ];
     if let Some(code) = task::perform(&tasks) {
         return code.into();

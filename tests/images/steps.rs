@@ -38,6 +38,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             one_failure_ends_all,
         ),
         trial(
+            "where no overlay can be mounted, copies are run and built upon",
+            base().or_else(no_overlay_below),
+            without_overlay,
+        ),
+        trial(
             "an interrupted build ends what runs and leaves nothing",
             base(),
             interrupts,
@@ -227,5 +232,67 @@ fn interrupts() -> Result<(), Failed> {
     assert_eq!(child.wait()?.code(), Some(130));
     assert_eq!(unfinished(&home)?, 0);
     assert!(home.says(&["images", "-q", "app"])?.is_empty());
+    Ok(())
+}
+
+/// A script in a mount namespace in which `$HOME` is an overlay: the kernel mounts none
+/// upon another.
+fn below_an_overlay(home: &std::path::Path, script: &str) -> Command {
+    let mut command = Command::new("unshare");
+    let mount = "mkdir lower upper work merged && mount -t overlay overlay \
+                 -o lowerdir=lower,upperdir=upper,workdir=work merged && cd merged && \
+                 export XDG_DATA_HOME=$PWD/data";
+    command
+        .args(["-m", "sh", "-ec", &format!("{mount}\n{script}")])
+        .current_dir(home);
+    command
+}
+
+fn no_overlay_below() -> Option<String> {
+    let home = tempfile::tempdir().ok()?;
+    let tried = below_an_overlay(home.path(), "true").output();
+    let works = tried.is_ok_and(|output| output.status.success());
+    (!works).then(|| "no overlay can be mounted to stand upon".to_owned())
+}
+
+fn without_overlay() -> Result<(), Failed> {
+    let home = tempfile::tempdir()?;
+    let isolab = env!("CARGO_BIN_EXE_isolab");
+    let script = format!(
+        "mkdir context
+         cat > context/Dockerfile <<'EOF'
+FROM busybox
+RUN mkdir /d && echo one > /d/f && ln /d/f /d/g && chmod 700 /etc
+RUN echo two >> /d/f
+EOF
+         '{isolab}' image bootstrap busybox
+         '{isolab}' run busybox sh -c 'echo ran > /x && cat /x'
+         '{isolab}' build -t app context
+         '{isolab}' run app sh -c 'cat /d/f; stat -c %a /etc; ls -d /x /etc/passwd' || true
+         printf 'FROM busybox\\nRUN rm /etc/group\\n' > context/Dockerfile
+         '{isolab}' build -t gone context || echo refused
+         ls data/isolab/images/ingest"
+    );
+    let output = below_an_overlay(home.path(), &script).output()?;
+    let told = String::from_utf8(output.stderr)?;
+    let said = String::from_utf8(output.stdout)?;
+    let lines: Vec<_> = said
+        .lines()
+        .filter(|line| !line.contains("sha256:"))
+        .collect();
+    assert!(
+        told.contains("its root is a copy of the image's files"),
+        "{told}"
+    );
+    assert!(told.contains("a step's root is a copy"), "{told}");
+    assert_eq!(lines[0], "ran", "{said}{told}");
+    assert!(
+        lines.len() > 1 && lines[1].starts_with("2 layers, 0 of"),
+        "{said}{told}"
+    );
+    // What another container wrote is not there.
+    let expected = ["one", "two", "700", "/etc/passwd", "refused"];
+    assert_eq!(lines[2..], expected, "{said}{told}");
+    assert!(told.contains("cannot keep that it is gone"), "{told}");
     Ok(())
 }

@@ -47,5 +47,5 @@ pub use error::{Error, Result};
 /// containers or to work on layers.
 #[must_use]
 pub fn inside() -> Option<u8> {
-    room::task::perform(&[run::TASK])
+    room::task::perform(&[run::TASK, run::COPY])
 }

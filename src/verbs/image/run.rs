@@ -125,7 +125,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     };
     // Others may sweep while it runs: what it stands on is pinned.
     drop(store);
-    let ended = run::run(&container, &room);
+    let ended = match run::run(&container, &room) {
+        Err(refused @ isolab_engine::Error::Refused { .. }) => {
+            let why = refused.in_one_line();
+            eprintln!("note: its root is a copy of the image's files: {why}");
+            run::with_copied_root(&container, &room)
+                .and_then(|container| run::run(&container, &room))
+        }
+        ended => ended,
+    };
     let code = run::exit_code(&ended);
     let removed = isolab_engine::room::remove(&room, place.path());
     drop((place, pin));

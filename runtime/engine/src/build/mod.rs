@@ -17,6 +17,7 @@
 
 mod add;
 mod changes;
+mod compared;
 mod copy;
 mod copying;
 mod fault;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use isolab_oci::ExitStatus;
 
+use super::compared::Before;
 use super::fault::Fault;
 use super::key::Key;
 use super::mount::Around;
@@ -14,6 +15,7 @@ use super::stage::{Stages, interrupted};
 use super::state::State;
 use super::{At, Event, epoch};
 use crate::dockerfile::{self, Command, RunCommand, Security};
+use crate::error::Error;
 use crate::image::{Algorithm, Compression, Descriptor, Digest, MediaType};
 use crate::layer::{self, Form, Limits, PackHow, Packing};
 use crate::run::{self, Container, Network, Settings};
@@ -100,8 +102,18 @@ impl Stages<'_> {
         }
         let layers = self.unpacked(&state.layers)?;
         let layers = layers.into_iter().map(|layer| layer.path).collect();
-        let container = Container::new(place.path(), layers, settings);
-        let (ended, output) = self.listen(&container, at);
+        let mut container = Container::new(place.path(), layers, settings);
+        let (mut ended, mut output) = self.listen(&container, at);
+        let mut before = None;
+        if let Err(refused @ Error::Refused { .. }) = &ended {
+            let why = refused.in_one_line();
+            let text = format!("a step's root is a copy of the files below it: {why}");
+            (self.attending.tell)(Event::Note { text: &text });
+            container = run::with_copied_root(&container, self.room)?;
+            let root = place.path().join("root");
+            before = Some(Before::of(&root)?);
+            (ended, output) = self.listen(&container, at);
+        }
         if self.is_unwanted() {
             return Err(interrupted());
         }
@@ -127,7 +139,11 @@ impl Stages<'_> {
             });
         }
         drop(ready);
-        let upper = place.path().join("upper");
+        let mut upper = place.path().join("upper");
+        if let Some(before) = before {
+            upper = place.path().join("changed");
+            before.into_upper(&upper)?;
+        }
         for stub in &stubs {
             remove_stubs(&below, &upper, stub);
         }

@@ -23,6 +23,7 @@
 //! # Ok::<(), isolab_engine::Error>(())
 //! ```
 
+mod copied;
 mod external;
 mod files;
 mod mount_points;
@@ -44,6 +45,7 @@ use crate::account::{self, Account};
 use crate::error::{Error, Result};
 use crate::room::Room;
 use crate::stack::Stack;
+pub use copied::{COPY, with_copied_root};
 pub use external::TASK;
 pub use mount_points::lay_mount_points;
 pub use settings::{Bind, DEFAULT_PATH, Network, Settings, Tmpfs};
@@ -115,7 +117,7 @@ impl Container {
 ///
 /// # Errors
 /// [`Error::Refused`] where no overlay can be mounted: nothing has happened then,
-/// and a copy of the layers can be its [`Root::Directory`]. [`Error::NotFound`] for
+/// and [`with_copied_root`] makes one that can be run. [`Error::NotFound`] for
 /// a user that the image does not know. [`Error::Container`] for what the runtime
 /// says; [`exit_code`] tells what a shell would.
 pub fn run(container: &Container, room: &Room) -> Result<ExitStatus> {
