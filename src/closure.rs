@@ -47,19 +47,27 @@ pub fn of(interpreter: &Path) -> Result<Closure> {
     let question = Question {
         text: QUESTION,
         arguments: &[],
+        environment: None,
         purpose: "import json, ssl and sqlite3",
     };
     within(interpreter, &question, BOUND)
 }
 
-/// The same after `work`, a program that is given `arguments`: with all that it loaded.
+/// The same after `work`, a program that is given `arguments` and no other variables than those
+/// of `environment`, `NAME=value` each: with all that it loaded.
 ///
 /// # Errors
 /// As [`of`], and if `work` fails.
-pub fn after(interpreter: &Path, work: &str, arguments: &[&Path]) -> Result<Closure> {
+pub fn after(
+    interpreter: &Path,
+    work: &str,
+    arguments: &[&Path],
+    environment: &[String],
+) -> Result<Closure> {
     let question = Question {
         text: &format!("{work}\n{QUESTION}"),
         arguments,
+        environment: Some(environment),
         purpose: "answer",
     };
     within(interpreter, &question, BOUND)
@@ -69,6 +77,8 @@ pub fn after(interpreter: &Path, work: &str, arguments: &[&Path]) -> Result<Clos
 struct Question<'a> {
     text: &'a str,
     arguments: &'a [&'a Path],
+    /// Its variables, if not ours.
+    environment: Option<&'a [String]>,
     /// What it cannot do if it fails.
     purpose: &'a str,
 }
@@ -79,6 +89,10 @@ fn within(interpreter: &Path, question: &Question<'_>, bound: Duration) -> Resul
     command
         .args(["-I", "-c", question.text])
         .args(question.arguments);
+    if let Some(variables) = question.environment {
+        let pairs = variables.iter().filter_map(|pair| pair.split_once('='));
+        command.env_clear().envs(pairs);
+    }
     let ended = bounded::run(&mut command, bound).with_context(|| format!("cannot run {shown}"))?;
     let Ended::Exited {
         code,
@@ -123,6 +137,7 @@ mod tests {
         let question = Question {
             text: QUESTION,
             arguments: &[],
+            environment: None,
             purpose: "answer",
         };
         let error = within(&silent, &question, Duration::from_millis(200)).unwrap_err();

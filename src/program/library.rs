@@ -99,7 +99,12 @@ impl Library {
         }
         let packages = had(&dir.join("packages"), &interpreter, interrupt)?;
         let python = &interpreter.executable;
+        // The measured ones have no other variables, and a DATABASE_URL of the user's is not ours
+        // to fill.
+        let environment = super::environment();
         let mut command = Command::new(python);
+        let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
+        command.env_clear().envs(pairs);
         command
             .args(["-I", "-c", PREPARE])
             .args([&application, &packages]);
@@ -112,7 +117,7 @@ impl Library {
             Ended::TimedOut => bail!("the Library was not prepared within {BOUND:?}"),
         }
         ensure!(!interrupt.raised(), "interrupted");
-        let mut closure = closure::after(python, ANSWER, &[&application, &packages])?;
+        let mut closure = closure::after(python, ANSWER, &[&application, &packages], &environment)?;
         let own = |path: &PathBuf| path.starts_with(&application) || path.starts_with(&packages);
         closure.files.retain(|file| !own(file));
         closure.links.retain(|link, _| !own(link));

@@ -7,6 +7,10 @@ Library needs of the standard library.
 import os, sys
 
 sys.dont_write_bytecode = True
+if len(sys.argv) > 2:
+    # What else is installed beside the interpreter, an environment would not see either.
+    others = ("site-packages", "dist-packages")
+    sys.path[:] = [folder for folder in sys.path if os.path.basename(folder) not in others]
 sys.path[:0] = sys.argv[1:]
 os.environ["DJANGO_SETTINGS_MODULE"] = "library.api_settings"
 

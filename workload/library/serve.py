@@ -11,6 +11,10 @@ import threading
 
 # Nothing of what is measured may change while it is measured.
 sys.dont_write_bytecode = True
+if len(sys.argv) > 2:
+    # What else is installed beside the interpreter, an environment would not see either.
+    others = ("site-packages", "dist-packages")
+    sys.path[:] = [folder for folder in sys.path if os.path.basename(folder) not in others]
 sys.path[:0] = sys.argv[1:]
 os.environ["DJANGO_SETTINGS_MODULE"] = "library.api_settings"
 
