@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use isolab::footprint::{allocated_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
 
-use crate::contestant::{Contestant, Left, Race, State, Turn};
+use crate::contestant::{Contestant, Left, Race, Role, State, Turn};
 use crate::weigh;
 
 /// The pause before a cold trial.
@@ -34,15 +34,23 @@ pub(crate) fn run(race: &mut Race, rounds: u32, seed: u64, interrupt: &Interrupt
         .collect();
     for _ in 0..rounds {
         rng.shuffle(&mut order);
-        for index in &order {
+        for &index in &order {
             if interrupt.raised() {
                 return Ok(());
             }
             let (scratch, turn) = (race.scratch.clone(), race.turn);
-            let contestant = &mut race.contestants[*index];
-            take_turn(contestant, turn, &scratch)
-                .with_context(|| format!("a trial of {} failed", contestant.name))?;
+            let contestant = &mut race.contestants[index];
+            let name = contestant.name;
+            match take_turn(contestant, turn, &scratch) {
+                // What others' programs fail at is theirs: the rest goes on.
+                Err(error) if contestant.role == Role::Peer => {
+                    println!("{name} is out of the race, a trial of it failed: {error:#}");
+                    contestant.absent = Some(format!("{error:#}"));
+                }
+                taken => taken.with_context(|| format!("a trial of {name} failed"))?,
+            }
         }
+        order.retain(|&index| race.contestants[index].absent.is_none());
     }
     Ok(())
 }

@@ -18,8 +18,6 @@ use crate::{crowd, find_program};
 /// while it runs, and a socket's may have 107.
 pub(super) struct Place {
     dir: TempDir,
-    /// The control group of containers that builds start.
-    pub(super) group: String,
     next: Cell<u32>,
 }
 
@@ -28,7 +26,6 @@ impl Place {
         let dir = tempfile::Builder::new().prefix("isolab-").tempdir();
         Ok(Rc::new(Self {
             dir: dir.context("cannot make a temporary directory for engines")?,
-            group: format!("isolab-peers-images-{}", std::process::id()),
             next: Cell::new(0),
         }))
     }
@@ -42,7 +39,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = remove_groups(&self.group);
+        for who in Who::ALL {
+            let _ = remove_groups(&who.group());
+        }
     }
 }
 
@@ -65,6 +64,12 @@ impl Who {
         }
     }
 
+    /// The control group of containers that its builds start. Each has its own: what
+    /// one leaves unset in a group, others cannot start in.
+    fn group(self) -> String {
+        format!("isolab-peers-{}-{}", self.name(), std::process::id())
+    }
+
     /// Where its program is.
     pub(super) fn program(self) -> Option<PathBuf> {
         match self {
@@ -80,7 +85,6 @@ pub(super) struct Keeper {
     program: PathBuf,
     state: PathBuf,
     short: PathBuf,
-    group: String,
     daemon: Option<Daemon>,
 }
 
@@ -93,7 +97,7 @@ impl Keeper {
         let short = place.short();
         fs::create_dir_all(state)?;
         let daemon = match who {
-            Who::Docker => Some(Daemon::start(&state.join("docker"), &short, &place.group)?),
+            Who::Docker => Some(Daemon::start(&state.join("docker"), &short, &who.group())?),
             _ => None,
         };
         Ok(Self {
@@ -101,7 +105,6 @@ impl Keeper {
             program,
             state: state.to_owned(),
             short,
-            group: place.group.clone(),
             daemon,
         })
     }
@@ -153,7 +156,7 @@ impl Keeper {
     pub(super) fn build(&self) -> Vec<String> {
         let mut words = vec!["--network".to_owned(), "none".to_owned()];
         if self.who == Who::Podman {
-            let group = format!("--cgroup-parent={}", self.group);
+            let group = format!("--cgroup-parent={}", self.who.group());
             words.extend(
                 ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"].map(str::to_owned),
             );

@@ -14,7 +14,8 @@ use anyhow::{Context, Result, ensure};
 use isolab::observation::Unit;
 use isolab::report::quantity::human;
 use isolab_engine::image::{
-    Algorithm, Compression, Config, Descriptor, Digest, Manifest, MediaType, Platform, Reference,
+    Algorithm, Compression, Config, Descriptor, Digest, Hasher, History, Manifest, MediaType,
+    Platform, Reference,
 };
 use isolab_engine::store::{Origin, Provenance, Store};
 
@@ -182,11 +183,16 @@ fn pack(
 }
 
 fn image(store: &Store, layer: Descriptor, plain: &Path) -> Result<Descriptor> {
-    let mut blob = isolab_engine::image::Hasher::new(Algorithm::Sha256);
+    let mut blob = Hasher::new(Algorithm::Sha256);
     io::copy(&mut File::open(plain)?, &mut blob)?;
     let diff_id: Digest = blob.finish();
     let mut config = Config::empty(Platform::host());
     config.rootfs.diff_ids.push(diff_id);
+    // Podman does not build on layers that have none.
+    config.history.push(History {
+        created_by: Some("packed by the bench".to_owned()),
+        ..History::default()
+    });
     config.config.env = vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
     config.config.cmd = Some(vec!["/bin/sh".to_owned()]);
     let config = store.put_json(MediaType::Config, &config)?;
