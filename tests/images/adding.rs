@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -271,14 +272,11 @@ fn repositories() -> Result<(), Failed> {
          echo two > sub/f; git commit -qam two",
     )?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut daemon = Command::new("git");
+    // By itself: `git daemon` would leave it behind.
+    let programs = said(Command::new("git").arg("--exec-path"))?;
+    let mut daemon = Command::new(Path::new(programs.trim()).join("git-daemon"));
     daemon
-        .args([
-            "daemon",
-            "--export-all",
-            "--reuseaddr",
-            "--listen=127.0.0.1",
-        ])
+        .args(["--export-all", "--reuseaddr", "--listen=127.0.0.1"])
         .arg(format!("--port={port}"))
         .arg(format!(
             "--base-path={}",
