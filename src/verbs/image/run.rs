@@ -134,6 +134,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         }
         ended => ended,
     };
+    // Whoever found a dead command's directory may have met its groups while they
+    // were still in use, or their owner while it was ending.
+    let _ = isolab_oci::cgroup::sweep();
     let code = run::exit_code(&ended);
     let removed = isolab_engine::room::remove(&room, place.path());
     drop((place, pin));
