@@ -1,5 +1,7 @@
 //! The remedy that an error carries, wherever in its chain it stands.
 
+use crate::stderr;
+
 /// An error of the lab itself, with its remedy apart from it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -37,9 +39,9 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
 
 /// Tells `error` on standard error, and what can be done about it.
 pub fn tell(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    stderr::tell(format_args!("error: {error:#}"));
     if let Some(hint) = of(error) {
-        eprintln!(" hint: {hint}");
+        stderr::tell(format_args!(" hint: {hint}"));
     }
 }
 

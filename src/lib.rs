@@ -46,6 +46,7 @@ pub mod report;
 pub mod reveal;
 pub mod scratch;
 pub mod statistics;
+pub mod stderr;
 pub mod stdout;
 pub mod terminal;
 pub mod verbs;

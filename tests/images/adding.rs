@@ -310,6 +310,14 @@ fn repositories() -> Result<(), Failed> {
         home.says(&["build", "-t", "app", "context"])?
             .contains("3 layers, 3 of")
     );
+    let without = |what: &str| {
+        let file = format!("FROM busybox\nADD --exclude={what} {address} /main/\n");
+        write(&home, &[("Dockerfile", &file)])?;
+        home.says(&["build", "-t", "less", "context"])?;
+        home.says(&["run", "less", "ls", "/main"])
+    };
+    assert_eq!(without("sub")?, "top\n");
+    assert_eq!(without("top")?, "sub\n");
     for (file, expected) in [
         (format!("FROM busybox\nADD {address}#none /x/\n"), "none"),
         (

@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::building::{no_containers, unfinished, with_busybox, write};
-use crate::place::{no, no_busybox, trial};
+use crate::place::{Home, no, no_busybox, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base = || no_busybox().or_else(no_containers);
@@ -36,6 +36,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             "the first stage that fails ends the others",
             base(),
             one_failure_ends_all,
+        ),
+        trial(
+            "a build goes on where nobody reads any more what is told",
+            base(),
+            nobody_reads,
+        ),
+        trial(
+            "a trigger that wants a stage which is not built is an error that names it",
+            base(),
+            trigger_of_no_stage,
         ),
         trial(
             "where no overlay can be mounted, copies are run and built upon",
@@ -205,10 +215,49 @@ fn one_failure_ends_all() -> Result<(), Failed> {
     Ok(())
 }
 
+fn nobody_reads() -> Result<(), Failed> {
+    let home = with_busybox()?;
+    let file = "FROM busybox AS a\nRUN echo a\nFROM busybox AS b\nRUN echo b\n\
+                FROM busybox\nCOPY --from=a / /a\nCOPY --from=b / /b\n";
+    write(&home, &[("Dockerfile", file)])?;
+    for how in ["json", "plain"] {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let mut build = home.isolab(&["build", "--no-cache", "--progress", how, "context"]);
+        let output = build.stderr(writer).output()?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{how}: {}", output.status);
+        assert!(told.contains("4 layers"), "{how}: {told}");
+    }
+    Ok(())
+}
+
+fn trigger_of_no_stage() -> Result<(), Failed> {
+    let home = with_busybox()?;
+    let base = "FROM busybox\nONBUILD COPY --from=later /etc/passwd /taken\n";
+    write(&home, &[("Dockerfile", base)])?;
+    home.says(&["build", "-t", "base", "context"])?;
+    let file = "FROM base AS early\nFROM busybox AS later\nCOPY --from=early / /early\n";
+    write(&home, &[("Dockerfile", file)])?;
+    let output = home.isolab(&["build", "context"]).output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("stage `later` is not built"), "{told}");
+    Ok(())
+}
+
 fn interrupts() -> Result<(), Failed> {
     let home = with_busybox()?;
-    let file = "FROM busybox\nRUN echo begun; sleep 600\n";
-    write(&home, &[("Dockerfile", file)])?;
+    // A program may close its output, and go on.
+    for program in ["sleep 600", "exec >/dev/null 2>&1; sleep 600"] {
+        interrupted(&home, program)?;
+    }
+    Ok(())
+}
+
+fn interrupted(home: &Home, program: &str) -> Result<(), Failed> {
+    let file = format!("FROM busybox\nRUN echo begun; {program}\n");
+    write(home, &[("Dockerfile", &file)])?;
     let mut build = home.isolab(&["build", "-t", "app", "context"]);
     let mut child = build.stderr(Stdio::piped()).spawn()?;
     let mut told = BufReader::new(child.stderr.take().ok_or("no output")?);
@@ -230,7 +279,7 @@ fn interrupts() -> Result<(), Failed> {
     told.read_to_string(&mut rest)?;
     assert!(rest.contains("it was interrupted"), "{rest}");
     assert_eq!(child.wait()?.code(), Some(130));
-    assert_eq!(unfinished(&home)?, 0);
+    assert_eq!(unfinished(home)?, 0);
     assert!(home.says(&["images", "-q", "app"])?.is_empty());
     Ok(())
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{by_me, size, store};
 use crate::interrupt::Interrupt;
 use crate::terminal::{Answer, Dialogue};
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// How registries are asked.
 #[derive(Debug, clap::Args)]
@@ -143,7 +143,10 @@ pub(super) fn fetch(
     name: &Reference,
     platform: &Platform,
 ) -> isolab_engine::Result<()> {
-    eprintln!("{name} is not here: pulling it from {}", name.registry());
+    stderr::tell(format_args!(
+        "{name} is not here: pulling it from {}",
+        name.registry()
+    ));
     fetch_with(store, name, platform, &Watch::new(None))
 }
 
@@ -407,7 +410,7 @@ impl Progress for Watch {
 
     fn waits(&self, why: &str, pause: Duration) {
         let seconds = pause.as_secs_f64();
-        eprintln!("note: {why}: trying again in {seconds:.1} s");
+        stderr::tell(format_args!("note: {why}: trying again in {seconds:.1} s"));
     }
 
     fn is_cancelled(&self) -> bool {

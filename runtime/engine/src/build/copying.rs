@@ -70,7 +70,9 @@ impl Stages<'_> {
         // What is fetched and unpacked lies here until its layer is written.
         let place = asked.adds.map(|_| self.store.new_place()).transpose()?;
         let mut yard = Yard::new(place.as_ref().map_or(Path::new(""), |place| place.path()));
-        let without = without(state, asked)?;
+        let exclude = exclude(state, asked)?;
+        let without = Ignore::of_patterns(exclude.iter().map(String::as_str));
+        let without = without.map_err(|problems| Fault::new(problems.to_string()))?;
         let pieces = self.pieces(state, asked, &without, &mut yard)?;
         let inline = inline(state, asked)?;
         let to = destination(state, asked)?;
@@ -87,6 +89,8 @@ impl Stages<'_> {
             ("to", to.clone()),
             ("owner", owner.clone().unwrap_or_default()),
             ("mode", format!("{mode:?}")),
+            // What is fetched or unpacked is known whole, without what stays away.
+            ("exclude", format!("{exclude:?}")),
             ("parents", format!("{:?}", asked.parents.then_some(named))),
             ("inline", format!("{inline:?}")),
             ("epoch", format!("{:?}", epoch())),
@@ -217,12 +221,10 @@ fn destination(state: &State<'_>, asked: &Asked<'_>) -> Result<String, Fault> {
     Ok(if to.is_empty() { "/".to_owned() } else { to })
 }
 
-/// `--exclude`.
-fn without(state: &State<'_>, asked: &Asked<'_>) -> Result<Ignore, Fault> {
+/// The patterns of `--exclude`.
+fn exclude(state: &State<'_>, asked: &Asked<'_>) -> Result<Vec<String>, Fault> {
     let exclude = asked.exclude.iter().map(|pattern| state.expand(pattern));
-    let exclude: Vec<String> = exclude.collect::<Result<_, _>>()?;
-    let without = Ignore::of_patterns(exclude.iter().map(String::as_str));
-    without.map_err(|problems| Fault::new(problems.to_string()))
+    exclude.collect()
 }
 
 /// User and group of `--chown`, by the image's own files. A user alone is his own

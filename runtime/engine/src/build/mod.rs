@@ -226,7 +226,7 @@ pub fn build(
         &order,
         |index| graph.stages_of(index).collect(),
         |index| stages.build(index),
-        |failed| stages.stop(failed),
+        || stages.stop(),
     );
     if let Err(failure) = built {
         return Err(failure.end(&stages));

@@ -12,27 +12,55 @@ struct Board<E> {
     done: BTreeSet<usize>,
     /// The first failure.
     failure: Option<E>,
+    /// Whether nothing more is to begin: one failed, or panicked.
+    is_over: bool,
+}
+
+/// Ends all where a thread panics: those that wait for its stage would wait for ever.
+struct Guard<'a, E, S: Fn()> {
+    board: &'a Mutex<Board<E>>,
+    changed: &'a Condvar,
+    stop: &'a S,
+}
+
+impl<E, S: Fn()> Drop for Guard<'_, E, S> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.stop)();
+            lock(self.board).is_over = true;
+            self.changed.notify_all();
+        }
+    }
 }
 
 /// Does `work` for each of `order`, after all that it `needs`, and several at once as
 /// far as there are processors, but two at least: one may wait for a registry. With
 /// the first failure nothing more begins, and `stop` is to end what is under way.
+///
+/// # Panics
+/// As `work` does, once all have ended.
 pub(super) fn all<E: Send>(
     order: &[usize],
     needs: impl Fn(usize) -> Vec<usize> + Sync,
     work: impl Fn(usize) -> Result<(), E> + Sync,
-    stop: impl Fn(&E) + Sync,
+    stop: impl Fn() + Sync,
 ) -> Result<(), E> {
     let board = Mutex::new(Board {
         waiting: order.to_vec(),
         done: BTreeSet::new(),
         failure: None,
+        is_over: false,
     });
     let changed = Condvar::new();
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for _ in 0..processors.max(2).min(order.len()) {
             scope.spawn(|| {
+                let _guard = Guard {
+                    board: &board,
+                    changed: &changed,
+                    stop: &stop,
+                };
                 while let Some(next) = take(&board, &changed, &needs) {
                     let worked = work(next);
                     let mut board = lock(&board);
@@ -42,8 +70,9 @@ pub(super) fn all<E: Send>(
                         }
                         // Those after the first only end because of it.
                         Err(error) if board.failure.is_none() => {
-                            stop(&error);
+                            stop();
                             board.failure = Some(error);
+                            board.is_over = true;
                         }
                         Err(_) => {}
                     }
@@ -64,7 +93,7 @@ fn take<E>(
 ) -> Option<usize> {
     let mut now = lock(board);
     loop {
-        if now.failure.is_some() || now.waiting.is_empty() {
+        if now.is_over || now.waiting.is_empty() {
             return None;
         }
         let is_ready = |index: &usize| needs(*index).iter().all(|need| now.done.contains(need));
@@ -81,6 +110,7 @@ fn lock<E>(board: &Mutex<Board<E>>) -> MutexGuard<'_, Board<E>> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -102,7 +132,7 @@ mod tests {
             done.lock().unwrap().push(index);
             Ok::<(), ()>(())
         };
-        all(&[0, 1, 2, 3], needs, work, |()| {}).unwrap();
+        all(&[0, 1, 2, 3], needs, work, || {}).unwrap();
         assert_eq!(done.into_inner().unwrap()[2..], [2, 3]);
     }
 
@@ -122,11 +152,21 @@ mod tests {
                 }
             }
         };
-        let stop = |_: &&str| {
+        let stop = || {
             stopped.fetch_add(1, Ordering::SeqCst);
         };
         assert_eq!(all(&[0, 1, 2, 3], needs, work, stop), Err("own"));
         assert_eq!(stopped.into_inner(), 1);
         assert!(begun.into_inner() <= 2, "what needs them is not begun");
+    }
+
+    #[test]
+    fn a_panic_ends_all_and_is_passed_on() {
+        let work = |index: usize| match index {
+            0 => panic!("of the test"),
+            _ => Ok::<(), ()>(()),
+        };
+        let worked = catch_unwind(|| all(&[0, 1, 2, 3], needs, work, || {}));
+        assert!(worked.is_err());
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Stages<'a> {
     }
 
     /// Lets all that is under way end.
-    pub(super) fn stop(&self, _: &Failure) {
+    pub(super) fn stop(&self) {
         self.progress.stopped.store(true, Ordering::Relaxed);
     }
 
@@ -263,7 +263,11 @@ impl<'a> Stages<'a> {
         };
         let layers = match self.graph.from(from) {
             Origin::Scratch => Vec::new(),
-            Origin::Stage(index) => lock(&self.progress.done)[&index].layers.clone(),
+            // A trigger of the base names a stage that is only known once that is here.
+            Origin::Stage(index) => match lock(&self.progress.done).get(&index) {
+                Some(stage) => stage.layers.clone(),
+                None => return Err(not_built(from)),
+            },
             Origin::Image(name) => {
                 let platform = self.request.given.target.clone();
                 layers_of(&self.image(&name, &platform)?)
@@ -279,6 +283,15 @@ pub(super) fn interrupted() -> Fault {
         code: Some(130),
         ..Fault::new("it was interrupted")
     }
+}
+
+/// Why files of a stage are not there: only an `ONBUILD` of an image asks for them
+/// without having been seen to.
+fn not_built(stage: &str) -> Fault {
+    Fault::new(format!(
+        "the stage `{stage}` is not built yet, and only an ONBUILD of the base image needs it: \
+         have a COPY --from={stage} in the stage, or ask the image's maker"
+    ))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

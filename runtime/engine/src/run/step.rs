@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 
 use isolab_oci::{Bundle, ExitStatus, Stdio, sys};
 
@@ -43,22 +43,36 @@ pub fn run_step(
     let mut running = start(container, &bundle, stdio, &options(container, room))?;
     drop(writer);
     let mut buffer = vec![0; READ];
-    // Its first process takes all others with it, and they the other end.
-    loop {
+    // It may close its output long before it ends. Its first process takes all others
+    // with it, and they the other end.
+    let (mut speaks, mut lives) = (true, true);
+    while speaks || lives {
         if is_unwanted() {
             running.kill(libc::SIGKILL)?;
         }
-        match sys::descriptor::poll_readable(&mut [reader.as_raw_fd()], OFTEN) {
-            Ok(0) | Err(sys::Errno(libc::EINTR)) => continue,
-            Ok(_) => {}
-            Err(errno) => return Err(Error::read("a pipe".as_ref())(errno.into())),
+        let mut watched = [asked(speaks, reader.as_fd()), asked(lives, running.as_fd())];
+        let ready = match sys::descriptor::poll_readable(&mut watched, OFTEN) {
+            Err(sys::Errno(libc::EINTR)) => continue,
+            ready => ready.map_err(|errno| Error::read("a pipe".as_ref())(errno.into()))?,
+        };
+        lives &= ready & 0b10 == 0;
+        if ready & 0b01 == 0 {
+            continue;
         }
         match reader.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => speaks = false,
             Ok(count) => said(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::read("a pipe".as_ref())(error)),
         }
     }
     Ok(running.wait()?)
+}
+
+/// A descriptor for `poll(2)`, which passes over negative ones.
+fn asked(whether: bool, descriptor: BorrowedFd<'_>) -> RawFd {
+    match whether {
+        true => descriptor.as_raw_fd(),
+        false => -1,
+    }
 }

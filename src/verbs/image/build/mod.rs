@@ -18,7 +18,7 @@ use isolab_engine::store::{Origin, Provenance, Store};
 
 use super::{by_me, size, store};
 use crate::interrupt::Interrupt;
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 use request::{ignore, request};
 use teller::{Progress, Teller};
 
@@ -134,7 +134,9 @@ pub fn build(args: &BuildArgs) -> Result<ExitCode> {
 
 fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -> Result<ExitCode> {
     if let Some(why) = room.why_single() {
-        eprintln!("note: all files of images will be yours: {why}");
+        stderr::tell(format_args!(
+            "note: all files of images will be yours: {why}"
+        ));
     }
     let interrupt = Interrupt::listen()?;
     let teller = Teller::new(args);
@@ -165,7 +167,9 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -
         // A name keeps it from being swept.
         let name: Reference = format!("built:{}", built.descriptor.digest.short()).parse()?;
         store.tag(&name, &built.descriptor, &provenance)?;
-        eprintln!("note: it is called {name}; name it yourself with -t NAME");
+        stderr::tell(format_args!(
+            "note: it is called {name}; name it yourself with -t NAME"
+        ));
     }
     let image = store.image(&built.descriptor, &request.given.target)?;
     if args.quiet {

@@ -11,7 +11,7 @@ use isolab_engine::store::Store;
 use serde_json::json;
 
 use super::BuildArgs;
-use crate::hint;
+use crate::{hint, stderr};
 
 /// What a source tree is, and what its Dockerfile depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +66,12 @@ pub(super) fn write(args: &BuildArgs, store: &Store) -> Result<(PathBuf, Vec<u8>
     file.write_all(text.as_bytes()).with_context(failed)?;
     // Whoever wrote one meanwhile wrote the right one.
     file.persist_noclobber(&path).with_context(failed)?;
-    eprintln!(
+    stderr::tell(format_args!(
         "note: there was no Dockerfile; this one is {} now:",
         path.display()
-    );
+    ));
     for line in text.lines() {
-        eprintln!("  {line}");
+        stderr::tell(format_args!("  {line}"));
     }
     Ok((path, text.into_bytes()))
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::super::size;
 use super::BuildArgs;
+use crate::stderr;
 
 /// How steps are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,7 +69,7 @@ impl Teller {
     pub(super) fn tell(&self, event: &Event<'_>) {
         match self.progress {
             _ if self.quiet => {}
-            Progress::Json => eprintln!("{}", as_json(event)),
+            Progress::Json => stderr::tell(as_json(event)),
             Progress::Plain | Progress::Tty | Progress::Auto => self.to_people(event),
         }
     }
@@ -80,11 +81,11 @@ impl Teller {
         let warnings = std::mem::take(&mut state.warnings);
         match warnings.len() {
             0 => return,
-            1 => eprintln!("1 warning found:"),
-            many => eprintln!("{many} warnings found:"),
+            1 => stderr::tell("1 warning found:"),
+            many => stderr::tell(format_args!("{many} warnings found:")),
         }
         for warning in warnings {
-            eprintln!(" - {warning}");
+            stderr::tell(format_args!(" - {warning}"));
         }
     }
 
@@ -140,8 +141,10 @@ impl Teller {
             }
             Event::Shell { program, why } => {
                 self.clear(&mut state);
-                eprintln!("{why}");
-                eprintln!("note: this is {program} where it failed; leave it with `exit`");
+                stderr::tell(why);
+                stderr::tell(format_args!(
+                    "note: this is {program} where it failed; leave it with `exit`"
+                ));
             }
         }
     }
@@ -198,7 +201,7 @@ impl Teller {
     fn line(&self, text: &str) {
         match self.progress {
             Progress::Tty => drop(self.drawn.println(text)),
-            _ => eprintln!("{text}"),
+            _ => stderr::tell(text),
         }
     }
 }
