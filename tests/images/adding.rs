@@ -343,7 +343,68 @@ fn repositories() -> Result<(), Failed> {
     let mut build = home.isolab(&["build", "context"]);
     let told = String::from_utf8(build.env("PATH", home.path()).output()?.stderr)?;
     assert!(told.contains("no program `git`"), "{told}");
+    git_has_nothing_of_its_user(&home, &address)?;
     assert_eq!(unfinished(&home)?, 0);
+    Ok(())
+}
+
+/// A git before the git that there is writes down what it is given.
+fn git_has_nothing_of_its_user(home: &Home, address: &str) -> Result<(), Failed> {
+    let git = shell(home, "command -v git")?;
+    let seen = home.path().join("seen");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != -C ] || {{ echo \"words: $*\"; env | grep -E '^(GIT|SSH|HOME)'; }} \
+         >> {}\nexec {git} \"$@\"\n",
+        seen.display(),
+        git = git.trim()
+    );
+    write(home, &[("../bin/git", &script)])?;
+    shell(home, "chmod +x ../bin/git")?;
+    let path = format!(
+        "{}:{}",
+        home.path().join("bin").display(),
+        std::env::var("PATH")?
+    );
+    let build = |file: String| {
+        write(home, &[("Dockerfile", &file)])?;
+        let mut build = home.isolab(&["build", "--no-cache", "-t", "clean", "context"]);
+        let named = [
+            "GIT_ASKPASS",
+            "SSH_ASKPASS",
+            "GIT_SSH",
+            "SSH_AUTH_SOCK",
+            "GIT_DIR",
+        ];
+        for name in named {
+            build.env(name, "/the/users/own");
+        }
+        build
+            .env("PATH", &path)
+            .env("GIT_SSL_CAINFO", "/the/machines");
+        let output = build.output()?;
+        let told = String::from_utf8(output.stderr)?;
+        Ok::<_, Failed>((output.status.success(), told))
+    };
+    let (done, told) = build(format!("FROM busybox\nADD {address} /x/\n"))?;
+    assert!(done, "{told}");
+    let given = std::fs::read_to_string(&seen)?;
+    assert!(!given.contains("/the/users/own"), "{given}");
+    for line in [
+        "HOME=/dev/null",
+        "GIT_CONFIG_GLOBAL=/dev/null",
+        "GIT_SSL_CAINFO=/the/machines",
+    ] {
+        assert!(given.lines().any(|one| one == line), "no {line} in {given}");
+    }
+    // Credentials are no words of a command, and nobody is told them.
+    let (done, told) = build("FROM busybox\nADD http://me:s3cr3t@127.0.0.1:9/r.git /x/\n".into())?;
+    assert!(!done && told.contains("http://127.0.0.1:9/r.git"), "{told}");
+    assert!(!told.contains("s3cr3t"), "{told}");
+    let given = std::fs::read_to_string(&seen)?;
+    let key = "GIT_CONFIG_KEY_0=url.http://me:s3cr3t@127.0.0.1:9/.insteadOf";
+    assert!(given.contains(key), "{given}");
+    let mut words = given.lines().filter(|line| line.starts_with("words: "));
+    assert!(words.all(|line| !line.contains("me:s3cr3t")), "{given}");
     Ok(())
 }
 

@@ -256,10 +256,16 @@ fn mounts() -> Result<(), Failed> {
     let file = "FROM busybox\n\
         RUN --mount=type=secret,id=key --mount=type=bind,source=src,target=/src \
             --mount=type=tmpfs,target=/scratch --mount=type=cache,target=/cache \
-            cat /run/secrets/key /src/a > /seen.length && wc -c < /seen.length > /seen && \
+            touch -r /src/a /time && cat /run/secrets/key /src/a > /seen.length && wc -c < /seen.length > /seen && \
             rm /seen.length && echo x > /scratch/x && echo y > /cache/y\n\
         RUN --mount=type=cache,target=/cache cat /cache/y > /cached\n";
     write(&home, &[("Dockerfile", file), ("src/a", "1234")])?;
+    let a = home.path().join("context/src/a");
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .write(true)
+        .open(a)?
+        .set_modified(time)?;
     fs::write(home.path().join("key"), "s3cr3t")?;
     home.says(&[
         "build",
@@ -274,10 +280,11 @@ fn mounts() -> Result<(), Failed> {
         "app",
         "sh",
         "-c",
-        "cat /seen /cached; ls -A / /run /cache",
+        "cat /seen /cached; ls -A / /run /cache; stat -c %Y /time",
     ]);
     let said = said.unwrap_or_else(|error| format!("{error:?}"));
     assert!(said.contains("10") && said.contains('y'), "{said}");
+    assert!(said.contains("1000000000"), "{said}");
     let mut saved = home.isolab(&["save", "app"]);
     let archive = saved.output()?.stdout;
     assert!(!archive.windows(6).any(|bytes| bytes == b"s3cr3t"));

@@ -7,7 +7,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::building::{no_containers, unfinished, with_busybox, write};
-use crate::place::{Home, no, no_busybox, trial};
+use crate::place::{Home, no, no_busybox, said, trial};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base = || no_busybox().or_else(no_containers);
@@ -41,6 +41,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a build goes on where nobody reads any more what is told",
             base(),
             nobody_reads,
+        ),
+        trial(
+            "caches that are had alone are waited for, and nobody for who waits",
+            base(),
+            locked_caches,
         ),
         trial(
             "a trigger that wants a stage which is not built is an error that names it",
@@ -228,6 +233,27 @@ fn nobody_reads() -> Result<(), Failed> {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{how}: {}", output.status);
         assert!(told.contains("4 layers"), "{how}: {told}");
+    }
+    Ok(())
+}
+
+fn locked_caches() -> Result<(), Failed> {
+    let home = with_busybox()?;
+    let cache =
+        |id: &str, at: &str| format!("--mount=type=cache,id={id},target=/{at},sharing=locked ");
+    let (a, b, again) = (cache("a", "a"), cache("b", "b"), cache("a", "again"));
+    // Each leaves a mark while it has both, and fails where it finds the other's.
+    let program = "[ ! -e /a/mark ] && touch /a/mark /b/mark && sleep 0.3 && rm /a/mark /b/mark";
+    let file = format!(
+        "FROM busybox AS one\nRUN {a}{b}{program} && echo > /one\n\
+         FROM busybox AS two\nRUN {b}{a}{program} && echo > /two\n\
+         FROM busybox\nRUN {a}{again}touch /a/x && ls /again/x\n\
+         COPY --from=one /one /\nCOPY --from=two /two /\n"
+    );
+    write(&home, &[("Dockerfile", &file)])?;
+    for _ in 0..3 {
+        let mut build = home.isolab(&["build", "--no-cache", "--progress", "plain", "context"]);
+        said(&mut build)?;
     }
     Ok(())
 }

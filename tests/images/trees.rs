@@ -130,6 +130,16 @@ fn written_dockerfiles() -> Result<(), Failed> {
     assert!(!dockerfile.exists(), "an error changes nothing");
     let home = with_busybox()?;
     write(&home, &[("index.html", "<h1>site</h1>"), ("css/a.css", "")])?;
+    // What is nobody else's stays at home.
+    for own in [
+        ".git/config",
+        ".env",
+        "css/.env.local",
+        ".venv/x",
+        ".dockerignore",
+    ] {
+        write(&home, &[(own, "")])?;
+    }
     let dockerfile = home.path().join("context/Dockerfile");
     let shown = home.says(&["build", "--dry-run", "context"])?;
     assert!(
@@ -143,9 +153,9 @@ fn written_dockerfiles() -> Result<(), Failed> {
         "{told}"
     );
     assert_eq!(fs::read_to_string(&dockerfile)?, shown);
-    let ask = "httpd -p 8080 -h /site; wget -qO - http://127.0.0.1:8080/; ls /site";
+    let ask = "httpd -p 8080 -h /site; wget -qO - http://127.0.0.1:8080/; cd /site; ls -A . css";
     let told = home.says(&["run", "site", "sh", "-c", ask])?;
-    assert_eq!(told, "<h1>site</h1>css\nindex.html\n");
+    assert_eq!(told, "<h1>site</h1>.:\ncss\nindex.html\n\ncss:\na.css\n");
     // What is there is built, and not written again.
     fs::write(&dockerfile, "FROM busybox\nCMD [\"echo\", \"mine\"]\n")?;
     home.says(&["build", "-t", "site", "context"])?;
@@ -213,6 +223,13 @@ fn other_machines() -> Result<(), Failed> {
     let inspected = home.isolab(&["image", "inspect", "app"]).output()?.stdout;
     let inspected = String::from_utf8(inspected)?;
     assert!(inspected.contains(&format!("\"{other}\"")), "{inspected}");
+    // The user's own image is not replaced by one that a registry has for it.
+    write(&home, &[("Dockerfile", "FROM busybox\nCOPY f /f\n")])?;
+    let told = home.fails(&asked)?;
+    assert!(
+        told.contains("image busybox is for linux/") && !told.contains("pulled"),
+        "{told}"
+    );
     write(
         &home,
         &[("Dockerfile", "FROM scratch\nCOPY f /f\nRUN [\"/f\"]\n")],

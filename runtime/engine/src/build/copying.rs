@@ -20,6 +20,9 @@ use crate::store::Step;
 /// More of a file that says who is who than any image has, in bytes.
 const LONGEST_USERS: u64 = 4 << 20;
 
+/// Why what was copied is not what its key says.
+pub(super) const CHANGED: &str = "the files changed while they were copied: build again";
+
 /// What `COPY` and `ADD` have in common.
 pub(super) struct Asked<'a> {
     sources: &'a Sources,
@@ -118,8 +121,7 @@ impl Stages<'_> {
                 // Under this key no other files may be kept.
                 for piece in &pieces {
                     if !piece.is_unchanged(&without)? {
-                        let why = "the files changed while they were copied: build again";
-                        return Err(Fault::new(why));
+                        return Err(Fault::new(CHANGED));
                     }
                 }
                 Ok(layer)

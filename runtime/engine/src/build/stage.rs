@@ -1,9 +1,11 @@
 //! A stage, built step by step; each step is taken, or was.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::add::without_credentials;
 use super::fault::{Failure, Fault};
 use super::key::Key;
 use super::source::Source;
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::{Descriptor, Digest, Platform, Reference};
 use crate::room::Room;
 use crate::stack::Stack;
-use crate::store::{Image, Layer, Step, Store};
+use crate::store::{self, Image, Layer, Step, Store, Version};
 
 /// The stages of a build, several of which may be built at once.
 pub(super) struct Stages<'a> {
@@ -107,6 +109,7 @@ impl<'a> Stages<'a> {
     }
 
     fn announce(&self, at: At<'_>, text: &str) {
+        let text = &*shown(text);
         (self.attending.tell)(Event::Step { at, text });
     }
 
@@ -114,7 +117,7 @@ impl<'a> Stages<'a> {
         let error = Error::Step {
             file: self.request.file.clone(),
             line,
-            text: text.lines().next().unwrap_or_default().to_owned(),
+            text: shown(text.lines().next().unwrap_or_default()).into_owned(),
             reason: fault.reason,
             code: fault.code,
             output: fault.output,
@@ -158,6 +161,11 @@ impl<'a> Stages<'a> {
         let image = match here {
             // A name stands for an image of one machine where it was not pulled.
             Ok(image) if image.config.platform.is_like(platform) => image,
+            // What the user made or brought himself is not replaced by a stranger's.
+            Ok(image) if self.is_own(name) => image,
+            Err(error @ (Error::NotFound { .. } | Error::Missing { .. })) if self.is_own(name) => {
+                return Err(error.into());
+            }
             Ok(_) | Err(Error::NotFound { .. } | Error::Missing { .. }) => {
                 let reference: Reference = name.parse().map_err(Error::from)?;
                 (self.attending.fetch)(self.store, &reference, platform)?;
@@ -167,10 +175,22 @@ impl<'a> Stages<'a> {
         };
         let of = &image.config.platform;
         if !of.is_like(platform) {
-            let why = format!("image {name} is for {of}, and {platform} was asked for");
-            return Err(Fault::new(why));
+            return Err(Fault::new(format!(
+                "image {name} is for {of}, and {platform} was asked for: build or pull that one \
+                 under another name"
+            )));
         }
         Ok(known.insert(image).clone())
+    }
+
+    /// Whether the name stands for something that comes from no registry.
+    fn is_own(&self, name: &str) -> bool {
+        let is_pulled = |version: &Version| {
+            let known = version.provenance.as_ref();
+            known.is_some_and(|known| known.origin == store::Origin::Pulled)
+        };
+        let version = self.store.resolve_name(name);
+        version.is_ok_and(|version| !is_pulled(&version))
     }
 
     /// An image by its name, where it is here for the platform. What begins an id is
@@ -199,7 +219,10 @@ impl<'a> Stages<'a> {
             Instruction::Run(run) => Some(self.run(state, run, at)?),
             _ => None,
         };
-        state.note(&flattened(text), made.as_ref().map(|step| &*step.made));
+        state.note(
+            &flattened(&shown(text)),
+            made.as_ref().map(|step| &*step.made),
+        );
         if let Some(step) = made {
             self.progress.made.fetch_add(1, Ordering::Relaxed);
             state.add_layer(step.layer, step.diff_id);
@@ -296,6 +319,15 @@ fn not_built(stage: &str) -> Fault {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An instruction as others may see it.
+fn shown(text: &str) -> Cow<'_, str> {
+    let adds = |word: &str| word.eq_ignore_ascii_case("ADD");
+    match text.split_whitespace().next().is_some_and(adds) {
+        true => without_credentials(text).into(),
+        false => text.into(),
+    }
 }
 
 /// An instruction as one line.

@@ -33,6 +33,9 @@ pub(super) enum Tree {
 
 /// What starts a project whose file this is.
 const STARTS: [&str; 5] = ["main.py", "app.py", "serve.py", "server.py", "__main__.py"];
+/// What no image needs, and may hold what nobody else may see.
+const STAYS: &str = "--exclude=Dockerfile --exclude=**/.dockerignore --exclude=**/.git \
+                     --exclude=**/.env* --exclude=**/.venv";
 /// Where a site is served.
 const PORT: u16 = 8080;
 /// More of a `pyproject.toml` than any has, in bytes.
@@ -90,10 +93,11 @@ impl Tree {
             names.extend(name.into_string().ok());
         }
         if has("requirements.txt") || has("pyproject.toml") {
+            let requirements = has("requirements.txt");
             return Ok(Self::Python {
-                requirements: has("requirements.txt"),
+                requirements,
                 wheels: context.join("wheels").is_dir(),
-                command: command(context)?,
+                command: command(context, !requirements)?,
             });
         }
         if has("index.html") {
@@ -149,7 +153,7 @@ impl Tree {
             Self::Site => {
                 let port = PORT.to_string();
                 let words = ["httpd", "-f", "-p", &port, "-h", "/site"];
-                text += "FROM busybox\nCOPY --exclude=Dockerfile . /site\n";
+                text += &format!("FROM busybox\nCOPY {STAYS} . /site\n");
                 text += &format!("EXPOSE {port}\nCMD {}\n", json!(words));
             }
             Self::Program(name) => {
@@ -173,7 +177,7 @@ fn install(requirements: bool, wheels: bool) -> String {
         ),
         false => ("", "--only-binary :all:"),
     };
-    let copy = "COPY --exclude=Dockerfile --exclude=wheels . .\n";
+    let copy = format!("COPY {STAYS} --exclude=wheels . .\n");
     match requirements {
         true => format!(
             "COPY requirements.txt .\n\
@@ -183,14 +187,14 @@ fn install(requirements: bool, wheels: bool) -> String {
     }
 }
 
-/// What starts a project in Python.
-fn command(context: &Path) -> Result<Option<(Vec<String>, Option<u16>)>> {
+/// What starts a project in Python: a program of its own only where it is installed.
+fn command(context: &Path, is_installed: bool) -> Result<Option<(Vec<String>, Option<u16>)>> {
     let words = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect();
     if context.join("manage.py").is_file() {
         let all = ["python", "manage.py", "runserver", "0.0.0.0:8000"];
         return Ok(Some((words(&all), Some(8000))));
     }
-    if let Some(script) = script(&context.join("pyproject.toml"))? {
+    if is_installed && let Some(script) = script(&context.join("pyproject.toml"))? {
         return Ok(Some((vec![script], None)));
     }
     let found = STARTS.iter().find(|name| context.join(name).is_file());
@@ -254,7 +258,8 @@ mod tests {
                 "COPY requirements.txt .",
                 "RUN --mount=type=bind,source=wheels,target=/wheels \\",
                 "    pip install --no-index --find-links /wheels --no-cache-dir -r requirements.txt",
-                "COPY --exclude=Dockerfile --exclude=wheels . .",
+                "COPY --exclude=Dockerfile --exclude=**/.dockerignore --exclude=**/.git \
+                 --exclude=**/.env* --exclude=**/.venv --exclude=wheels . .",
                 "CMD [\"python\",\"app.py\"]",
             ]
         );
@@ -265,6 +270,13 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("CMD [\"start\"]\n"), "{text}");
+        let both = [
+            ("requirements.txt", ""),
+            ("pyproject.toml", project),
+            ("app.py", ""),
+        ];
+        let text = written(&both).unwrap();
+        assert!(text.ends_with("CMD [\"python\",\"app.py\"]\n"), "{text}");
         let text = written(&[("requirements.txt", ""), ("manage.py", "")]).unwrap();
         assert!(text.contains("EXPOSE 8000"), "{text}");
         assert!(written(&[("pyproject.toml", "no toml")]).is_err());

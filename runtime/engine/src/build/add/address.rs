@@ -23,12 +23,55 @@ pub(super) enum Address {
 /// A repository of git, and what of it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Repository {
-    /// As git takes it.
+    /// As git takes it, without what nobody else may know.
     pub(super) remote: String,
+    /// User and password, as an address of `http` or `https` has them.
+    pub(super) credentials: Option<String>,
     /// A branch, a tag or a commit; what its `HEAD` is where there is none.
     pub(super) reference: Option<String>,
     /// A directory in it, without slashes at its ends; empty for all.
     pub(super) directory: String,
+}
+
+impl Repository {
+    /// The server's address with the credentials, and without: it has them for all of
+    /// its repositories.
+    pub(super) fn server(&self) -> Option<(String, String)> {
+        let credentials = self.credentials.as_ref()?;
+        let (scheme, rest) = self.remote.split_once("://")?;
+        let host = rest.split('/').next()?;
+        Some((
+            format!("{scheme}://{credentials}@{host}/"),
+            format!("{scheme}://{host}/"),
+        ))
+    }
+}
+
+/// An address of `http` or `https` without user and password, and these.
+fn part(address: &str) -> (String, Option<String>) {
+    let whole = || (address.to_owned(), None);
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return whole();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match host.rsplit_once('@') {
+        Some((credentials, host)) if is_web(scheme) => {
+            let remote = format!("{scheme}://{host}{path}");
+            (remote, Some(credentials.to_owned()))
+        }
+        _ => whole(),
+    }
+}
+
+fn is_web(scheme: &str) -> bool {
+    let scheme = scheme.to_ascii_lowercase();
+    scheme.ends_with("http") || scheme.ends_with("https")
+}
+
+/// The text of an instruction, its addresses without users and passwords.
+pub(in crate::build) fn without_credentials(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | ','));
+    words.map(|word| part(word).0).collect()
 }
 
 impl Address {
@@ -69,8 +112,10 @@ fn repository(text: &str) -> Result<Address, Fault> {
         )));
     }
     let reference = (!reference.is_empty()).then(|| reference.to_owned());
+    let (remote, credentials) = part(remote);
     Ok(Address::Repository(Repository {
-        remote: remote.to_owned(),
+        remote,
+        credentials,
         reference,
         directory: directory.trim_matches('/').to_owned(),
     }))
@@ -131,6 +176,30 @@ mod tests {
             assert!(Address::of(none).is_err(), "{none}");
         }
         assert_eq!(Address::of("a/b.git").unwrap(), Address::Path);
+    }
+
+    #[test]
+    fn credentials_are_apart_from_the_address() {
+        let Address::Repository(one) = Address::of("https://u:p%40@h:1/o/r.git#v1").unwrap() else {
+            panic!("no repository");
+        };
+        assert_eq!(one.remote, "https://h:1/o/r.git");
+        let server = ("https://u:p%40@h:1/".to_owned(), "https://h:1/".to_owned());
+        assert_eq!(one.server(), Some(server));
+        for (text, shown) in [
+            ("ADD https://token@h/r.git /x", "ADD https://h/r.git /x"),
+            (
+                "ADD [\"http://u:p@h/f\", \"/\"]",
+                "ADD [\"http://h/f\", \"/\"]",
+            ),
+            ("ADD ssh://git@h/r /x", "ADD ssh://git@h/r /x"),
+            (
+                "ADD git@h:r https://h/a@b /x",
+                "ADD git@h:r https://h/a@b /x",
+            ),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ use crate::error::Error;
 use crate::image::{Algorithm, Digest, Hasher};
 use crate::registry::Progress;
 use crate::stack::Stack;
+pub(super) use address::without_credentials;
 use address::{Address, Repository};
+use git::Git;
 
 /// A source of `COPY` or `ADD`: what of which tree is copied, once it is there.
 #[derive(Debug)]
@@ -175,7 +177,12 @@ impl Stages<'_> {
         yard: &mut Yard<'_>,
     ) -> Result<Piece, Fault> {
         let directory = yard.next();
-        let commit = git::fetch(repository, &directory, &|| self.is_unwanted())?;
+        let git = Git {
+            repository,
+            agent: self.request.agents.get("default").map(PathBuf::as_path),
+            is_unwanted: &|| self.is_unwanted(),
+        };
+        let commit = git.fetch(&directory)?;
         if let Some(expected) = &adding.checksum
             && *expected != commit.id
         {

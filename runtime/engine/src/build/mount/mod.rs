@@ -1,11 +1,12 @@
 //! `RUN --mount`: what a program finds while it runs, and the layer does not have.
 
+mod cache;
 mod ready;
 
 use std::path::PathBuf;
 
 use super::fault::Fault;
-use super::source::Source;
+use super::source::{Selected, Source};
 use super::stage::Stages;
 use super::state::State;
 use crate::dockerfile::ignore::Ignore;
@@ -68,8 +69,10 @@ enum What {
 #[derive(Debug)]
 struct Files {
     source: Source,
-    path: PathBuf,
+    selected: Selected,
     digest: String,
+    /// Whether somebody may change them meanwhile; nobody changes a layer.
+    may_change: bool,
 }
 
 impl Around {
@@ -220,14 +223,19 @@ impl Stages<'_> {
         let source = self.source(from)?;
         // Of several trees laid over each other one could lead out of another.
         let one = source.one(path)?;
-        let path = one.path.clone();
-        let digest = source.digest(&[one], &Ignore::default())?.to_string();
+        let digest = digest(&source, &one)?;
         Ok(Files {
             source,
-            path,
+            selected: one,
             digest,
+            may_change: from.is_none(),
         })
     }
+}
+
+fn digest(source: &Source, selected: &Selected) -> Result<String, Fault> {
+    let selected = std::slice::from_ref(selected);
+    Ok(source.digest(selected, &Ignore::default())?.to_string())
 }
 
 impl Around {

@@ -1,21 +1,19 @@
 //! Making ready what is mounted: each in a place of its own, or where it lies.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use super::{Around, Files, What};
+use super::cache::Caches;
+use super::{Around, Files, What, digest};
+use crate::build::copying::CHANGED;
 use crate::build::fault::Fault;
 use crate::build::source::Source;
-use crate::build::stage::{Stages, interrupted};
-use crate::dockerfile::{Owner, Sharing};
+use crate::build::stage::Stages;
+use crate::dockerfile::Owner;
 use crate::error::Error;
 use crate::run::{Bind, Settings, Tmpfs};
-
-/// How often it is asked whether somebody else's cache is free.
-const OFTEN: Duration = Duration::from_millis(50);
 
 /// What is mounted, and what must live as long.
 #[derive(Debug)]
@@ -58,8 +56,17 @@ impl Around {
                 .collect(),
             _alone: Vec::new(),
         };
+        // Nobody waits for a cache while this copies files.
+        let own = |index: usize| place.join(format!("mount-{index}"));
         for (index, mount) in self.mounted.iter().enumerate() {
-            let own = place.join(format!("mount-{index}"));
+            if let What::Files { files, .. } = &mount.what {
+                files.copy_to(&own(index))?;
+            }
+        }
+        let mut caches = Caches::of(&self.mounted);
+        caches.take(stages)?;
+        for (index, mount) in self.mounted.iter().enumerate() {
+            let own = own(index);
             let (source, read_only) = match &mount.what {
                 What::Memory(size) => {
                     ready.memory.push(Tmpfs {
@@ -68,26 +75,13 @@ impl Around {
                     });
                     continue;
                 }
-                What::Files { files, writable } => {
-                    copy_out(&files.source, &files.path, &own)?;
-                    (own, !writable)
-                }
+                What::Files { writable, .. } => (own, !writable),
                 What::Cache {
                     id,
                     read_only,
-                    owner,
-                    sharing,
                     from,
-                } => {
-                    let cache = Cache {
-                        id,
-                        owner,
-                        from: from.as_ref(),
-                    };
-                    let (path, held) = cache.had(stages, *sharing)?;
-                    ready._alone.extend(held);
-                    (path, *read_only)
-                }
+                    ..
+                } => (caches.path(id, from.as_ref()), *read_only),
                 What::Secret { value, owner, .. } => {
                     let mut options = File::options();
                     options.write(true).create_new(true).mode(0o600);
@@ -105,61 +99,13 @@ impl Around {
                 read_only,
             });
         }
+        ready._alone = caches.held();
         Ok(ready)
     }
 }
 
-/// A directory that stays.
-struct Cache<'a> {
-    id: &'a str,
-    owner: &'a Owner,
-    from: Option<&'a Files>,
-}
-
-impl Cache<'_> {
-    /// Where it lies, and what holds it, where it is had alone.
-    fn had(&self, stages: &Stages<'_>, sharing: Sharing) -> Result<(PathBuf, Option<File>), Fault> {
-        let mut number = 0;
-        loop {
-            let path = self.directory(stages, number)?;
-            if sharing == Sharing::Shared {
-                return Ok((path, None));
-            }
-            let held = File::open(&path).map_err(Error::read(&path))?;
-            if held.try_lock().is_ok() {
-                return Ok((path, Some(held)));
-            }
-            if stages.is_unwanted() {
-                return Err(interrupted());
-            }
-            match sharing {
-                // Whoever comes while others have theirs gets another.
-                Sharing::Private => number += 1,
-                Sharing::Locked | Sharing::Shared => std::thread::sleep(OFTEN),
-            }
-        }
-    }
-
-    /// The one of this number, made where it is not there.
-    fn directory(&self, stages: &Stages<'_>, number: u32) -> Result<PathBuf, Fault> {
-        let mut id = self.id.to_owned();
-        if let Some(files) = self.from {
-            id += &format!(" upon {}", files.digest);
-        }
-        if number > 0 {
-            id += &format!(" for {number} more");
-        }
-        stages.store.cache_directory(&id, |new| {
-            if let Some(files) = self.from {
-                copy_out(&files.source, &files.path, new)?;
-            }
-            give(new, self.owner, 0o755)
-        })
-    }
-}
-
 /// Gives what was made the owner and mode that were asked for.
-fn give(path: &Path, owner: &Owner, usual: u32) -> Result<(), Fault> {
+pub(super) fn give(path: &Path, owner: &Owner, usual: u32) -> Result<(), Fault> {
     let failed = |error: std::io::Error| {
         let (uid, gid) = (owner.uid, owner.gid);
         Fault::new(format!("a mount cannot be given to {uid}:{gid}: {error}"))
@@ -169,6 +115,17 @@ fn give(path: &Path, owner: &Owner, usual: u32) -> Result<(), Fault> {
     }
     let mode = Permissions::from_mode(owner.mode.unwrap_or(usual));
     fs::set_permissions(path, mode).map_err(failed)
+}
+
+impl Files {
+    /// Copies them to `to`, and sees that they are still those that the key names.
+    pub(super) fn copy_to(&self, to: &Path) -> Result<(), Fault> {
+        copy_out(&self.source, &self.selected.path, to)?;
+        match self.may_change && digest(&self.source, &self.selected)? != self.digest {
+            true => Err(Fault::new(CHANGED)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Copies what lies at `path` of a tree to `to`, so that a program may even write to
@@ -188,8 +145,7 @@ fn copy_out(source: &Source, path: &Path, to: &Path) -> Result<(), Fault> {
         }
         if metadata.is_dir() {
             fs::create_dir_all(&at).map_err(failed)?;
-            let mode = Permissions::from_mode(metadata.mode() & 0o7777);
-            directories.push((at.clone(), mode));
+            directories.push((at.clone(), item.found.metadata.clone()));
         } else if metadata.is_symlink() {
             symlink(item.link()?, &at).map_err(failed)?;
         } else if metadata.is_file() {
@@ -200,10 +156,22 @@ fn copy_out(source: &Source, path: &Path, to: &Path) -> Result<(), Fault> {
         if item.owner != (0, 0) {
             lchown(&at, Some(item.owner.0), Some(item.owner.1)).map_err(failed)?;
         }
+        if metadata.is_file() {
+            keep_facts(&at, metadata).map_err(failed)?;
+        }
     }
-    // Last: some could not be written to any more.
-    for (directory, mode) in directories {
-        fs::set_permissions(directory, mode).map_err(failed)?;
+    // Last, from below: some could not be written to any more, and what is made in
+    // one changes its time.
+    for (directory, metadata) in directories.iter().rev() {
+        keep_facts(directory, metadata).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Gives a copy the time and the mode that the file has: a change of the owner takes
+/// some of the mode away.
+fn keep_facts(copy: &Path, of: &fs::Metadata) -> std::io::Result<()> {
+    let times = FileTimes::new().set_modified(of.modified()?);
+    File::open(copy)?.set_times(times)?;
+    fs::set_permissions(copy, Permissions::from_mode(of.mode() & 0o7777))
 }
