@@ -10,6 +10,22 @@ struct Hinted {
     hint: String,
 }
 
+/// An error with which the command ends with a code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Coded {
+    message: String,
+    code: u8,
+}
+
+/// An error that says `message`, of something that a signal ended: `code` is 128 and its
+/// number.
+#[must_use]
+pub fn interrupted(message: impl Into<String>, code: u8) -> anyhow::Error {
+    let message = message.into();
+    Coded { message, code }.into()
+}
+
 /// An error that says `message`, and `hint` where the remedy belongs.
 #[must_use]
 pub fn with(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
@@ -49,10 +65,15 @@ pub fn tell(error: &anyhow::Error) {
 /// is why, else 1.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> u8 {
-    let engines = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
-        Some(isolab_engine::Error::Step { code, .. }) => *code,
-        _ => None,
+    let of_cause = |cause: &(dyn std::error::Error + 'static)| {
+        if let Some(coded) = cause.downcast_ref::<Coded>() {
+            return Some(coded.code.into());
+        }
+        match cause.downcast_ref() {
+            Some(isolab_engine::Error::Step { code, .. }) => *code,
+            _ => None,
+        }
     };
-    let code = error.chain().find_map(engines);
+    let code = error.chain().find_map(of_cause);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -5,12 +5,40 @@
 //! is then left behind the next command sweeps.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
+
+/// Whether nobody in this process listens for signals.
+static UNHEARD: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+
+/// Lets a signal that nobody listens for end this process, with the code that shells
+/// report.
+///
+/// The first process of a pid namespace needs it: the kernel drops what would end it
+/// by default.
+///
+/// # Errors
+/// If the kernel does not take the signal handlers.
+pub fn end_unheard() -> Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if !is_ignored(signal) {
+            end_where(signal, &UNHEARD)?;
+        }
+    }
+    // For this one nobody listens ever.
+    end_where(SIGQUIT, &Arc::new(AtomicBool::new(true)))
+}
+
+/// Ends this process at the signal where `condition` holds then.
+fn end_where(signal: i32, condition: &Arc<AtomicBool>) -> Result<()> {
+    let status = i32::from(status_of(signal.unsigned_abs() as usize));
+    let registered = flag::register_conditional_shutdown(signal, status, Arc::clone(condition));
+    registered.map(drop).context("cannot listen for signals")
+}
 
 /// Whether, and how, the user asked to stop.
 #[derive(Clone, Debug, Default)]
@@ -34,15 +62,15 @@ impl Interrupt {
             }
             // In this order: at the first signal `once` is not yet raised, so
             // only a second one finds the condition true.
-            let status = i32::from(status_of(signal.unsigned_abs() as usize));
-            flag::register_conditional_shutdown(signal, status, Arc::clone(&once))
-                .and_then(|_| flag::register(signal, Arc::clone(&once)))
+            end_where(signal, &once)?;
+            flag::register(signal, Arc::clone(&once))
                 .and_then(|_| {
                     let number = signal.unsigned_abs() as usize;
                     flag::register_usize(signal, Arc::clone(&own.signal), number)
                 })
                 .context("cannot listen for signals")?;
         }
+        UNHEARD.store(false, Ordering::Relaxed);
         Ok(own)
     }
 

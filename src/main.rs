@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use isolab::verbs::image;
-use isolab::{cli, hint};
+use isolab::{cli, hint, interrupt};
 use isolab_engine::room::task;
 
 fn main() -> ExitCode {
@@ -33,6 +33,9 @@ fn main() -> ExitCode {
 /// A verb as it was typed outside of the room, run inside. None that comes here ends
 /// but well or with an error.
 fn again(words: &[OsString]) -> isolab_engine::Result<u8> {
+    if let Err(error) = interrupt::end_unheard() {
+        hint::tell(&error);
+    }
     let program = OsString::from("isolab");
     let parsed = cli::Cli::parse_from(std::iter::once(&program).chain(words));
     Ok(match cli::run(parsed) {

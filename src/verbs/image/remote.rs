@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{by_me, size, store};
 use crate::interrupt::Interrupt;
 use crate::terminal::{Answer, Dialogue};
-use crate::{hint, stderr, stdout};
+use crate::{hint, interrupt, stderr, stdout};
 
 /// How registries are asked.
 #[derive(Debug, clap::Args)]
@@ -128,6 +128,10 @@ pub const FETCH: Task = Task {
         let [root, name] = words else {
             return Ok(1);
         };
+        // What has come already is gone on with by the next pull.
+        if let Err(error) = interrupt::end_unheard() {
+            hint::tell(&error);
+        }
         let store = Store::open(Path::new(root))?;
         fetch(&store, &name.to_string_lossy().parse()?, &Platform::host())?;
         Ok(0)
@@ -187,11 +191,14 @@ fn pull_here(args: &PullArgs, owners: Owners) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let store = store()?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
-    let watch = Watch::new(Some(interrupt));
+    let watch = Watch::new(Some(interrupt.clone()));
     let client = args.asking.client();
     let pulled = client.pull_unpacked(&args.name, &platform, &store, owners, &watch);
     watch.end();
-    let pulled = pulled?;
+    let pulled = pulled.map_err(|error| match interrupt.exit_status() {
+        Some(code) => hint::interrupted(error.in_one_line(), code),
+        None => error.into(),
+    })?;
     let provenance = Provenance {
         from: Some(args.name.registry().to_owned()),
         ..by_me(Provenance::now(Origin::Pulled))

@@ -178,9 +178,18 @@ fn fetch(store: &Store, name: &Reference, room: &Room) -> Result<()> {
         return Ok(super::remote::fetch(store, name, &Platform::host())?);
     }
     let words = [store.root().into(), name.to_string().into()];
-    match room.enter(&FETCH, &words)? {
+    done(room.enter(&FETCH, &words)?, format!("cannot pull {name}"))
+}
+
+/// What a task in the room ended with; it has told why where it failed.
+fn done(code: u8, failed: String) -> Result<()> {
+    match code {
         0 => Ok(()),
-        _ => bail!("cannot pull {name}"),
+        129.. => Err(hint::interrupted(
+            format!("{failed}: it was interrupted"),
+            code,
+        )),
+        _ => bail!(failed),
     }
 }
 
@@ -195,10 +204,10 @@ fn layers(store: &Store, image: &Image, name: &str, room: &Room) -> Result<Vec<P
     };
     if there().is_none() && room.maps().is_some() && owners == Owners::Mapped {
         let words = [store.root().as_os_str().to_owned(), name.into()];
-        let code = room.enter(&UNPACK, &words)?;
-        if code != 0 {
-            bail!("cannot unpack {name}");
-        }
+        done(
+            room.enter(&UNPACK, &words)?,
+            format!("cannot unpack {name}"),
+        )?;
     }
     let layers = match there() {
         Some(layers) => layers,
