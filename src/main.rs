@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let tasks = [
         image::room::verb(again),
         image::run::UNPACK,
-        image::remote::FETCH,
+        image::fetch::FETCH,
         isolab_engine::run::TASK,
         isolab_engine::run::COPY,
     ];
@@ -37,6 +37,7 @@ fn again(words: &[OsString]) -> isolab_engine::Result<u8> {
         hint::tell(&error);
     }
     let program = OsString::from("isolab");
+    let words = image::room::taken(words);
     let parsed = cli::Cli::parse_from(std::iter::once(&program).chain(words));
     Ok(match cli::run(parsed) {
         Ok(_) => 0,

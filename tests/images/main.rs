@@ -11,6 +11,7 @@ mod kills;
 mod library;
 mod peers;
 mod place;
+mod rooms;
 mod steps;
 mod trees;
 mod verbs;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let mut trials = verbs::trials();
     trials.extend(building::trials());
     trials.extend(clients::trials());
+    trials.extend(rooms::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());
     trials.extend(adding::trials());

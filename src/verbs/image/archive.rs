@@ -1,7 +1,7 @@
 //! `isolab save` and `load`: images in one file, for docker, podman and us.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -109,39 +109,38 @@ fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
 /// # Errors
 /// If it is none, or cannot be read.
 pub fn load(args: &LoadArgs) -> Result<ExitCode> {
-    super::room::within(|room| load_here(args, room.owners()))
+    if args.input.is_none() && io::stdin().is_terminal() {
+        return Err(hint::with(
+            "cannot load an image from a terminal",
+            "name a file with `-i FILE.tar`, or pipe one in",
+        ));
+    }
+    let open = || super::room::input(args.input.as_deref());
+    super::room::unpacking(open, |owners| load_here(args, open()?, owners))
 }
 
-fn load_here(args: &LoadArgs, owners: Owners) -> Result<ExitCode> {
+fn load_here(args: &LoadArgs, input: File, owners: Option<Owners>) -> Result<ExitCode> {
     let store = store()?;
-    let mut provenance = by_me(Provenance::now(Origin::Loaded));
-    let input: Box<dyn Read> = match &args.input {
-        Some(path) => {
-            provenance.from = Some(path.display().to_string());
-            let opened = File::open(path);
-            Box::new(opened.with_context(|| format!("cannot read {}", path.display()))?)
-        }
-        None if io::stdin().is_terminal() => {
-            return Err(hint::with(
-                "cannot load an image from a terminal",
-                "name a file with `-i FILE.tar`, or pipe one in",
-            ));
-        }
-        None => Box::new(io::stdin().lock()),
+    let provenance = Provenance {
+        from: args.input.as_ref().map(|path| path.display().to_string()),
+        ..by_me(Provenance::now(Origin::Loaded))
     };
     let loaded = store.load(input, &provenance)?;
-    for version in &loaded {
-        // Of another machine's, or of what is no image, there is nothing to run.
-        if let Ok(image) = store.image(&version.descriptor, &Platform::host()) {
-            store.layers_of(&image, owners)?;
-        }
-    }
+    // Before a layer is refused: they are here, whatever becomes of their files.
     if !args.quiet {
         let told = loaded.iter().map(|version| {
             let (repository, tag) = familiar(&version.name);
             format!("Loaded image: {repository}:{tag}\n")
         });
         stdout::print(told.collect::<String>())?;
+    }
+    if let Some(owners) = owners {
+        for version in &loaded {
+            // Of another machine's, or of what is no image, there is nothing to run.
+            if let Ok(image) = store.image(&version.descriptor, &Platform::host()) {
+                store.layers_of(&image, owners)?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

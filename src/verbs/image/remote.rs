@@ -1,7 +1,7 @@
 //! `isolab pull`, `push`, `login`, `logout` and `search`: images that others have.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek as _, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +10,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use isolab_engine::image::{Descriptor, Platform, Reference};
-use isolab_engine::registry::{Blob, Client, Fate, Progress, Settings};
-use isolab_engine::room::Room;
-use isolab_engine::room::task::Task;
-use isolab_engine::store::{Origin, Owners, Provenance, Store};
+use isolab_engine::registry::{Blob, Client, Fate, Found, Progress, Settings};
+use isolab_engine::store::{Origin, Owners, Provenance};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::json;
 
 use super::{by_me, size, store};
 use crate::interrupt::Interrupt;
 use crate::terminal::{Answer, Dialogue};
-use crate::{hint, interrupt, stderr, stdout};
+use crate::{hint, stderr, stdout};
 
 /// How registries are asked.
 #[derive(Debug, clap::Args)]
@@ -103,80 +102,40 @@ pub struct SearchArgs {
 }
 
 impl Asking {
-    fn client(&self) -> Client {
-        Client::new(Settings {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
             insecure: self.insecure.clone(),
             look_up: Some(Arc::new(venv_sim::look_up)),
             ..Settings::of_process()
-        })
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.settings())
     }
 }
 
-/// One that asks as no flag says otherwise.
-pub(super) fn client() -> Client {
-    let asking = Asking {
-        insecure: Vec::new(),
-        json: false,
-    };
-    asking.client()
-}
-
-/// Fetches an image in the room: its words are the store and the name.
-pub const FETCH: Task = Task {
-    name: "fetch",
-    perform: |words| {
-        let [root, name] = words else {
-            return Ok(1);
-        };
-        // What has come already is gone on with by the next pull.
-        if let Err(error) = interrupt::end_unheard() {
-            hint::tell(&error);
-        }
-        let store = Store::open(Path::new(root))?;
-        fetch(&store, &name.to_string_lossy().parse()?, &Platform::host())?;
-        Ok(0)
-    },
-    mounts: false,
-    starts_others: true,
+/// As no flag says otherwise.
+pub(super) const PLAIN: Asking = Asking {
+    insecure: Vec::new(),
+    json: false,
 };
 
-/// Fetches an image that is not here, for a verb that needs it where it is: its layers
-/// are unpacked with this process's ids.
-pub(super) fn fetch(
-    store: &Store,
-    name: &Reference,
-    platform: &Platform,
-) -> isolab_engine::Result<()> {
-    stderr::tell(format_args!(
-        "{name} is not here: pulling it from {}",
-        name.registry()
-    ));
-    fetch_with(store, name, platform, &Watch::new(None))
+/// One that asks as no flag says otherwise.
+pub(super) fn client() -> Client {
+    PLAIN.client()
 }
 
-/// The same, beside something that draws at the terminal itself.
-pub(super) fn fetch_quietly(
-    store: &Store,
-    name: &Reference,
-    platform: &Platform,
-    interrupt: &Interrupt,
-) -> isolab_engine::Result<()> {
-    let watch = Watch::new(Some(interrupt.clone()));
-    watch.bar.set_draw_target(ProgressDrawTarget::hidden());
-    fetch_with(store, name, platform, &watch)
-}
-
-fn fetch_with(
-    store: &Store,
-    name: &Reference,
-    platform: &Platform,
-    watch: &Watch,
-) -> isolab_engine::Result<()> {
-    let owners = Room::find().owners();
-    let pulled = client().pull_unpacked(name, platform, store, owners, watch)?;
-    let provenance = by_me(Provenance::now(Origin::Pulled));
-    store.tag(name, &pulled.target, &provenance)?;
-    Ok(())
+/// Who the user is to an image's registry, in memory: no argument or variable that
+/// others may read.
+pub(super) fn login_for(name: &Reference) -> Result<File> {
+    let found = Found::find(&PLAIN.settings(), name);
+    let memory = memfd_create("login", MFdFlags::MFD_CLOEXEC);
+    let mut file = File::from(memory.context("cannot make a file in memory")?);
+    file.write_all(found.to_text().as_bytes())
+        .and_then(|()| file.rewind())
+        .context("cannot write a file in memory")?;
+    Ok(file)
 }
 
 /// Fetches, and unpacks.
@@ -184,16 +143,25 @@ fn fetch_with(
 /// # Errors
 /// If the registry cannot be asked, or what it sends is not what was promised.
 pub fn pull(args: &PullArgs) -> Result<ExitCode> {
-    super::room::within(|room| pull_here(args, room.owners()))
+    let login = || login_for(&args.name);
+    super::room::unpacking(login, |owners| pull_here(args, owners))
 }
 
-fn pull_here(args: &PullArgs, owners: Owners) -> Result<ExitCode> {
+fn pull_here(args: &PullArgs, owners: Option<Owners>) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let store = store()?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let watch = Watch::new(Some(interrupt.clone()));
-    let client = args.asking.client();
-    let pulled = client.pull_unpacked(&args.name, &platform, &store, owners, &watch);
+    let client = Client::new(Settings {
+        found: super::room::given()?.map(Found::read).transpose()?,
+        ..args.asking.settings()
+    });
+    // What is for another machine never runs here.
+    let owners = owners.filter(|_| platform.is_like(&Platform::host()));
+    let pulled = match owners {
+        Some(owners) => client.pull_unpacked(&args.name, &platform, &store, owners, &watch),
+        None => client.pull(&args.name, &platform, &store, &watch),
+    };
     watch.end();
     let pulled = pulled.map_err(|error| match interrupt.exit_status() {
         Some(code) => hint::interrupted(error.in_one_line(), code),
@@ -339,12 +307,8 @@ fn secret(interrupt: &Interrupt) -> Result<String> {
 /// # Errors
 /// If the file of passwords cannot be changed.
 pub fn logout(args: &LogoutArgs) -> Result<ExitCode> {
-    let asking = Asking {
-        insecure: Vec::new(),
-        json: false,
-    };
     let registry = &args.registry;
-    let known = asking.client().logout(registry)?;
+    let known = client().logout(registry)?;
     stdout::print(match known {
         true => format!("logged out of {registry}\n"),
         false => format!("nobody was logged in to {registry}\n"),
@@ -384,14 +348,14 @@ pub fn search(args: &SearchArgs) -> Result<ExitCode> {
 }
 
 /// Shows at a terminal how much has moved, and hears of Ctrl-C.
-struct Watch {
-    bar: ProgressBar,
+pub(super) struct Watch {
+    pub(super) bar: ProgressBar,
     moved: AtomicU64,
     interrupt: Option<Interrupt>,
 }
 
 impl Watch {
-    fn new(interrupt: Option<Interrupt>) -> Self {
+    pub(super) fn new(interrupt: Option<Interrupt>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);

@@ -2,19 +2,26 @@
 //!
 //! Layers have files of many owners. Where this user is granted more ids than his
 //! own, they are unpacked, changed and removed inside a user namespace that maps
-//! them: the verb is executed there once more, as a whole.
+//! them: the verb is executed there once more, as a whole. The user's groups do not
+//! count there: what only they may read is opened before, and is the standard input
+//! inside.
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use isolab_engine::Error;
 use isolab_engine::room::Room;
 use isolab_engine::room::task::Task;
 use isolab_engine::store::Owners;
 
-use crate::places;
+use crate::{places, stderr};
 
 /// The verb, in the room, where `perform` parses and runs what was typed. Who only
 /// enters needs no more than its name.
@@ -28,15 +35,101 @@ pub const fn verb(perform: fn(&[OsString]) -> isolab_engine::Result<u8>) -> Task
     }
 }
 
+/// The first word inside: whether standard input was opened outside.
+const GIVEN: &str = "given";
+const OWN: &str = "own";
+
+/// Whether this process is in the room, and its input was opened outside.
+static IS_GIVEN: AtomicBool = AtomicBool::new(false);
+
+/// The words of the verb that is performed inside, of those that it was entered with.
+#[must_use]
+pub fn taken(words: &[OsString]) -> &[OsString] {
+    let Some((first, words)) = words.split_first() else {
+        return words;
+    };
+    IS_GIVEN.store(*first == *GIVEN, Ordering::Relaxed);
+    words
+}
+
+/// What was opened outside, where this is inside.
+pub(super) fn given() -> Result<Option<File>> {
+    match IS_GIVEN.load(Ordering::Relaxed) {
+        true => Ok(Some(standard_input()?)),
+        false => Ok(None),
+    }
+}
+
+/// What a verb reads: a file, or standard input.
+pub(super) fn input(path: Option<&Path>) -> Result<File> {
+    match (given()?, path) {
+        (Some(given), _) => Ok(given),
+        (None, Some(path)) => {
+            File::open(path).with_context(|| format!("cannot read {}", path.display()))
+        }
+        (None, None) => standard_input(),
+    }
+}
+
+fn standard_input() -> Result<File> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    Ok(input.context("cannot read standard input")?.into())
+}
+
 /// Runs `here` where the files of layers can be had: in the room, by executing this
 /// program there with the same words, or here.
 pub(super) fn within(here: impl FnOnce(&Room) -> Result<ExitCode>) -> Result<ExitCode> {
     let room = Room::find();
-    if room.maps().is_some() && room.owners() == Owners::Mapped {
-        let words: Vec<OsString> = env::args_os().skip(1).collect();
-        return Ok(room.enter(&verb(nobody), &words)?.into());
+    match is_entered(&room) {
+        true => Ok(enter(&room, None)?.into()),
+        false => here(&room),
     }
-    here(&room)
+}
+
+/// The same for a verb that reads `open`, which is opened here in any case.
+pub(super) fn within_reading(
+    open: impl FnOnce() -> Result<File>,
+    here: impl FnOnce(&Room) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let room = Room::find();
+    match is_entered(&room) {
+        true => Ok(enter(&room, Some(open()?))?.into()),
+        false => here(&room),
+    }
+}
+
+/// The same for a verb that is of use without unpacking: where the room cannot be
+/// entered it runs here, and is given no owners.
+pub(super) fn unpacking(
+    open: impl FnOnce() -> Result<File>,
+    here: impl FnOnce(Option<Owners>) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    let room = Room::find();
+    if !is_entered(&room) {
+        return here(Some(room.owners()));
+    }
+    match enter(&room, Some(open()?)) {
+        Err(refused @ Error::Container(_)) => {
+            let why = refused.in_one_line();
+            stderr::tell(format_args!("note: nothing is unpacked yet: {why}"));
+            here(None)
+        }
+        ended => Ok(ended?.into()),
+    }
+}
+
+fn is_entered(room: &Room) -> bool {
+    room.maps().is_some() && room.owners() == Owners::Mapped
+}
+
+fn enter(room: &Room, input: Option<File>) -> isolab_engine::Result<u8> {
+    let first = if input.is_some() { GIVEN } else { OWN };
+    let words = std::iter::once(first.into()).chain(env::args_os().skip(1));
+    let words: Vec<OsString> = words.collect();
+    match input {
+        Some(input) => room.enter_reading(&verb(nobody), &words, input.as_fd()),
+        None => room.enter(&verb(nobody), &words),
+    }
 }
 
 /// The same for a verb that needs no more than to reach the layers that are

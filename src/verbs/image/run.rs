@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use isolab_engine::run::{self, Bind, Container, Runtime, Settings};
 use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
 
 use super::build::Net;
-use super::remote::FETCH;
+use super::fetch::FETCH;
 use super::{by_me, store};
 use crate::{hint, program};
 
@@ -175,10 +176,17 @@ fn present(store: &Store, args: &RunArgs, room: &Room) -> Result<String> {
 /// Fetches an image, and unpacks it where its owners can be had.
 fn fetch(store: &Store, name: &Reference, room: &Room) -> Result<()> {
     if room.maps().is_none() || room.owners() != Owners::Mapped {
-        return Ok(super::remote::fetch(store, name, &Platform::host())?);
+        return Ok(super::fetch::fetch(
+            &super::remote::client(),
+            store,
+            name,
+            &Platform::host(),
+        )?);
     }
     let words = [store.root().into(), name.to_string().into()];
-    done(room.enter(&FETCH, &words)?, format!("cannot pull {name}"))
+    let login = super::remote::login_for(name)?;
+    let code = room.enter_reading(&FETCH, &words, login.as_fd())?;
+    done(code, format!("cannot pull {name}"))
 }
 
 /// What a task in the room ended with; it has told why where it failed.

@@ -1,7 +1,6 @@
 //! `isolab import` and `export`: an image as one tree of files.
 
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,21 +51,17 @@ pub struct ExportArgs {
 pub fn import(args: &ImportArgs) -> Result<ExitCode> {
     let run = build::configured(&args.change)?;
     let from = args.file.display().to_string();
-    super::room::within(|room| {
+    let file = Some(&*args.file).filter(|file| *file != Path::new("-"));
+    if file.is_none() && io::stdin().is_terminal() {
+        return Err(hint::with(
+            "cannot import files from a terminal",
+            "name a file, or pipe one in",
+        ));
+    }
+    let open = || super::room::input(file);
+    super::room::within_reading(open, |room| {
         let store = store()?;
-        let input: Box<dyn Read> = match &args.file {
-            file if file != Path::new("-") => {
-                let opened = File::open(file);
-                Box::new(opened.with_context(|| format!("cannot read {from}"))?)
-            }
-            _ if io::stdin().is_terminal() => {
-                return Err(hint::with(
-                    "cannot import files from a terminal",
-                    "name a file, or pipe one in",
-                ));
-            }
-            _ => Box::new(io::stdin().lock()),
-        };
+        let input = open()?;
         let about = About {
             run: run.clone(),
             created_by: args

@@ -11,7 +11,7 @@
 mod deed;
 mod layout;
 mod lot;
-mod party;
+pub(crate) mod party;
 mod state;
 mod world;
 

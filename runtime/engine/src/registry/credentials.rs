@@ -26,6 +26,10 @@ const IDENTITY: &str = "<token>";
 /// [`Error::Registry`] where a helper fails; [`Error::Invalid`] for a file that is
 /// none.
 pub(super) fn find(settings: &Settings, registry: &str, repository: &str) -> Result<Option<Login>> {
+    let found = settings.found.as_ref();
+    if let Some(known) = found.and_then(|found| found.of(registry, repository)) {
+        return known;
+    }
     for path in &settings.credential_files {
         let config = DockerConfig::read(path)?;
         if let Some(name) = config.helper(registry)

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ const LONGEST: u64 = 1 << 20;
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// What somebody says to be let in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Login {
     /// A name and a password.
     Password {

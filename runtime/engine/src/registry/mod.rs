@@ -44,6 +44,7 @@ mod client;
 mod credentials;
 mod docker_config;
 mod file;
+mod found;
 #[cfg(fuzzing)]
 pub mod fuzzed;
 mod header;
@@ -63,6 +64,7 @@ mod url;
 pub use client::Client;
 pub use docker_config::{DockerConfig, Login};
 pub use file::Fetched;
+pub use found::Found;
 pub use progress::{Blob, Fate, Progress};
 pub use pull::Pulled;
 pub use push::Pushed;

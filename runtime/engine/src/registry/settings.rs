@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::found::Found;
+
 /// Looks up what a host's name means. A program that is linked statically cannot
 /// leave that to the machine's libc.
 pub type LookUp = dyn Fn(&str, Duration) -> std::io::Result<Vec<IpAddr>> + Send + Sync;
@@ -31,6 +33,8 @@ pub struct Settings {
     /// Docker's and podman's files of credentials, the first that knows a
     /// registry counts; `isolab login` writes the first.
     pub credential_files: Vec<PathBuf>,
+    /// What another process found there already, which counts instead.
+    pub found: Option<Found>,
     /// How long a credential helper may take.
     pub helper: Duration,
     /// Who looks names up; libc, where nobody is named.
@@ -73,6 +77,7 @@ impl Settings {
             longest_pause: Duration::from_secs(60),
             parallel: 4,
             credential_files: files.into_iter().flatten().collect(),
+            found: None,
             helper: Duration::from_secs(20),
             look_up: None,
         }

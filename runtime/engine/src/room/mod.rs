@@ -33,6 +33,7 @@ pub mod subordinate;
 pub mod task;
 
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use isolab_oci::process::foreground::{self, Signals};
@@ -100,6 +101,29 @@ impl Room {
     /// [`Error::Container`](crate::Error::Container) where there is no such namespace to be had, and what
     /// the task fails with where it needs none.
     pub fn enter(&self, task: &Task, words: &[OsString]) -> Result<u8> {
+        self.enter_with(task, words, Stdio::inherit())
+    }
+
+    /// The same where what is to be read is handed in: the standard input of a task
+    /// that a process of its own performs. In the room the user's groups do not count,
+    /// so he opens outside what he may read.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn enter_reading(
+        &self,
+        task: &Task,
+        words: &[OsString],
+        input: BorrowedFd<'_>,
+    ) -> Result<u8> {
+        let stdio = Stdio {
+            stdin: input,
+            ..Stdio::inherit()
+        };
+        self.enter_with(task, words, stdio)
+    }
+
+    fn enter_with(&self, task: &Task, words: &[OsString], stdio: Stdio<'_>) -> Result<u8> {
         if self.maps.is_none() && !task.mounts {
             return (task.perform)(words);
         }
@@ -120,7 +144,7 @@ impl Room {
         };
         let program = task::program(task, words)?;
         let signals = Signals::block();
-        let mut running = spawn_apart(&program, &apart, Stdio::inherit(), &options)?;
+        let mut running = spawn_apart(&program, &apart, stdio, &options)?;
         let status = foreground::stay_beside(&mut running, &signals)?;
         Ok(u8::try_from(status.shell_code()).unwrap_or(1))
     }

@@ -148,7 +148,7 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -
             fetch: &|store, name, platform| {
                 let text = format!("{name} is not here: it is pulled from {}", name.registry());
                 teller.tell(&Event::Note { text: &text });
-                super::remote::fetch_quietly(store, name, platform, &interrupt)
+                super::fetch::fetch_quietly(store, name, platform, &interrupt)
             },
             client: &super::remote::client(),
             tell: &|event| teller.tell(&event),
