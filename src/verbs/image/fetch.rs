@@ -12,7 +12,6 @@ use isolab_engine::store::{Origin, Provenance, Store};
 
 use super::by_me;
 use super::remote::{PLAIN, Watch, client};
-use crate::interrupt::Interrupt;
 use crate::{hint, interrupt, stderr};
 
 /// Fetches an image in the room: its words are the store and the name, and its
@@ -52,7 +51,7 @@ pub(super) fn fetch(
         "{name} is not here: pulling it from {}",
         name.registry()
     ));
-    fetch_with(client, store, name, platform, &Watch::new(None))
+    fetch_with(client, store, name, platform, &Watch::new(&|| false))
 }
 
 /// The same, beside something that draws at the terminal itself.
@@ -60,9 +59,9 @@ pub(super) fn fetch_quietly(
     store: &Store,
     name: &Reference,
     platform: &Platform,
-    interrupt: &Interrupt,
+    is_unwanted: &(dyn Fn() -> bool + Sync),
 ) -> isolab_engine::Result<()> {
-    let watch = Watch::new(Some(interrupt.clone()));
+    let watch = Watch::new(is_unwanted);
     watch.bar.set_draw_target(ProgressDrawTarget::hidden());
     fetch_with(&client(), store, name, platform, &watch)
 }
@@ -72,7 +71,7 @@ fn fetch_with(
     store: &Store,
     name: &Reference,
     platform: &Platform,
-    watch: &Watch,
+    watch: &Watch<'_>,
 ) -> isolab_engine::Result<()> {
     let owners = Room::find().owners();
     let pulled = client.pull_unpacked(name, platform, store, owners, watch)?;

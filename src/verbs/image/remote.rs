@@ -151,7 +151,8 @@ fn pull_here(args: &PullArgs, owners: Option<Owners>) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let store = store()?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
-    let watch = Watch::new(Some(interrupt.clone()));
+    let is_unwanted = || interrupt.raised();
+    let watch = Watch::new(&is_unwanted);
     let client = Client::new(Settings {
         found: super::room::given()?.map(Found::read).transpose()?,
         ..args.asking.settings()
@@ -201,7 +202,8 @@ pub fn push(args: &PushArgs) -> Result<ExitCode> {
     let store = store()?;
     let image = args.image.clone().unwrap_or_else(|| args.name.to_string());
     let version = store.resolve(&image)?;
-    let watch = Watch::new(Some(interrupt));
+    let is_unwanted = || interrupt.raised();
+    let watch = Watch::new(&is_unwanted);
     let pushed = args
         .asking
         .client()
@@ -348,14 +350,14 @@ pub fn search(args: &SearchArgs) -> Result<ExitCode> {
 }
 
 /// Shows at a terminal how much has moved, and hears of Ctrl-C.
-pub(super) struct Watch {
+pub(super) struct Watch<'a> {
     pub(super) bar: ProgressBar,
     moved: AtomicU64,
-    interrupt: Option<Interrupt>,
+    is_unwanted: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Watch {
-    pub(super) fn new(interrupt: Option<Interrupt>) -> Self {
+impl<'a> Watch<'a> {
+    pub(super) fn new(is_unwanted: &'a (dyn Fn() -> bool + Sync)) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
@@ -363,7 +365,7 @@ impl Watch {
         Self {
             bar,
             moved: AtomicU64::new(0),
-            interrupt,
+            is_unwanted,
         }
     }
 
@@ -372,7 +374,7 @@ impl Watch {
     }
 }
 
-impl Progress for Watch {
+impl Progress for Watch<'_> {
     fn moved(&self, _: &Descriptor, bytes: u64) {
         let all = self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.bar.set_message(format!("{} moved", size(all)));
@@ -385,6 +387,6 @@ impl Progress for Watch {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.interrupt.as_ref().is_some_and(Interrupt::raised)
+        (self.is_unwanted)()
     }
 }

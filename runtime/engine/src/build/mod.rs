@@ -157,11 +157,15 @@ pub struct Built {
     pub cached: usize,
 }
 
+/// As [`Attending::fetch`] is called.
+pub type Fetch<'a> =
+    dyn Fn(&Store, &Reference, &Platform, &(dyn Fn() -> bool + Sync)) -> Result<()> + Sync + 'a;
+
 /// Who stands by while something is built; asked and told from several threads.
 #[derive(Clone, Copy)]
 pub struct Attending<'a> {
-    /// Fetches an image that is not here.
-    pub fetch: &'a (dyn Fn(&Store, &Reference, &Platform) -> Result<()> + Sync),
+    /// Fetches an image that is not here, until it hears that it is unwanted.
+    pub fetch: &'a Fetch<'a>,
     /// Fetches files of `ADD`.
     pub client: &'a Client,
     /// Is told what happens.

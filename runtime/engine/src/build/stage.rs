@@ -168,7 +168,7 @@ impl<'a> Stages<'a> {
             }
             Ok(_) | Err(Error::NotFound { .. } | Error::Missing { .. }) => {
                 let reference: Reference = name.parse().map_err(Error::from)?;
-                (self.attending.fetch)(self.store, &reference, platform)?;
+                (self.attending.fetch)(self.store, &reference, platform, &|| self.is_unwanted())?;
                 self.image_here(name, platform)?
             }
             Err(error) => return Err(error.into()),

@@ -145,10 +145,10 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -
         room,
         request,
         Attending {
-            fetch: &|store, name, platform| {
+            fetch: &|store, name, platform, is_unwanted| {
                 let text = format!("{name} is not here: it is pulled from {}", name.registry());
                 teller.tell(&Event::Note { text: &text });
-                super::fetch::fetch_quietly(store, name, platform, &interrupt)
+                super::fetch::fetch_quietly(store, name, platform, is_unwanted)
             },
             client: &super::remote::client(),
             tell: &|event| teller.tell(&event),
