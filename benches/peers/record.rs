@@ -46,7 +46,7 @@ struct ContestantRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sent_bytes: Option<u64>,
+    registry_bytes: Option<u64>,
     states: BTreeMap<&'static str, StateRecord<'a>>,
 }
 
@@ -104,7 +104,7 @@ fn contestant<'a>(race: &Race, own: &'a Contestant) -> ContestantRecord<'a> {
         disk_bytes: own.left.map(|left| left.allocated),
         exclusive_bytes: own.left.map(|left| left.exclusive),
         peak_bytes: own.peak_bytes,
-        sent_bytes: own.received.as_ref().and_then(|bytes| bytes.get()),
+        registry_bytes: own.received.as_ref().and_then(|bytes| bytes.get()),
         states: states.collect(),
     }
 }

@@ -112,7 +112,7 @@ pub(crate) fn render(race: &Race) -> String {
         ("allocated on disk by each", Contestant::allocated as Figure),
         ("of it shared with nothing else", Contestant::exclusive),
         ("most memory at once (RSS)", |c| c.peak_bytes),
-        ("sent to the registry by each", |c| {
+        ("new in the registry after each", |c| {
             c.received.as_ref().and_then(|bytes| bytes.get())
         }),
     ];

@@ -63,7 +63,7 @@ fn take_turn(contestant: &mut Contestant, turn: &[State], scratch: &Path) -> Res
     }
     thread::sleep(PAUSE);
     let taken = turn.iter().try_for_each(|&state| {
-        let (seconds, _) = timed(contestant, scratch)?;
+        let (seconds, _) = timed(contestant, scratch, state == State::Cold)?;
         contestant.samples.entry(state).or_default().push(seconds);
         Ok(())
     });
@@ -84,7 +84,7 @@ pub(crate) fn warm_up(contestant: &mut Contestant, weighs: bool, scratch: &Path)
     }
     let tried = match weighs {
         true => weighed(contestant, scratch),
-        false => timed(contestant, scratch).map(|(_, left)| (left, None)),
+        false => timed(contestant, scratch, false).map(|(_, left)| (left, None)),
     };
     if let Some((_, after)) = &contestant.around_turn {
         after(&around)?;
@@ -98,7 +98,7 @@ pub(crate) fn warm_up(contestant: &mut Contestant, weighs: bool, scratch: &Path)
 fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Option<u64>)> {
     let result = scratch.join("peak");
     let mut most = 0;
-    let (_, left) = tried(contestant, scratch, |command| {
+    let (_, left) = tried(contestant, scratch, false, |command| {
         run_timed(&mut weigh::wrapped(command, &result)?, scratch)?;
         most = most.max(weigh::read(&result)?);
         Ok(0.0)
@@ -107,18 +107,25 @@ fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Opt
 }
 
 /// One trial: its seconds, and what it left.
-fn timed(contestant: &Contestant, scratch: &Path) -> Result<(f64, Option<Left>)> {
-    tried(contestant, scratch, |command| run_timed(command, scratch))
+fn timed(contestant: &Contestant, scratch: &Path, cold: bool) -> Result<(f64, Option<Left>)> {
+    tried(contestant, scratch, cold, |command| {
+        run_timed(command, scratch)
+    })
 }
 
 fn tried(
     contestant: &Contestant,
     scratch: &Path,
+    cold: bool,
     run: impl FnMut(&mut Command) -> Result<f64>,
 ) -> Result<(f64, Option<Left>)> {
     let turn = next_turn(scratch);
     if let Some((before, _)) = &contestant.around_trial {
         before(&turn).context("before the trial")?;
+        if cold {
+            // What made it ready warmed it up, more or less of each.
+            thread::sleep(PAUSE);
+        }
     }
     let mut commands = (contestant.commands)(&turn);
     let seconds: Result<f64> = commands.iter_mut().map(run).sum();

@@ -40,6 +40,8 @@ impl Daemon {
             .arg("--host")
             .arg(format!("unix://{}", socket.display()));
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        // Where that cannot be had, docker would copy each layer whole, and say nothing.
+        command.arg("--storage-driver=overlay2");
         command.arg("--cgroup-parent").arg(format!("/{group}"));
         let process = command
             .stdin(Stdio::null())

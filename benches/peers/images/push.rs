@@ -1,5 +1,5 @@
 //! An image to a registry, then the same with one file changed: how long it takes,
-//! and how much the registry gets.
+//! and how much the registry has more then.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -104,18 +104,22 @@ impl App {
     }
 }
 
-/// A registry for the length of a trial, and how much it got in it.
+/// A registry for the length of a trial, and how much more it has after it.
 #[derive(Clone, Default)]
 struct Target {
     registry: Rc<RefCell<Option<Registry>>>,
+    dir: Rc<RefCell<PathBuf>>,
     had: Rc<Cell<u64>>,
     got: Rc<Cell<Option<u64>>>,
 }
 
 impl Target {
     fn begin(&self, turn: &Turn) -> Result<()> {
-        let registry = Registry::start(&turn.dir)?;
+        // Not where a contestant's own files are counted.
+        let dir = turn.dir.with_file_name(format!("{}-registry", turn.id));
+        let registry = Registry::start(&dir)?;
         self.registry.replace(Some(registry));
+        self.dir.replace(dir);
         Ok(())
     }
 
@@ -135,7 +139,8 @@ impl Target {
     fn end(&self) -> Result<()> {
         self.got.set(Some(self.bytes()? - self.had.get()));
         self.registry.replace(None);
-        Ok(())
+        let dir = self.dir.take();
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))
     }
 
     fn bytes(&self) -> Result<u64> {
