@@ -399,5 +399,6 @@ pub(crate) fn first_line(path: &Path) -> String {
     let number = words
         .clone()
         .find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
-    number.or(words.last()).unwrap_or_default().to_owned()
+    let number = number.or(words.last()).unwrap_or_default();
+    number.trim_end_matches(',').to_owned()
 }

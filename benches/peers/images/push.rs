@@ -40,7 +40,8 @@ impl Version {
 
 /// Both versions, as everybody takes them.
 struct App {
-    archive: PathBuf,
+    /// One each: of several, podman takes one.
+    archives: Vec<PathBuf>,
     layout: PathBuf,
 }
 
@@ -85,20 +86,20 @@ impl App {
         let dockerfile = format!("FROM {BASE}\nCOPY noise /noise\n");
         fs::write(context.join("Dockerfile"), dockerfile)?;
         let mut rng = fastrand::Rng::with_seed(7);
-        let mut names = Vec::new();
+        let mut archives = Vec::new();
         for version in [Version::First, Version::Second] {
             let noise: Vec<u8> = (0..FILE).map(|_| rng.u8(..)).collect();
             fs::write(context.join("noise"), noise)?;
             let name = format!("{APP}:{}", version.tag());
             let mut build = keeper.command(&["build", "--quiet", "--tag", &name]);
             quietly(build.arg(&context))?;
-            names.push(name);
+            let archive = dir.join(format!("{}.tar", version.tag()));
+            let mut save = keeper.command(&["save", "--output"]);
+            quietly(save.arg(&archive).arg(&name))?;
+            archives.push(archive);
         }
-        let archive = dir.join("app.tar");
-        let mut save = keeper.command(&["save", "--output"]);
-        quietly(save.arg(&archive).args(&names))?;
         Ok(Self {
-            archive,
+            archives,
             layout: dir.join("made/isolab/images"),
         })
     }
@@ -195,7 +196,11 @@ impl Sender {
         let (app, state) = (Rc::clone(app), scratch.join("pushed").join(who.name()));
         let prepare = move |version| {
             let seat = &preparing.seat;
-            seat.stay(&state, |keeper| keeper.load(&app.archive))?;
+            seat.stay(&state, |keeper| {
+                app.archives
+                    .iter()
+                    .try_for_each(|archive| keeper.load(archive))
+            })?;
             // Docker pushes what has the registry's name already.
             match who {
                 Who::Docker => {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::keeper::{Keeper, Place, Who};
 use crate::contestant::{Contestant, Role, Turn};
+use crate::find_program;
 use crate::runtimes::first_line;
 
 /// Where a contestant's keeper is while it is there.
@@ -71,7 +72,11 @@ impl Seat {
             Who::Isolab => Role::Ours,
             Who::Podman | Who::Docker => Role::Peer,
         };
-        let program = self.who.program();
+        // Who does docker's work is its daemon.
+        let program = match self.who {
+            Who::Docker => find_program("dockerd"),
+            Who::Isolab | Who::Podman => self.who.program(),
+        };
         let version = program.map_or_else(String::new, |program| first_line(&program));
         let seat = self.clone();
         let made = Contestant::new(name, role, version, move |turn| match seat.keeper() {
