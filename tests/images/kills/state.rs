@@ -190,8 +190,20 @@ fn groups(dead: &BTreeSet<u32>) -> Vec<String> {
             .rsplit('/')
             .next()
             .and_then(|name| name.strip_prefix("isolab-"));
-        let owner = name.and_then(|rest| rest.split('-').nth(1)?.parse().ok());
-        owner.is_some_and(|owner: u32| dead.contains(&owner))
+        let owner = name.and_then(|rest| {
+            let mut parts = rest.split('-').skip(1);
+            Some((parts.next()?.parse().ok()?, parts.next()?))
+        });
+        owner.is_some_and(|(owner, began)| dead.contains(&owner) && !is_alive(owner, began))
     };
     names.filter(is_theirs).collect()
+}
+
+/// Whether a process that began at that tick is there: ids are given again, and others have
+/// containers of their own meanwhile.
+fn is_alive(process: u32, began: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything; the 22nd field of proc_pid_stat(5).
+    let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind);
+    behind.split_whitespace().nth(19) == Some(began)
 }
