@@ -13,7 +13,7 @@ use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::{self, Output, Report, Settings};
 use crate::verbs::{image, venv};
-use crate::{compare, completions, doctor, notebook, stdout};
+use crate::{compare, completions, doctor, notebook, stderr, stdout};
 
 /// Samples of each subject, workload and state, unless `--runs` says otherwise.
 const RUNS: u32 = 20;
@@ -273,7 +273,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Man { dir } => {
             let pages = completions::man_pages(Cli::command(), &dir)?;
-            eprintln!("wrote {} pages to {}", pages.len(), dir.display());
+            stderr::tell(format_args!(
+                "wrote {} pages to {}",
+                pages.len(),
+                dir.display()
+            ));
             Ok(ExitCode::SUCCESS)
         }
         Command::Probe { stage } => Ok(doctor::probe(&stage)),
@@ -294,7 +298,7 @@ fn compare(args: &CompareArgs) -> Result<ExitCode> {
     if args.predict {
         let interview = crate::verbs::predict::before(&settings, &interrupt)?;
         if interview.stopped {
-            eprintln!("nothing was measured; what you predicted is kept");
+            stderr::tell("nothing was measured; what you predicted is kept");
             let status = interrupt.exit_status();
             return Ok(status.map_or(ExitCode::FAILURE, ExitCode::from));
         }
@@ -349,7 +353,9 @@ fn keep(report: &Report) {
         return;
     }
     if let Err(error) = notebook::reports::keep(report) {
-        eprintln!("warning: {error:#}: `explain` and `reveal` will need a file (-o FILE.json)");
+        stderr::tell(format_args!(
+            "warning: {error:#}: `explain` and `reveal` will need a file (-o FILE.json)"
+        ));
     }
 }
 
@@ -370,7 +376,7 @@ fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
     let mut failures = Vec::new();
     for output in outputs {
         match output.write(report) {
-            Ok(()) => eprintln!("wrote {}", output.path().display()),
+            Ok(()) => stderr::tell(format_args!("wrote {}", output.path().display())),
             Err(error) => failures.push(anyhow::Error::from(error)),
         }
     }
@@ -382,7 +388,7 @@ fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
     failures.extend(stdout::print(text).err());
     let others = failures.split_off(failures.len().min(1));
     for other in others {
-        eprintln!("error: {other:#}");
+        stderr::tell(format_args!("error: {other:#}"));
     }
     failures.pop().map_or(Ok(()), Err)
 }

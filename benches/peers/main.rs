@@ -141,7 +141,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             print!("{}", table::findings(race));
             trial::run(race, arguments.runs, arguments.seed, &interrupt)?;
             print!("{}", table::render(race));
-            trial::clear_away(scratch.path())?;
+            trial::clear_away(&race.scratch)?;
             Ok(())
         })?;
         race.let_go();

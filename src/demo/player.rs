@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::stderr;
+
 use super::clock::minutes;
 use super::frame::{Canvas, compose};
 use super::ink::Palette;
@@ -219,11 +221,15 @@ impl Player<'_> {
         let planned = minutes(self.show.script.planned());
         let count = self.show.script.beats.len();
         if self.show.phase == Phase::End {
-            eprintln!("{elapsed} of {planned} minutes, all {count} beats");
+            stderr::tell(format_args!(
+                "{elapsed} of {planned} minutes, all {count} beats"
+            ));
         } else if status == 0 || status == 130 {
             let at = self.show.at + 1;
-            eprintln!("left at beat {at} of {count}, after {elapsed} of {planned} minutes");
-            eprintln!(" hint: go on there with --from {at}");
+            stderr::tell(format_args!(
+                "left at beat {at} of {count}, after {elapsed} of {planned} minutes"
+            ));
+            stderr::tell(format_args!(" hint: go on there with --from {at}"));
         }
         if !self.recorded.is_empty() {
             let beats: Vec<String> = self
@@ -231,7 +237,10 @@ impl Player<'_> {
                 .iter()
                 .map(|at| (at + 1).to_string())
                 .collect();
-            eprintln!("shown from a recording: beat {}", beats.join(", "));
+            stderr::tell(format_args!(
+                "shown from a recording: beat {}",
+                beats.join(", ")
+            ));
         }
     }
 }

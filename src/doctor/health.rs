@@ -12,6 +12,7 @@ use super::diagnosis::Verdict;
 use super::render::{self, Style};
 use crate::compare::privacy::Redactor;
 use crate::report::text::shown;
+use crate::stderr;
 use crate::stdout;
 
 /// The health of the environment that is active or here; `None` where there is none.
@@ -27,7 +28,7 @@ pub(super) fn run(dir: Option<&Path>, fix: bool, is_json: bool) -> Result<ExitCo
     let search = Search::of_process();
     let mut health = examine(&dir, &search)?;
     let mut mended = Vec::new();
-    let say: fn(&str) = |sentence| eprintln!("{sentence}");
+    let say: fn(&str) = |sentence| stderr::tell(sentence);
     if fix && health.ailments.iter().any(venv_sim::Ailment::is_mendable) {
         mended = health.mend(&search, say)?;
         health = examine(&dir, &search)?;

@@ -14,7 +14,7 @@ use crate::claims::{self, Record, experiments};
 use crate::interrupt::Interrupt;
 use crate::progress::Bar;
 use crate::report::output::{Format, Output};
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// Samples of what is timed, unless `--runs` says otherwise.
 const RUNS: u32 = 20;
@@ -143,7 +143,7 @@ fn show(record: &Record, args: &RunArgs, outputs: &[Output]) -> Result<()> {
     let mut failure = None;
     for output in outputs {
         match output.replace(json.as_bytes()) {
-            Ok(()) => eprintln!("wrote {}", output.path().display()),
+            Ok(()) => stderr::tell(format_args!("wrote {}", output.path().display())),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
@@ -166,7 +166,9 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode> {
     let mut record = args.file.as_deref().map(load).transpose()?;
     if let Some(record) = &mut record {
         for id in record.judge_again(&ledger) {
-            eprintln!("warning: the file's verdict on {id} does not follow from its findings");
+            stderr::tell(format_args!(
+                "warning: the file's verdict on {id} does not follow from its findings"
+            ));
         }
     }
     let settled = record.iter().flat_map(|record| &record.claims);

@@ -15,7 +15,7 @@ use crate::progress::Bar;
 use crate::report::table::Style;
 use crate::report::text::shown;
 use crate::report::{self, Target};
-use crate::{hint, stdout, terminal};
+use crate::{hint, stderr, stdout, terminal};
 
 /// No class is larger.
 const MOST: usize = 1_000;
@@ -67,13 +67,13 @@ pub fn run(command: Command) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let class = merge(&args, &interrupt);
     if let Some(status) = interrupt.exit_status() {
-        eprintln!("nothing was written");
+        stderr::tell("nothing was written");
         return Ok(ExitCode::from(status));
     }
     let class = class?;
     for output in &args.output {
         output.replace(&content(&class, &output.extension())?)?;
-        eprintln!("wrote {}", output.path().display());
+        stderr::tell(format_args!("wrote {}", output.path().display()));
     }
     stdout::print(if args.json {
         format!("{:#}\n", class::json(&class))
@@ -149,7 +149,9 @@ fn enter(register: &mut Register, path: &Path, name: Option<&str>) -> Result<()>
     match register.enter(&file, &report, name) {
         Ok(()) => Ok(()),
         Err(Refused::Repeats(other)) => {
-            eprintln!("warning: {file} is the same report as {other}: it counts once");
+            stderr::tell(format_args!(
+                "warning: {file} is the same report as {other}: it counts once"
+            ));
             Ok(())
         }
         Err(Refused::Workloads(why)) => Err(hint::with(
@@ -163,9 +165,9 @@ fn enter(register: &mut Register, path: &Path, name: Option<&str>) -> Result<()>
 fn settle(refused: &[anyhow::Error], skip: bool) -> Result<()> {
     let word = if skip { "warning" } else { "error" };
     for error in refused {
-        eprintln!("{word}: {error:#}");
+        stderr::tell(format_args!("{word}: {error:#}"));
         if let Some(hint) = hint::of(error).filter(|_| !skip) {
-            eprintln!(" hint: {hint}");
+            stderr::tell(format_args!(" hint: {hint}"));
         }
     }
     if refused.is_empty() || skip {

@@ -12,7 +12,7 @@ use crate::demo::stage::Stage;
 use crate::demo::unattended::Tempo;
 use crate::demo::{clock, player, rehearse, script::Script, unattended};
 use crate::report::text::shown;
-use crate::{hint, places, stdout};
+use crate::{hint, places, stderr, stdout};
 
 /// What `demo` is asked to do.
 #[derive(Debug, clap::Args)]
@@ -164,7 +164,7 @@ fn rehearsal(args: &Args, script: &Script) -> Result<ExitCode> {
     let dir = places::make_data()?.join("demo");
     places::make_private(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let stage = Stage::new(script, Recordings::new(Some(dir.clone())), false);
-    let rehearsal = rehearse::rehearse(&stage, &dir, &|step| eprintln!("{step}"))?;
+    let rehearsal = rehearse::rehearse(&stage, &dir, &|step| stderr::tell(step))?;
     report(args, &rehearsal)?;
     if rehearsal.lacks() {
         return Err(hint::with(
@@ -179,7 +179,7 @@ fn rehearsal(args: &Args, script: &Script) -> Result<ExitCode> {
 fn record(args: &Args, script: &Script, dir: &Path) -> Result<ExitCode> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let stage = Stage::new(script, Recordings::default(), false);
-    let rehearsal = rehearse::rehearse(&stage, dir, &|step| eprintln!("{step}"))?;
+    let rehearsal = rehearse::rehearse(&stage, dir, &|step| stderr::tell(step))?;
     report(args, &rehearsal)?;
     if rehearsal.interrupted {
         return Ok(ExitCode::from(130));

@@ -10,7 +10,7 @@ use crate::explain::{NoRow, explain};
 use crate::notebook::reports;
 use crate::report::table::Style;
 use crate::report::text::shown;
-use crate::{hint, report, stdout, terminal};
+use crate::{hint, report, stderr, stdout, terminal};
 
 /// What `explain` is asked to explain.
 #[derive(Debug, Args)]
@@ -34,7 +34,10 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
         Some(file) => report::load(file)?,
         None => {
             let newest = reports::newest_or_remedy()?;
-            eprintln!("of the newest report kept here, {}", newest.created);
+            stderr::tell(format_args!(
+                "of the newest report kept here, {}",
+                newest.created
+            ));
             newest
         }
     };

@@ -13,7 +13,7 @@ use crate::progress::Bar;
 use crate::report::output::{Format, Output};
 use crate::report::table::Style;
 use crate::terminal::fitting;
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// What is asked of the matrix.
 #[derive(Debug, Args)]
@@ -81,7 +81,7 @@ fn table(args: &TableArgs) -> Result<ExitCode> {
     let mut failure = None;
     for output in &outputs {
         match output.replace(json.as_bytes()) {
-            Ok(()) => eprintln!("wrote {}", output.path().display()),
+            Ok(()) => stderr::tell(format_args!("wrote {}", output.path().display())),
             Err(error) => failure = failure.or(Some(error)),
         }
     }

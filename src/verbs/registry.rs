@@ -12,6 +12,7 @@ use clap::Subcommand;
 use isolab_engine::registry::{Serving, serve};
 
 use crate::interrupt::Interrupt;
+use crate::stderr;
 use crate::verbs::image;
 
 /// What can be done with a registry of one's own.
@@ -58,7 +59,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
     if !args.quiet {
         serving.log = Some(Arc::new(|served| {
             let (peer, method, path) = (served.peer, &served.method, &served.path);
-            eprintln!("{peer} {method} {path} {}", served.status);
+            stderr::tell(format_args!("{peer} {method} {path} {}", served.status));
         }));
     }
     let who = match (address.ip().is_loopback(), args.allow_push) {
@@ -66,10 +67,10 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         (false, false) => "everybody, who may pull; only this machine may push",
         (false, true) => "everybody, who may pull and push",
     };
-    eprintln!(
+    stderr::tell(format_args!(
         "serving {} on http://{address}/v2/ to {who}; Ctrl-C ends it",
         store.root().display()
-    );
+    ));
     let over = AtomicBool::new(false);
     let served = thread::scope(|scope| {
         let (over, stop) = (&over, &stop);

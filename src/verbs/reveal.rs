@@ -11,7 +11,7 @@ use crate::notebook::reports;
 use crate::report::table::Style;
 use crate::report::{self, Report};
 use crate::reveal::{self, Outcome, Seen};
-use crate::{hint, stdout, terminal};
+use crate::{hint, stderr, stdout, terminal};
 
 /// What `reveal` is asked to show.
 #[derive(Debug, Args)]
@@ -63,7 +63,9 @@ pub fn after(report: &Report) -> Result<()> {
 fn shown(report: &Report, outcomes: &[Outcome], notebook: &Predictions, json: bool) -> String {
     let (kept, damaged) = reports::all();
     for error in damaged {
-        eprintln!("warning: {error}: it is left out of what is shown over time");
+        stderr::tell(format_args!(
+            "warning: {error}: it is left out of what is shown over time"
+        ));
     }
     let attempts = reveal::attempts(&kept, notebook);
     if json {
@@ -80,10 +82,10 @@ fn shown(report: &Report, outcomes: &[Outcome], notebook: &Predictions, json: bo
 pub fn read_notebook() -> Result<Predictions> {
     let notebook = predictions::read()?;
     for skipped in &notebook.skipped {
-        eprintln!(
+        stderr::tell(format_args!(
             "warning: line {} of the predictions is skipped: {}; it is kept as it is",
             skipped.line, skipped.why
-        );
+        ));
     }
     Ok(notebook)
 }

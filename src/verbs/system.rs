@@ -14,7 +14,7 @@ use crate::report::quantity::human;
 use crate::report::text::shown;
 use crate::terminal::{self, Answer, Dialogue};
 use crate::verbs::image;
-use crate::{hint, places, stdout};
+use crate::{hint, places, stderr, stdout};
 
 /// What can be done with what Isolab keeps.
 #[derive(Debug, Subcommand)]
@@ -162,14 +162,16 @@ fn clean(args: &CleanArgs) -> Result<ExitCode> {
     if !args.yes && !held.is_empty() {
         let interrupt = Interrupt::listen()?;
         if !agreed(&held, &interrupt)? {
-            eprintln!("nothing was removed");
+            stderr::tell("nothing was removed");
             let status = interrupt.exit_status();
             return Ok(status.map_or(ExitCode::FAILURE, ExitCode::from));
         }
     }
     // Their files may have owners that only the engine room knows.
     if let Err(error) = image::room::remove_layers() {
-        eprintln!("warning: not all layers of images can be removed: {error:#}");
+        stderr::tell(format_args!(
+            "warning: not all layers of images can be removed: {error:#}"
+        ));
     }
     let outcome = clean::remove(&places);
     let groups = isolab_oci::cgroup::sweep();

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use vm_model::kernel;
 
+use crate::stderr;
 use crate::stdout;
 
 /// What can be done for guests.
@@ -34,7 +35,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Ok(kernel) => kernel,
         Err(_) => {
             let store = kernel::store().context("no directory for kernels: HOME is not set")?;
-            eprintln!("no readable kernel here: getting one from the distribution");
+            stderr::tell("no readable kernel here: getting one from the distribution");
             kernel::fetch(&store)?
         }
     };

@@ -11,6 +11,7 @@ use nix::mount::{MntFlags, umount2};
 use tempfile::TempDir;
 
 use super::daemon::Daemon;
+use super::disk::Disk;
 use crate::podman::remove_groups;
 use crate::{crowd, find_program};
 
@@ -19,14 +20,17 @@ use crate::{crowd, find_program};
 pub(super) struct Place {
     dir: TempDir,
     next: Cell<u32>,
+    /// What images are kept on, where that is a file system of its own.
+    _disk: Option<Disk>,
 }
 
 impl Place {
-    pub(super) fn new() -> Result<Rc<Self>> {
+    pub(super) fn new(disk: Option<Disk>) -> Result<Rc<Self>> {
         let dir = tempfile::Builder::new().prefix("isolab-").tempdir();
         Ok(Rc::new(Self {
             dir: dir.context("cannot make a temporary directory for engines")?,
             next: Cell::new(0),
+            _disk: disk,
         }))
     }
 

@@ -12,6 +12,7 @@ use crate::contestant::{Contestant, Race, State, Target};
 
 mod build;
 mod daemon;
+mod disk;
 mod keeper;
 mod pull;
 mod push;
@@ -20,6 +21,7 @@ mod sample;
 mod seat;
 mod unpack;
 
+use disk::Disk;
 use keeper::Place;
 use sample::Sample;
 
@@ -37,10 +39,22 @@ pub(crate) fn is_meant(filter: &str) -> bool {
 /// The races, or why there are none.
 pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
     let sample = Sample::make(scratch)?;
-    let place = Place::new()?;
-    let mut races = unpack::races(&sample, &place, scratch);
+    let (disk, scratch, note) = match Disk::mount(scratch) {
+        Ok(disk) => {
+            let path = disk.path().to_owned();
+            (Some(disk), path, "on a fresh ext4 of their own".to_owned())
+        }
+        Err(why) => {
+            let note = format!("on a file system that others have used: {why:#}");
+            (None, scratch.to_owned(), note)
+        }
+    };
+    let scratch = &*scratch;
+    let place = Place::new(disk)?;
+    let served = pull::served(&sample, &place, scratch);
+    let mut races = unpack::races(&sample, &place, served.as_ref().ok(), scratch);
     let further = [
-        pull::race(&sample, &place, scratch).map(|race| vec![race]),
+        served.map(|registry| vec![pull::race(&sample, &place, &registry, scratch)]),
         build::races(&sample, &place, scratch),
         push::races(&sample, &place, scratch),
     ];
@@ -49,6 +63,9 @@ pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
             Ok(made) => races.extend(made),
             Err(error) => println!("not raced: {error:#}"),
         }
+    }
+    for race in &mut races {
+        race.notes.push(note.clone());
     }
     Ok(races)
 }

@@ -9,22 +9,39 @@ use anyhow::{Result, ensure};
 use nix::unistd::geteuid;
 
 use super::keeper::{Place, Who};
+use super::pull::puller;
+use super::registry::Registry;
 use super::sample::{BASE, Packed, Sample};
 use super::seat::Seat;
 use crate::contestant::{Contestant, Race, Role};
 use crate::find_program;
 use crate::runtimes::first_line;
 
-pub(super) fn races(sample: &Sample, place: &Rc<Place>, scratch: &Path) -> Vec<Race> {
+/// Who does it all, from a registry on this machine: what unpacking is a part of.
+const PULL: &str = "podman pull";
+
+/// Without a registry nobody pulls beside those who unpack.
+pub(super) fn races(
+    sample: &Sample,
+    place: &Rc<Place>,
+    registry: Option<&Rc<Registry>>,
+    scratch: &Path,
+) -> Vec<Race> {
     let race = |name, about, packed: &Packed, way| {
         let contestants = contestants(packed, place, way);
-        let mut race = super::race(name, about, contestants, &[("tar", 2.0)], scratch);
+        let targets = [("tar", 2.0), (PULL, 0.2)];
+        let mut race = super::race(name, about, contestants, &targets, scratch);
         race.notes.push(sample.about.clone());
         race
     };
     let about = "the files of an image, from an archive or a layout on the disk; tar unpacks the \
                  layer alone and checks nothing";
-    let mut races = vec![race("images: unpack", about, &sample.gzip, "--gzip")];
+    let mut gzip = race("images: unpack", about, &sample.gzip, "--gzip");
+    if let Some(registry) = registry.filter(|_| Who::Podman.program().is_some()) {
+        let puller = puller(PULL, Who::Podman, place, registry);
+        gzip.contestants.push(puller);
+    }
+    let mut races = vec![gzip];
     if let Some(zstd) = &sample.zstd {
         races.push(race("images: unpack, zstd", about, zstd, "--zstd"));
     }

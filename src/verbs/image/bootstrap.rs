@@ -8,6 +8,7 @@ use isolab_engine::image::{Descriptor, Reference};
 use isolab_engine::store::{Origin, Provenance, Store};
 
 use super::{by_me, image_of, size, store};
+use crate::stderr;
 use crate::stdout;
 
 /// What `image bootstrap` is asked to make.
@@ -104,10 +105,10 @@ fn debian(args: &Args, store: &Store, mut asked: Debian) -> Result<Descriptor> {
     asked.suite.clone_from(&args.suite);
     asked.mirror.clone_from(&args.mirror);
     asked.packages.extend(args.include.iter().cloned());
-    eprintln!("installing packages into a new root file system: this takes a minute");
+    stderr::tell("installing packages into a new root file system: this takes a minute");
     let mut said = |line: &str| {
         if args.verbose {
-            eprintln!("{line}");
+            stderr::tell(line);
         }
     };
     Ok(bootstrap::debian(store, &asked, &mut said)?)

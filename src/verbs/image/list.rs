@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::when::ago;
 use super::{familiar, image_of, size, store};
+use crate::stderr;
 use crate::stdout;
 use crate::verbs::table::table;
 
@@ -63,7 +64,9 @@ pub fn list(args: &ListArgs) -> Result<ExitCode> {
         let image = match image_of(&store, &version) {
             Ok(image) => image,
             Err(error) => {
-                eprintln!("warning: {repository}:{tag} cannot be read: {error:#}");
+                stderr::tell(format_args!(
+                    "warning: {repository}:{tag} cannot be read: {error:#}"
+                ));
                 continue;
             }
         };

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use isolab_engine::store::{Store, Version};
 
 use super::{familiar, size, store};
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// What `rmi` is asked to remove.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
             Err(error) if args.force && is_absence(&error) => {}
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {error:#}");
+                stderr::tell(format_args!("error: {error:#}"));
             }
         }
     }
@@ -47,8 +47,8 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
             stdout::print(told)?;
         }
         Some(_) => {}
-        None => eprintln!(
-            "note: another command uses the store: `isolab system prune` frees the space later"
+        None => stderr::tell(
+            "note: another command uses the store: `isolab system prune` frees the space later",
         ),
     }
     match failed {

@@ -18,7 +18,7 @@ use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
 use super::build::Net;
 use super::fetch::FETCH;
 use super::{by_me, store};
-use crate::{hint, program};
+use crate::{hint, program, stderr};
 
 /// What `run` is asked to run.
 #[derive(Debug, clap::Args)]
@@ -129,7 +129,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let ended = match run::run(&container, &room) {
         Err(refused @ isolab_engine::Error::Refused { .. }) => {
             let why = refused.in_one_line();
-            eprintln!("note: its root is a copy of the image's files: {why}");
+            stderr::tell(format_args!(
+                "note: its root is a copy of the image's files: {why}"
+            ));
             run::with_copied_root(&container, &room)
                 .and_then(|container| run::run(&container, &room))
         }

@@ -12,6 +12,7 @@ use venv_sim::{Name, Rules};
 
 use super::parts::Parts;
 use crate::hint;
+use crate::stderr;
 
 /// Which index is asked, and how.
 #[derive(Debug, Args)]
@@ -166,7 +167,7 @@ impl Means {
 
 /// What is said while it is waited for.
 pub(super) fn say(sentence: &str) {
-    eprintln!("{sentence}");
+    stderr::tell(sentence);
 }
 
 impl Choice {
@@ -193,7 +194,7 @@ impl Choice {
         };
         let order = Order::read_from(&sources, rules, &variables)?;
         if order.asked.wanted.is_empty() {
-            eprintln!("warning: nothing is asked for: the files name no requirement");
+            stderr::tell("warning: nothing is asked for: the files name no requirement");
         }
         Ok(order)
     }

@@ -17,6 +17,7 @@ use super::show::names;
 use super::stop::Stop;
 use super::target::Target;
 use super::watch::Watch;
+use crate::stderr;
 use crate::stdout;
 
 /// What `venv install` is asked for.
@@ -84,9 +85,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let (plan, status) = change(&chosen, &order, &args.index, &args.kept, &args.means)?;
     for name in single {
         if !plan.picks.iter().any(|pick| pick.name == name) {
-            eprintln!(
+            stderr::tell(format_args!(
                 "warning: `--upgrade-package {name}` does nothing: {name} is neither asked for nor needed"
-            );
+            ));
         }
     }
     Ok(status)

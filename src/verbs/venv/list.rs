@@ -13,6 +13,7 @@ use super::asking::asking;
 use super::kept::Kept;
 use super::place::{Place, Seen};
 use super::watch::Watch;
+use crate::stderr;
 use crate::stdout;
 use crate::verbs::table::table;
 
@@ -94,7 +95,9 @@ fn outdated(args: &Args, seen: &Seen) -> Result<ExitCode> {
     drop(watch); // its bar goes before anything is printed
     let found = found?;
     for name in &found.unknown {
-        eprintln!("warning: nobody that was asked has {name} for this Python");
+        stderr::tell(format_args!(
+            "warning: nobody that was asked has {name} for this Python"
+        ));
     }
     let format = if args.json { Format::Json } else { args.format };
     stdout::print(match format {

@@ -10,11 +10,12 @@ use venv_sim::fill::{Filled, Plan};
 use venv_sim::install::{Changed, LinkMode};
 
 use crate::report::text::shown;
+use crate::stderr;
 
 /// The warnings, on standard error.
 pub(super) fn warn<'a>(warnings: impl IntoIterator<Item = &'a String>) {
     for warning in warnings {
-        eprintln!("warning: {}", shown(warning));
+        stderr::tell(format_args!("warning: {}", shown(warning)));
     }
 }
 

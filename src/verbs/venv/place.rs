@@ -9,6 +9,7 @@ use venv_sim::{
 };
 
 use crate::report::text::shown;
+use crate::stderr;
 
 /// Which environment.
 #[derive(Debug, Args)]
@@ -40,15 +41,19 @@ impl Place {
                 .as_ref()
                 .map(|dir| shell_word(dir.as_os_str()) + " ");
             let fix = format!("`isolab doctor venv {}--fix`", dir.unwrap_or_default());
-            eprintln!(
+            stderr::tell(format_args!(
                 "warning: {}",
                 shown(&lost_python(&chosen.environment, &fix))
-            );
+            ));
         }
         let installed = Installed::of(&chosen.environment)?;
         for one in &installed.unreadable {
             let path = one.path.to_string_lossy();
-            eprintln!("warning: {}: {}", shown(&path), shown(&one.why));
+            stderr::tell(format_args!(
+                "warning: {}: {}",
+                shown(&path),
+                shown(&one.why)
+            ));
         }
         let named = self.env.clone();
         Ok(Seen {

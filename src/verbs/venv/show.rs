@@ -9,7 +9,7 @@ use venv_sim::{Distribution, MarkerEnvironment, Name};
 
 use super::place::{Place, Seen};
 use crate::report::text::shown;
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// What `venv show` is asked to show.
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if missing.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("warning: {message}");
+    stderr::tell(format_args!("warning: {message}"));
     Ok(ExitCode::FAILURE)
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::interrupt::Interrupt;
+use crate::stderr;
 
 /// How often somebody looks whether a signal came.
 const TURN: Duration = Duration::from_millis(20);
@@ -65,12 +66,12 @@ impl Stop {
 fn end_or_wait(interrupt: &Interrupt, is_changing: &Mutex<bool>, sentence: &str, is_told: bool) {
     let is_changing = is_changing.lock().unwrap_or_else(PoisonError::into_inner);
     if !*is_changing {
-        eprintln!("\ninterrupted; {sentence}");
+        stderr::tell(format_args!("\ninterrupted; {sentence}"));
         process::exit(interrupt.exit_status().unwrap_or(1).into());
     }
     if !is_told {
-        eprintln!(
-            "\ninterrupted, and first finished; once more ends it at once, and the next command undoes it"
+        stderr::tell(
+            "\ninterrupted, and first finished; once more ends it at once, and the next command undoes it",
         );
     }
 }

@@ -15,7 +15,7 @@ use super::place::{Place, Seen};
 use super::show::names;
 use crate::interrupt::Interrupt;
 use crate::terminal::{self, Answer, Dialogue};
-use crate::{hint, stdout};
+use crate::{hint, stderr, stdout};
 
 /// What `venv uninstall` is asked to remove.
 #[derive(Debug, clap::Args)]
@@ -66,18 +66,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         if there.is_empty() {
             return Err(hint::with(message, seen.list_hint()));
         }
-        eprintln!("warning: {message}");
+        stderr::tell(format_args!("warning: {message}"));
     }
     warn_of_needs(&seen, &there);
     if !args.dry_run && !args.yes {
         match agreed(&seen, &there)? {
             Agreed::Yes => {}
             Agreed::No => {
-                eprintln!("nothing was removed");
+                stderr::tell("nothing was removed");
                 return Ok(ExitCode::FAILURE);
             }
             Agreed::Interrupted(status) => {
-                eprintln!("interrupted; nothing changed");
+                stderr::tell("interrupted; nothing changed");
                 return Ok(status.into());
             }
         }
@@ -145,7 +145,10 @@ fn warn_of_needs(seen: &Seen, going: &[Name]) {
         let by = by.iter().filter(|one| !going.contains(one.name()));
         let by: Vec<&str> = by.map(|one| one.written_name.as_str()).collect();
         if !by.is_empty() {
-            eprintln!("warning: {name} is needed by {}", by.join(", "));
+            stderr::tell(format_args!(
+                "warning: {name} is needed by {}",
+                by.join(", ")
+            ));
         }
     }
 }

@@ -13,6 +13,7 @@ use super::outcome;
 use crate::observation::Unit;
 use crate::report::quantity::human;
 use crate::report::text::shown;
+use crate::stderr;
 
 /// So long nobody wants to know.
 const QUIET: Duration = Duration::from_secs(1);
@@ -123,7 +124,7 @@ impl State {
                 if self.is_verbose {
                     settings
                         .lines()
-                        .for_each(|line| eprintln!("{}", shown(line)));
+                        .for_each(|line| stderr::tell(format_args!("{}", shown(line))));
                 }
             }
             Step::Choosing => {

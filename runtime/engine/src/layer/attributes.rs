@@ -25,6 +25,10 @@ pub enum Ownership {
 /// Bits that lend an id: set-user-id and set-group-id.
 const LENDING: u32 = 0o6000;
 
+/// As which ids are shown that the user namespace has none for
+/// (`/proc/sys/kernel/overflowuid`): it says nothing about who the owner is.
+const UNMAPPED: u32 = 65_534;
+
 /// Owner, mode and time of one file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attributes {
@@ -71,10 +75,20 @@ impl Giver {
         extended: &Extended,
         entry: &[u8],
     ) -> Result<(), Fault> {
-        let chown = |uid, gid| fs::fchown(file, Some(uid), Some(gid));
+        // Most files are born with both: asking costs less than giving again.
+        let born = fs::fstat(file).map_err(Fault::at(entry))?;
+        let chown = |uid: Uid, gid: Gid| match (uid.as_raw(), gid.as_raw())
+            == (born.st_uid, born.st_gid)
+            && ![born.st_uid, born.st_gid].contains(&UNMAPPED)
+        {
+            true => Ok(()),
+            false => fs::fchown(file, Some(uid), Some(gid)),
+        };
         let kept = self.own(attributes.owner, entry, chown)?;
         let mode = mode_of(attributes.mode, kept);
-        fs::fchmod(file, mode).map_err(Fault::at(entry))?;
+        if Mode::from_raw_mode(born.st_mode) != mode {
+            fs::fchmod(file, mode).map_err(Fault::at(entry))?;
+        }
         self.extend(file, extended, entry)?;
         match attributes.modified {
             Some(time) => fs::futimens(file, &timestamps(time)).map_err(Fault::at(entry)),

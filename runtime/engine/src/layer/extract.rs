@@ -197,7 +197,8 @@ impl<'a> Extract<'a> {
         last: &[u8],
     ) -> Result<(), Fault> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let mode = Mode::RUSR | Mode::WUSR;
+        // What is left of it after the umask needs no giving.
+        let mode = Mode::from_raw_mode(entry.mode & 0o777);
         let open = |parent: BorrowedFd<'_>| fs::openat(parent, last, flags | OFlags::CLOEXEC, mode);
         let file = self.make(path, last, open)?;
         content::write(file.as_fd(), archive, entry, path)?;

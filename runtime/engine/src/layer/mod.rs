@@ -7,14 +7,16 @@
 //! [`merge`] lays layers over each other where the kernel refuses to.
 //!
 //! ```text
-//! packed ─► source ─► inflate ─► stream ─► archive ─► extract ─► files
-//!           digest               diff id   entries    beneath the root
+//! packed ─► source ─► ahead ─► inflate ─► stream ─► archive ─► extract ─► files
+//!           digest                        diff id   entries    beneath the root
+//! └─────── one thread ───────┘ └ another ┘ └──────────── a third ─────────────┘
 //! ```
 //!
 //! What unpacks, `extract`, holds a descriptor of the root and goes down from it
 //! one name after the other (`beneath`). No path of an archive is ever given to
 //! the kernel whole, so none has to be proven harmless first.
 
+mod ahead;
 mod archive;
 mod attributes;
 mod beneath;
@@ -29,6 +31,7 @@ mod marks;
 mod merge;
 mod pack;
 mod remove;
+mod source;
 mod stream;
 mod unpack;
 mod whiteout;

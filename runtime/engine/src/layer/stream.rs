@@ -72,10 +72,8 @@ impl Stream {
     }
 }
 
-/// What a pass found out besides the entries.
+/// What the archive was, besides its entries.
 pub(super) struct Totals {
-    pub(super) blob: Option<Digest>,
-    pub(super) blob_bytes: u64,
     pub(super) diff_id: Digest,
     pub(super) diff_bytes: u64,
 }
@@ -100,11 +98,10 @@ pub(super) fn through<R: Read + Send, T>(
         ended: false,
     };
     thread::scope(|scope| {
-        let producer = scope.spawn(move || -> Result<(Option<Digest>, u64), Fault> {
+        let producer = scope.spawn(move || {
             produce(&mut inflate, most, &send_filled, &take_empty)?;
-            let totals = inflate.finish()?;
-            send_filled.send(Vec::new()).map_err(|_| Fault::Stopped)?;
-            Ok(totals)
+            inflate.finish()?;
+            send_filled.send(Vec::new()).map_err(|_| Fault::Stopped)
         });
         let consumed = consume(&mut stream).and_then(|value| stream.drain().map(|()| value));
         let Stream {
@@ -118,13 +115,11 @@ pub(super) fn through<R: Read + Send, T>(
         drop((filled, empty));
         let produced = producer.join().unwrap_or_else(|panic| resume_unwind(panic));
         // Who stopped because the other side did has nothing to tell.
-        let (value, (blob, blob_bytes)) = match (consumed, produced) {
-            (Ok(value), Ok(totals)) => (value, totals),
+        let value = match (consumed, produced) {
+            (Ok(value), Ok(())) => value,
             (Err(fault), Ok(_) | Err(Fault::Stopped)) | (_, Err(fault)) => return Err(fault),
         };
         let totals = Totals {
-            blob,
-            blob_bytes,
             diff_id: hasher.finish(),
             diff_bytes: bytes,
         };

@@ -6,10 +6,13 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::ahead::read_ahead;
 use super::archive::Archive;
 use super::extract::Extract;
+use super::fault::Fault;
 use super::how::{Checks, Expected, How};
 use super::inflate::Inflate;
+use super::source::Source;
 use super::stream;
 use crate::image::{Algorithm, Compression, Digest, Hasher};
 use crate::{Error, Result};
@@ -69,22 +72,25 @@ pub fn unpack(
     let differ = compression != Compression::None || of_blob != of_diff;
     let twice = differ && elsewhere.is_none();
     let most = expected.map_or(u64::MAX, |e| e.blob_bytes);
-    let pass = || {
-        let inflate = Inflate::new(packed, compression, twice.then_some(of_blob), most)?;
+    let mut source = Source::new(packed, twice.then_some(of_blob), most);
+    let passed = read_ahead(&mut source, |packed| {
+        let inflate = Inflate::new(packed, compression)?;
         let hasher = Hasher::new(of_diff);
         stream::through(inflate, hasher, how.limits.bytes, |tar| {
             let mut extract = Extract::new(directory.as_fd(), how);
             extract.all(&mut Archive::new(tar, &how.limits))?;
             Ok((extract.entries, extract.devices, extract.giver))
         })
-    };
-    let (totals, (entries, devices, giver)) = pass().map_err(|fault| fault.of(&layer, root))?;
+    });
+    let told = |fault: Fault| fault.of(&layer, root);
+    let (blob, blob_bytes) = source.finish().map_err(told)?;
+    let (totals, (entries, devices, giver)) = passed.map_err(told)?;
     let unpacked = Unpacked {
         blob: elsewhere
             .map(|e| e.blob.clone())
-            .or(totals.blob)
+            .or(blob)
             .unwrap_or_else(|| totals.diff_id.clone()),
-        blob_bytes: totals.blob_bytes,
+        blob_bytes,
         diff_id: totals.diff_id,
         diff_bytes: totals.diff_bytes,
         entries,

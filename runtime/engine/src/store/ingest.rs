@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+
 use crate::error::{Error, Result};
 use crate::image::Digest;
 
@@ -154,6 +156,20 @@ impl Drop for Pending {
         if !self.placed && !self.stays {
             remove(&self.path);
         }
+    }
+}
+
+/// Tells the file system that the directories below `ingest` have nothing to do with
+/// each other. Else ext4 puts each layer right behind the last, where it searches
+/// among the inodes of what was removed there: without a journal it takes none of
+/// them for minutes, and each file of a layer is several times as dear. Elsewhere
+/// nothing comes of it.
+pub(super) fn spread(ingest: &Path) {
+    let Ok(directory) = File::open(ingest) else {
+        return;
+    };
+    if let Ok(flags) = ioctl_getflags(&directory) {
+        let _ = ioctl_setflags(&directory, flags | IFlags::TOPDIR);
     }
 }
 

@@ -133,6 +133,7 @@ fn prepare(root: &Path) -> Result<Lock> {
                 image_layout_version: LAYOUT_VERSION.to_owned(),
             });
             let text = text.map_err(|error| Error::write(&marker)(error.into()))?;
+            ingest::spread(&root.join("ingest"));
             ingest::write_whole(&root.join("ingest"), &marker, &text)?;
         }
         Err(error) => return Err(Error::read(&marker)(error)),
