@@ -125,6 +125,10 @@ fn load_here(args: &LoadArgs, input: File, owners: Option<Owners>) -> Result<Exi
         from: args.input.as_ref().map(|path| path.display().to_string()),
         ..by_me(Provenance::now(Origin::Loaded))
     };
+    if let Some(owners) = owners {
+        let taken = store.take_layers(&input, owners, &Platform::host());
+        taken.context("cannot read the archive")?;
+    }
     let loaded = store.load(input, &provenance)?;
     // Before a layer is refused: they are here, whatever becomes of their files.
     if !args.quiet {

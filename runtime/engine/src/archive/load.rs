@@ -16,7 +16,7 @@ use crate::image::{
 use crate::store::{Origin, Provenance, Store, Version};
 
 /// More entries than the archive of any image has: a bomb.
-const MOST_ENTRIES: usize = 100_000;
+pub(super) const MOST_ENTRIES: usize = 100_000;
 /// How many symlinks lead from a layer's path to a layer.
 const MOST_LINKS: u32 = 8;
 
@@ -308,7 +308,7 @@ fn named(names: &[String], image: &Descriptor) -> Result<Vec<(Reference, Descrip
 }
 
 /// A document, which is no longer than one may be.
-fn document(path: &str, entry: &mut impl Read) -> Result<Vec<u8>> {
+pub(super) fn document(path: &str, entry: &mut impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = entry.take(LONGEST_DOCUMENT + 1).read_to_end(&mut bytes);
     read.map_err(|error| untrusted(format!("`{path}` cannot be read: {error}")))?;
@@ -321,14 +321,14 @@ fn document(path: &str, entry: &mut impl Read) -> Result<Vec<u8>> {
 }
 
 /// `blobs/ALGORITHM/HEX`.
-fn blob_name(path: &str) -> Option<Digest> {
+pub(super) fn blob_name(path: &str) -> Option<Digest> {
     let (algorithm, hex) = path.strip_prefix("blobs/")?.split_once('/')?;
     format!("{algorithm}:{hex}").parse().ok()
 }
 
 /// `path` without `./`; `None` for one that leads elsewhere, or is no text: no
 /// image needs it.
-fn plain_path(path: &Path) -> Option<String> {
+pub(super) fn plain_path(path: &Path) -> Option<String> {
     joined(Path::new(""), path)
 }
 

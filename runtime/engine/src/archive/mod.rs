@@ -9,6 +9,7 @@
 //!
 //! Sources: OCI image specification, `image-layout.md`; moby, `image/spec`.
 
+mod in_one_pass;
 mod load;
 mod packed;
 mod save;

@@ -1,13 +1,14 @@
 //! Archives made here and by the tests' own hands, read into a real store.
 
-use std::io::Read;
+use std::io::{Read, Seek as _, Write as _};
+use std::path::PathBuf;
 
 use tar::{Builder, EntryType, Header};
 
 use crate::error::Error;
-use crate::image::{Config, Digest, Platform};
+use crate::image::{Config, Digest, Manifest, MediaType, Platform};
 use crate::store::tests::{image_of, tag, with_store};
-use crate::store::{Origin, Provenance, Store, Version};
+use crate::store::{Origin, Owners, Provenance, Store, Version};
 
 fn archive(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
@@ -165,4 +166,82 @@ fn an_archive_that_lacks_a_blob_is_refused_by_the_blobs_name() {
             );
         });
     });
+}
+
+/// A saved image of one layer: an archive with one file, packed by gzip.
+fn saved() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    with_store(|_, store| {
+        let mut layer = store.new_layer().unwrap();
+        layer
+            .write_all(&archive(&[("file", b"content")], &[]))
+            .unwrap();
+        let (blob, diff_id) = layer.finish().unwrap();
+        let mut config = Config::empty(Platform::host());
+        config.rootfs.diff_ids.push(diff_id);
+        let config = store.put_json(MediaType::Config, &config).unwrap();
+        let manifest = Manifest::new(config, vec![blob]);
+        let target = store.put_json(MediaType::Manifest, &manifest).unwrap();
+        let image = store.image(&target, &Platform::host()).unwrap();
+        store
+            .save(&[(vec![tag("app")], image)], &mut bytes)
+            .unwrap();
+    });
+    bytes
+}
+
+/// What there is of layers and of blobs after those of `bytes` were taken from a file.
+fn taken(bytes: &[u8]) -> (usize, usize) {
+    let mut there = (0, 0);
+    with_store(|root, store| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let host = Platform::host();
+        store.take_layers(&file, Owners::Single, &host).unwrap();
+        assert_eq!(file.stream_position().unwrap(), 0, "it can be loaded");
+        let count = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().count();
+        assert_eq!(count(root.join("ingest")), 0, "something was left");
+        let layers = std::fs::read_dir(root.join("layers")).unwrap();
+        let layers = layers.map(|owners| count(owners.unwrap().path())).sum();
+        there = (layers, count(root.join("blobs/sha256")));
+    });
+    there
+}
+
+#[test]
+fn a_layer_in_a_file_is_kept_and_unpacked_in_one_pass() {
+    let bytes = saved();
+    assert_eq!(taken(&bytes), (1, 3));
+    with_store(|_, store| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        file.rewind().unwrap();
+        let host = Platform::host();
+        store.take_layers(&file, Owners::Single, &host).unwrap();
+        let loaded = store.load(&file, &Provenance::now(Origin::Loaded)).unwrap();
+        let image = store.image(&loaded[0].descriptor, &host).unwrap();
+        let layers = store.layers_of(&image, Owners::Single).unwrap();
+        let file = std::fs::read(layers[0].path.join("file")).unwrap();
+        assert_eq!(file, b"content");
+    });
+}
+
+#[test]
+fn of_an_archive_that_lies_no_layer_is_taken() {
+    let bytes = saved();
+    // The first byte of gzip's content, in the middle of a block of the archive.
+    let magic = bytes
+        .windows(3)
+        .position(|part| part == [0x1f, 0x8b, 8])
+        .unwrap();
+    let mut damaged = bytes.clone();
+    damaged[magic + 12] ^= 1;
+    assert_eq!(taken(&damaged), (0, 2));
+    refused(&damaged, "sha256:");
+    assert_eq!(taken(&bytes[..magic + 20]).0, 0, "it ends in the layer");
+    assert_eq!(taken(b"this is no archive"), (0, 0));
+    assert_eq!(taken(b""), (0, 0));
+    let packed = zstd::encode_all(&bytes[..], 1).unwrap();
+    assert_eq!(taken(&packed), (0, 0), "nobody can look ahead in it");
 }
