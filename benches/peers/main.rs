@@ -88,7 +88,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let scratch = Scratch::new()?;
     let mut environment = Environment::capture(scratch.path());
-    let field = Field::find(scratch.path())?;
+    // Before there is a thread that would not have them.
+    let own_mounts = runtimes::keep_mounts()?;
+    let field = Field::find(scratch.path(), own_mounts)?;
     if arguments.timeline {
         print!("{}", timeline::of(&field, arguments.runs)?);
         return Ok(ExitCode::SUCCESS);
@@ -105,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     // An image is made for them, of tens of megabytes.
     if filter.is_none_or(images::is_meant) {
-        match images::races(scratch.path()) {
+        match images::races(scratch.path(), own_mounts) {
             Ok(more) => races.extend(more),
             Err(error) => println!("no race of those who keep images: {error:#}\n"),
         }

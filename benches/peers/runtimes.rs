@@ -87,12 +87,12 @@ pub(crate) struct Field {
 
 impl Field {
     /// Builds ours and finds the others.
-    pub(crate) fn find(scratch: &Path) -> Result<Self> {
+    pub(crate) fn find(scratch: &Path, own_mounts: bool) -> Result<Self> {
         let bundle = Bundle::write(&scratch.join("bundle"))?;
         let isorun = build_isorun()?;
         let crun = find_program("crun");
         let mut notes = Vec::new();
-        if crun.is_some() && leave_hybrid_mode()? {
+        if crun.is_some() && own_mounts && leave_hybrid_mode()? {
             notes.push(
                 "crun refuses hosts where version 2 of control groups is mounted beside version \
                  1: all contestants run where it is not"
@@ -317,8 +317,21 @@ fn bubblewrap(path: &Path, root: &Path, argument: &str) -> Command {
     command
 }
 
-/// Unmounts version 2 of control groups for this process and its children alone,
-/// where it stands beside version 1 and crun refuses to work; whether it did.
+/// Has mounts of this process and its children stay with them, for all races alike;
+/// whether it may.
+pub(crate) fn keep_mounts() -> Result<bool> {
+    if effective_ids().0 != 0 {
+        return Ok(false);
+    }
+    unshare(CloneFlags::CLONE_NEWNS).context("cannot leave the host's mount namespace")?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .context("cannot keep mounts from the host")?;
+    Ok(true)
+}
+
+/// Unmounts version 2 of control groups, where it stands beside version 1 and crun
+/// refuses to work; whether it did.
 fn leave_hybrid_mode() -> Result<bool> {
     let hierarchies = cgroup::discover().unwrap_or_default();
     let unified = hierarchies
@@ -327,13 +340,6 @@ fn leave_hybrid_mode() -> Result<bool> {
     let (Some(unified), true) = (unified, hierarchies.len() > 1) else {
         return Ok(false);
     };
-    if effective_ids().0 != 0 {
-        return Ok(false);
-    }
-    unshare(CloneFlags::CLONE_NEWNS).context("cannot leave the host's mount namespace")?;
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .context("cannot keep mounts from the host")?;
     umount2(&unified.mount_point, MntFlags::MNT_DETACH)
         .with_context(|| format!("cannot unmount {}", unified.mount_point.display()))?;
     Ok(true)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use isolab::footprint::{allocated_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
+use nix::unistd::syncfs;
 
 use crate::contestant::{Contestant, Left, Race, Role, State, Turn};
 use crate::weigh;
@@ -123,6 +124,8 @@ fn tried(
     if let Some((before, _)) = &contestant.around_trial {
         before(&turn).context("before the trial")?;
         if cold {
+            // Who syncs would else pay for what others have left to be written.
+            syncfs(File::open(scratch)?)?;
             // What made it ready warmed it up, more or less of each.
             thread::sleep(PAUSE);
         }

@@ -8,9 +8,11 @@ use vm_model::accel::{self, AccelChoice, CacheKey};
 use vm_model::guest::Guest;
 use vm_model::initramfs::Archive;
 use vm_model::kernel::Kernel;
+use vm_model::kvm::Grade;
 use vm_model::qemu::{self, Qemu};
 
 use super::facts::{Found, Program, Python, with_causes};
+use super::hello::kvm_grade;
 use crate::environment::bounded::{self, Ended};
 use crate::isolation::guest;
 use crate::scratch::Scratch;
@@ -75,8 +77,14 @@ pub(super) fn python() -> Found<Python> {
 /// The emulator, whether a guest runs under KVM, and a kernel for guests.
 pub(super) fn guests() -> (Found<Program>, Found<String>, Found<Program>) {
     let (qemu, kernel) = (qemu::find(), guest::find_kernel());
-    let runs = match (&qemu, &kernel) {
-        (Ok(qemu), Ok(kernel)) => match under_kvm(qemu, kernel) {
+    let unusable = match kvm_grade() {
+        Ok(Grade::Usable { .. }) | Err(_) => None,
+        Ok(grade) => Some(grade.to_string()),
+    };
+    let runs = match (unusable, &qemu, &kernel) {
+        // No kernel is booted where not even the smallest guest runs as it should.
+        (Some(why), ..) => missing(why),
+        (None, Ok(qemu), Ok(kernel)) => match under_kvm(qemu, kernel) {
             Ok(choice) if choice.kvm() => Found::Here(choice.why),
             Ok(choice) => missing(choice.why),
             Err(error) => missing(format!("{error:#}")),

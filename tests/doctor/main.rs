@@ -14,6 +14,7 @@ use serde_json::Value;
 
 mod answers;
 mod sickness;
+mod smallest_guest;
 
 #[derive(clap::Parser)]
 struct Cli {
@@ -43,7 +44,23 @@ fn trials() -> Vec<Trial> {
         Some(what) => Trial::test(format!("{name} (needs {what})"), test).with_ignored_flag(true),
     };
     let without = |there: bool, what| (!there).then_some(what);
+    let kvm = smallest_guest::opens();
     vec![
+        needs(
+            "the_smallest_guest_says_hello_and_its_exits_are_counted",
+            without(kvm, "/dev/kvm"),
+            smallest_guest::says_hello_and_its_exits_are_counted,
+        ),
+        needs(
+            "of_kvm_the_doctor_believes_what_was_executed",
+            without(kvm, "/dev/kvm"),
+            smallest_guest::the_doctor_believes_what_was_executed,
+        ),
+        needs(
+            "a_smallest_guest_that_hangs_is_killed_in_time",
+            without(kvm, "/dev/kvm"),
+            smallest_guest::one_that_hangs_is_killed_in_time,
+        ),
         Trial::test(
             "a_page_fits_80_columns_and_ends_within_5_seconds",
             answers::page_fits,

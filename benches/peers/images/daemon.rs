@@ -16,6 +16,14 @@ use crate::find_program;
 /// How long it gets to begin, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// `program`, to be given its arguments, that ends with the bench, whatever ends that.
+pub(super) fn ending_with_us(program: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
+    command.arg("__guard").arg(std::process::id().to_string());
+    command.arg("--").arg(program);
+    command
+}
+
 /// A daemon that answers.
 pub(super) struct Daemon {
     process: Child,
@@ -32,7 +40,7 @@ impl Daemon {
         fs::create_dir_all(run)?;
         let log = File::create(run.join("log"))?;
         let socket = run.join("socket");
-        let mut command = Command::new(program);
+        let mut command = ending_with_us(&program);
         command.arg("--data-root").arg(data);
         command.arg("--exec-root").arg(run.join("exec"));
         command.arg("--pidfile").arg(run.join("pid"));

@@ -37,12 +37,13 @@ pub(crate) fn is_meant(filter: &str) -> bool {
 }
 
 /// The races, or why there are none.
-pub(crate) fn races(scratch: &Path) -> Result<Vec<Race>> {
+pub(crate) fn races(scratch: &Path, own_mounts: bool) -> Result<Vec<Race>> {
     let sample = Sample::make(scratch)?;
-    let (disk, scratch, note) = match Disk::mount(scratch) {
+    let (disk, scratch, note) = match Disk::mount(scratch, own_mounts) {
         Ok(disk) => {
             let path = disk.path().to_owned();
-            (Some(disk), path, "on a fresh ext4 of their own".to_owned())
+            let note = "on an ext4 of their own, which began empty; synced before each trial";
+            (Some(disk), path, note.to_owned())
         }
         Err(why) => {
             let note = format!("on a file system that others have used: {why:#}");

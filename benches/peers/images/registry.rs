@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::daemon::ending_with_us;
 use crate::find_program;
 
 /// How long it gets to begin.
@@ -41,7 +42,7 @@ impl Registry {
         );
         fs::write(&config, text)?;
         let log = File::create(dir.join("log"))?;
-        let process = Command::new(program)
+        let process = ending_with_us(&program)
             .arg("serve")
             .arg(&config)
             .stdin(Stdio::null())

@@ -39,7 +39,9 @@ pub(super) fn races(
     let mut gzip = race("images: unpack", about, &sample.gzip, "--gzip");
     if let Some(registry) = registry.filter(|_| Who::Podman.program().is_some()) {
         let puller = puller(PULL, Who::Podman, place, registry);
-        gzip.contestants.push(puller);
+        let note =
+            "it fetches the image, from a registry on this machine: unpacking is a part of that";
+        gzip.contestants.push(puller.noting(note));
     }
     let mut races = vec![gzip];
     if let Some(zstd) = &sample.zstd {

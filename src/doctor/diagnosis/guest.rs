@@ -51,7 +51,7 @@ pub(super) fn kvm(facts: &Facts) -> Finding {
     match (kvm.open_errno, &kvm.runs) {
         (0, Found::Here(how)) => Finding::works(Stage::Kvm, how.clone()),
         (0, Found::Missing { why }) => limited(
-            "opens, and runs no guest",
+            "opens, and executes no guest",
             why.clone(),
             match machine.hypervisor {
                 Some(_) => vec![Remedy::run(

@@ -17,7 +17,7 @@ use super::outcome;
 use super::parts::Parts;
 use super::stop::Stop;
 use super::watch::Watch;
-use crate::stdout;
+use crate::{stderr, stdout};
 
 /// What `venv download` is asked for.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let seen = watch.end(); // its bar goes before anything is printed
     let (plan, paths) = done?;
     if args.verbose {
-        eprint!("{}", seen.told(&plan));
+        stderr::write(seen.told(&plan));
     }
     outcome::warn(&plan.notes);
     if args.quiet {

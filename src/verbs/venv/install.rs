@@ -128,7 +128,7 @@ pub(super) fn change(
     let seen = watch.end(); // its bar goes before anything is printed
     let filled = filled?;
     if means.verbose {
-        eprint!("{}", seen.told(&filled.plan));
+        stderr::write(seen.told(&filled.plan));
     }
     outcome::warn(&filled.plan.notes);
     outcome::warn(filled.changed.iter().flat_map(|changed| &changed.warnings));

@@ -1,5 +1,5 @@
-//! The layers of an archive that lies on the disk, each taken in one pass: kept,
-//! hashed and unpacked while it is read once.
+//! The layers of an archive that lies on the disk, each kept, hashed and unpacked in
+//! one pass.
 //!
 //! In a file one can look ahead for the documents that say what its blobs are; what
 //! comes through a pipe has to be kept before it is known.
@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use tar::EntryType;
 
 use super::load::{MOST_ENTRIES, blob_name, document, plain_path};
+use crate::error::Result;
 use crate::image::{Descriptor, Digest, Index, LONGEST_DOCUMENT, MediaType, Platform};
 use crate::store::{BlobWriter, Owners, Store};
 
@@ -21,7 +22,7 @@ impl Store {
     /// for which this is no more than a start.
     ///
     /// # Errors
-    /// If `archive` cannot be rewound.
+    /// If `archive` cannot be asked for its place, or be rewound.
     pub fn take_layers(
         &self,
         mut archive: &File,
@@ -29,13 +30,16 @@ impl Store {
         platform: &Platform,
     ) -> io::Result<()> {
         // Not in a pipe, of which nothing may be read here, nor in a part of a file.
-        if !archive.stream_position().is_ok_and(|at| at == 0) {
+        if !archive.metadata()?.is_file() || archive.stream_position()? != 0 {
             return Ok(());
         }
-        if let Some(files) = Files::of(self, archive) {
-            for image in &files.index.manifests {
-                self.take_layers_of(image, &files, owners, platform);
-            }
+        if let Some(mut files) = Files::of(self, archive) {
+            let images = std::mem::take(&mut files.index.manifests);
+            // The first that fails is the last: `load` will tell, and an archive that
+            // names one layer a thousand times has it read once.
+            let _ = images
+                .iter()
+                .try_for_each(|image| self.take_layers_of(image, &mut files, owners, platform));
         }
         archive.rewind()
     }
@@ -43,31 +47,31 @@ impl Store {
     fn take_layers_of(
         &self,
         image: &Descriptor,
-        files: &Files<'_>,
+        files: &mut Files<'_>,
         owners: Owners,
         platform: &Platform,
-    ) {
+    ) -> Result<()> {
+        // What is for another machine has nothing to unpack here.
         let Ok(image) = self.image(image, platform) else {
-            return;
+            return Ok(());
         };
         for (blob, diff_id) in image.layers() {
-            let Some(&at) = files.blobs.get(&blob.digest) else {
+            let Some(at) = files.blobs.remove(&blob.digest) else {
                 continue;
             };
             if self.has(blob) || self.unpacked(diff_id, owners).is_some() {
                 continue;
             }
-            let Ok(writer) = self.new_blob(blob.digest.algorithm()) else {
-                return;
-            };
+            let writer = self.new_blob(blob.digest.algorithm())?;
             let kept = Kept {
                 archive: files.archive,
                 at,
                 blob,
                 writer: Some(writer),
             };
-            let _ = self.take_layer(blob, diff_id, owners, kept);
+            self.take_layer(blob, diff_id, owners, kept)?;
         }
+        Ok(())
     }
 }
 
@@ -149,5 +153,32 @@ impl Read for Kept<'_> {
             writer.finish_as(self.blob).map_err(io::Error::other)?;
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::saved;
+    use crate::store::tests::with_store;
+
+    #[test]
+    fn a_layer_that_fails_is_not_tried_again() {
+        let mut bytes = saved();
+        let gzip = bytes.windows(3).position(|part| part == [0x1f, 0x8b, 8]);
+        bytes[gzip.unwrap() + 12] ^= 1;
+        let mut archive = tempfile::tempfile().unwrap();
+        archive.write_all(&bytes).unwrap();
+        archive.rewind().unwrap();
+        with_store(|_, store| {
+            let mut files = Files::of(store, &archive).unwrap();
+            let image = files.index.manifests[0].clone();
+            let mut take = || {
+                let host = Platform::host();
+                store.take_layers_of(&image, &mut files, Owners::Single, &host)
+            };
+            take().unwrap_err();
+            take().unwrap();
+        });
     }
 }

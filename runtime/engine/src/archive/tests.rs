@@ -169,7 +169,7 @@ fn an_archive_that_lacks_a_blob_is_refused_by_the_blobs_name() {
 }
 
 /// A saved image of one layer: an archive with one file, packed by gzip.
-fn saved() -> Vec<u8> {
+pub(crate) fn saved() -> Vec<u8> {
     let mut bytes = Vec::new();
     with_store(|_, store| {
         let mut layer = store.new_layer().unwrap();

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 
 use isolab_oci::Program;
 
@@ -54,7 +55,8 @@ pub fn perform(more: &[Task]) -> Option<u8> {
         }),
     };
     Some(done.unwrap_or_else(|error| {
-        eprintln!("error: {}", error.in_one_line());
+        // Whoever reads it may have gone; the code says it, too.
+        let _ = writeln!(io::stderr(), "error: {}", error.in_one_line());
         1
     }))
 }

@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use isolab_oci::process::foreground::{self, Signals};
@@ -198,7 +198,8 @@ fn cannot_execute(request: &Request, spec: &Spec) -> Option<u8> {
         io::ErrorKind::NotFound => (127, "no such file or directory"),
         _ => (126, "permission denied"),
     };
-    eprintln!("error: cannot execute `{name}`: {why}");
+    // Whoever reads it may have gone; the code says it, too.
+    let _ = writeln!(io::stderr(), "error: cannot execute `{name}`: {why}");
     Some(code)
 }
 

@@ -1,21 +1,14 @@
-//! `isolab vm`: what guests need.
+//! `isolab vm kernel`.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde_json::json;
 use vm_model::kernel;
 
 use crate::stderr;
 use crate::stdout;
-
-/// What can be done for guests.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Find a kernel for guests, or get one from the distribution without root
-    Kernel(KernelArgs),
-}
 
 /// What `vm kernel` is asked to do.
 #[derive(Debug, Args)]
@@ -25,12 +18,7 @@ pub struct KernelArgs {
     json: bool,
 }
 
-/// Does it.
-///
-/// # Errors
-/// If there is no kernel and none can be had.
-pub fn run(command: Command) -> Result<ExitCode> {
-    let Command::Kernel(args) = command;
+pub(super) fn run(args: &KernelArgs) -> Result<ExitCode> {
     let kernel = match kernel::find() {
         Ok(kernel) => kernel,
         Err(_) => {
