@@ -45,6 +45,7 @@ fn trials() -> Vec<Trial> {
     };
     let without = |there: bool, what| (!there).then_some(what);
     let kvm = smallest_guest::opens();
+    let nested = smallest_guest::nested();
     vec![
         needs(
             "the_smallest_guest_says_hello_and_its_exits_are_counted",
@@ -60,6 +61,11 @@ fn trials() -> Vec<Trial> {
             "a_smallest_guest_that_hangs_is_killed_in_time",
             without(kvm, "/dev/kvm"),
             smallest_guest::one_that_hangs_is_killed_in_time,
+        ),
+        needs(
+            "the_smallest_guest_runs_where_a_processor_executes_it",
+            nested.as_ref().err().map(String::as_str),
+            smallest_guest::one_runs_where_a_processor_executes_it,
         ),
         Trial::test(
             "a_page_fits_80_columns_and_ends_within_5_seconds",

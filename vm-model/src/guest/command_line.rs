@@ -59,7 +59,11 @@ impl Guest {
         }
         let (accel, cpu) = match self.accel {
             Accel::Kvm => ("kvm", "host"),
-            Accel::Tcg => ("tcg", translated_cpu(self.qemu.version)),
+            Accel::Tcg => {
+                let asked = self.translated_cpu.as_deref();
+                let fastest = || translated_cpu(self.qemu.version);
+                ("tcg", asked.unwrap_or_else(fastest))
+            }
         };
         add(&["-accel", accel, "-cpu", cpu].map(word));
         add(&[

@@ -75,6 +75,7 @@ pub struct Guest {
     memory_mib: u32,
     vcpus: u32,
     accel: Accel,
+    translated_cpu: Option<String>,
     launcher: Vec<OsString>,
 }
 
@@ -100,6 +101,7 @@ impl Guest {
             memory_mib: 256,
             vcpus: 1,
             accel: Accel::Tcg,
+            translated_cpu: None,
             launcher: Vec::new(),
         }
     }
@@ -155,6 +157,14 @@ impl Guest {
     #[must_use]
     pub fn accel(mut self, accel: Accel) -> Self {
         self.accel = accel;
+        self
+    }
+
+    /// The processor that the translator is to play, in the words of QEMU's `-cpu`, in place of
+    /// the one that boots fastest.
+    #[must_use]
+    pub fn translated_cpu(mut self, cpu: impl Into<String>) -> Self {
+        self.translated_cpu = Some(cpu.into());
         self
     }
 

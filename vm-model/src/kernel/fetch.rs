@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::whole_file;
 
 /// Modules that guests of this workspace may load; the other thousands are left behind.
-const MODULES: [&str; 10] = [
+const MODULES: [&str; 11] = [
     "overlay",
     "virtio_blk",
     "virtio_mmio",
@@ -26,6 +26,7 @@ const MODULES: [&str; 10] = [
     "net_failover",
     "failover",
     "virtio_rng",
+    "irqbypass",
     "kvm",
     "kvm_amd",
 ];
