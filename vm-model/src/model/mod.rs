@@ -10,7 +10,14 @@
 
 pub mod density;
 mod figures;
+pub mod footprint;
+pub mod money;
+pub mod queue;
+pub mod slowdown;
+pub mod startup;
+pub mod storm;
 mod terms;
+pub mod units;
 
 use std::fmt;
 use std::time::Duration;
