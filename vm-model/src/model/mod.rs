@@ -7,6 +7,10 @@
 //!
 //! Its answers are never mixed with measurements: the figures come from papers, specifications
 //! and repositories; what the caller adds about the workload is marked as given.
+//!
+//! Beside that stand the equations for what a calibrated model answers, pure functions whose
+//! quantities carry their [`units`]: [`startup`], [`footprint`], [`slowdown`], [`queue`], [`storm`]
+//! and [`money`]. They hold no figure.
 
 pub mod density;
 mod figures;

@@ -15,7 +15,7 @@ use crate::Claim;
 use crate::eventually::eventually;
 use crate::hooks::noting;
 use crate::lab::Lab;
-use crate::privileges::strace;
+use crate::sleeper::strace;
 use crate::support::{containers, process, silent};
 
 pub(crate) const CLAIMS: &[Claim] = &[

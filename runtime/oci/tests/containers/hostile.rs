@@ -15,7 +15,7 @@ use crate::Claim;
 use crate::eventually::eventually;
 use crate::hooks::shell;
 use crate::lab::Lab;
-use crate::privileges::{run_under, strace};
+use crate::sleeper::{run_under, strace};
 use crate::support::{Place, containers, linux, name, options, process, root, silent, traces};
 
 pub(crate) const CLAIMS: &[Claim] = &[

@@ -1,8 +1,11 @@
 //! What a program sees in its container.
 
-use isolab_oci::spec::{Action, Pids, Resources, Rlimit, Rule, Seccomp};
+use isolab_oci::spec::{
+    Action, Namespace, NamespaceType, Pids, Resources, Rlimit, Rule, Seccomp, TimeOffset,
+};
 use isolab_oci::sys::process::effective_ids;
 
+use crate::sleeper::map_root;
 use crate::support::{Place, containers, linux, options, process, root};
 use crate::{Claim, example};
 
@@ -76,6 +79,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "an_ordinary_users_ids_are_mapped_and_root_inside_is_the_caller",
         containers,
         id_map,
+    ),
+    (
+        "clocks_are_offset_also_where_the_user_is_another_one_outside",
+        root,
+        offset_clocks,
     ),
 ];
 
@@ -374,4 +382,33 @@ fn id_ranges() {
         "100",
     ];
     assert_eq!(words, expected);
+}
+
+/// Who changes its user owns its files in `/proc` no more.
+fn offset_clocks() {
+    if !std::path::Path::new("/proc/self/timens_offsets").exists() {
+        return; // a kernel without time namespaces
+    }
+    let place = Place::new();
+    let mut spec = place.spec("cat /proc/self/timens_offsets");
+    map_root(&mut spec);
+    let linux = linux(&mut spec);
+    for map in [&mut linux.uid_mappings, &mut linux.gid_mappings] {
+        (map[0].host_id, map[0].size) = (100_000, 65_536);
+    }
+    linux.namespaces.push(Namespace {
+        kind: NamespaceType::Time,
+        path: None,
+    });
+    let offset = TimeOffset {
+        secs: 1337,
+        nanosecs: 5,
+    };
+    linux.time_offsets.insert("boottime".to_owned(), offset);
+    let text = place.run(&spec).0;
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    assert!(lines.contains(&vec!["boottime", "1337", "5"]), "{text}");
 }

@@ -2,6 +2,7 @@
 //! that join those of another.
 
 use std::fs;
+use std::process::Command;
 
 use isolab_oci::Status;
 use isolab_oci::spec::NamespaceType;
@@ -9,7 +10,8 @@ use isolab_oci::spec::NamespaceType;
 use crate::Claim;
 use crate::eventually::eventually;
 use crate::lab::Lab;
-use crate::support::{containers, linux, root};
+use crate::sleeper::strace;
+use crate::support::{Place, containers, linux, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
     (
@@ -26,6 +28,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         "namespaces_of_a_running_container_are_joined_by_path",
         root,
         joined,
+    ),
+    (
+        "a_process_never_joins_whoever_got_the_id_of_a_container_that_ended",
+        reuse,
+        reused_id,
     ),
 ];
 
@@ -115,4 +122,52 @@ fn joined() {
     second.load().delete(true).unwrap();
     drop(init);
     first.load().delete(false).unwrap();
+}
+
+/// The next process id can be chosen in a pid namespace of one's own.
+fn reuse() -> Result<(), String> {
+    root()?;
+    strace()?;
+    let mut choice = Command::new("unshare");
+    choice.args(["-pf", "--mount-proc", "sh", "-c"]);
+    choice.arg("echo 100 >/proc/sys/kernel/ns_last_pid");
+    match choice.status().is_ok_and(|status| status.success()) {
+        true => Ok(()),
+        false => Err("ns_last_pid cannot be written".to_owned()),
+    }
+}
+
+/// The container's init ends just before its namespaces are opened by its id,
+/// and a process of the host gets that: all its namespaces are the runtime's own.
+fn reused_id() {
+    const SCRIPT: &str = r#"
+        "$0" --root "$2" create --bundle "$1" --pid-file "$2.pid" c </dev/null >/dev/null 2>&1
+        pid=$(cat "$2.pid")
+        strace -qqq -f -o /dev/null -P /proc/$pid/ns/pid -e trace=openat \
+            -e inject=openat:delay_enter=2000000:when=1 \
+            "$0" --root "$2" exec c sh -c 'echo joined' >"$2.said" 2>&1 &
+        sleep 0.7
+        kill -9 $pid
+        while [ -e /proc/$pid ]; do sleep 0.01; done
+        while [ ! -e /proc/$pid ]; do
+            echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+            sleep 30 &
+        done
+        while ! grep -q . "$2.said"; do sleep 0.05; done
+        cat "$2.said"
+        "$0" --root "$2" delete --force c
+    "#;
+    let place = Place::new();
+    place.write(&place.spec("sleep 60"));
+    let output = Command::new("unshare")
+        .args(["-pf", "--mount-proc", "sh", "-c", SCRIPT])
+        .arg(env!("CARGO_BIN_EXE_isorun"))
+        .arg(place.path())
+        .arg(place.path().join("states"))
+        .stderr(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("stopped"), "{said}");
+    assert!(!said.contains("joined"), "{said}");
 }

@@ -31,7 +31,9 @@ mod peers;
 mod privileges;
 mod process;
 mod security;
+mod sleeper;
 mod support;
+mod watched;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -66,6 +68,7 @@ fn main() {
         security::CLAIMS,
         hostile::CLAIMS,
         privileges::CLAIMS,
+        watched::CLAIMS,
         listener::CLAIMS,
         managers::CLAIMS,
     ];

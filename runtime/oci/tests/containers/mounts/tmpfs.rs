@@ -7,7 +7,7 @@ use isolab_oci::sys::file;
 
 use super::{mount, with};
 use crate::Claim;
-use crate::privileges::map_root;
+use crate::sleeper::map_root;
 use crate::support::{containers, options, root};
 
 pub(crate) const CLAIMS: &[Claim] = &[
