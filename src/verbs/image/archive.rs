@@ -129,7 +129,7 @@ fn load_here(args: &LoadArgs, input: File, owners: Option<Owners>) -> Result<Exi
         let taken = store.take_layers(&input, owners, &Platform::host());
         taken.context("cannot read the archive")?;
     }
-    let loaded = store.load(input, &provenance)?;
+    let loaded = store.load_file(&input, &provenance)?;
     // Before a layer is refused: they are here, whatever becomes of their files.
     if !args.quiet {
         let told = loaded.iter().map(|version| {

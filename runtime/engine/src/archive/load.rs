@@ -1,12 +1,15 @@
 //! Reading an archive into the store, in one pass: an archive may come through a
-//! pipe, and its files in any order.
+//! pipe, and its files in any order. In a file, what the store has is passed over.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path};
 
 use tar::EntryType;
 
+use super::packed::packing;
 use super::{CONTAINERD_NAME, DockerEntry, REF_NAME, unpacked};
 use crate::error::{Error, Result};
 use crate::image::{
@@ -32,22 +35,59 @@ impl Store {
     pub fn load(&self, archive: impl Read, provenance: &Provenance) -> Result<Vec<Version>> {
         let mut contents = Contents::new(self);
         contents.read(archive)?;
-        let found = contents.images()?;
+        contents.tag(provenance)
+    }
+
+    /// As [`load`](Self::load), of an archive that may lie in a file, where blobs that
+    /// the store has, after [`take_layers`](Self::take_layers) say, are not read again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_file(&self, archive: &File, provenance: &Provenance) -> Result<Vec<Version>> {
+        let mut contents = Contents::new(self);
+        if is_plain(archive) {
+            contents.read_in_place(archive)?;
+        } else {
+            contents.read(archive)?;
+        }
+        contents.tag(provenance)
+    }
+}
+
+/// Whether `archive` is a file that is read from its beginning and not packed. What
+/// cannot be asked is read as it comes, and that tells why it can't.
+fn is_plain(mut archive: &File) -> bool {
+    let mut first = [0; 4];
+    archive.metadata().is_ok_and(|there| there.is_file())
+        && archive.stream_position().is_ok_and(|at| at == 0)
+        && archive.read_exact_at(&mut first, 0).is_ok()
+        && packing(&first) == Compression::None
+}
+
+impl Contents<'_> {
+    /// Gives the images that were read their names, when all is known to be here.
+    fn tag(&self, provenance: &Provenance) -> Result<Vec<Version>> {
+        let found = self.images()?;
         if found.is_empty() {
             return Err(untrusted(
                 "it has neither an index.json nor a manifest.json that names an image",
             ));
         }
         for (_, image) in &found {
-            contents.check(image)?;
+            self.check(image)?;
         }
         let provenance = Provenance {
             origin: Origin::Loaded,
             ..provenance.clone()
         };
-        let tag = |(name, image): &(Reference, Descriptor)| self.tag(name, image, &provenance);
+        let store = self.store;
+        let tag = |(name, image): &(Reference, Descriptor)| store.tag(name, image, &provenance);
         found.iter().map(tag).collect()
     }
+}
+
+fn broken(error: &io::Error) -> Error {
+    untrusted(format!("it cannot be read: {error}"))
 }
 
 fn untrusted(reason: impl Into<String>) -> Error {
@@ -80,10 +120,19 @@ impl<'a> Contents<'a> {
     }
 
     fn read(&mut self, archive: impl Read) -> Result<()> {
-        let broken = |error: io::Error| untrusted(format!("it cannot be read: {error}"));
-        let (plain, _) = unpacked(archive).map_err(broken)?;
-        let mut archive = tar::Archive::new(plain);
-        for (count, entry) in archive.entries().map_err(broken)?.enumerate() {
+        let (plain, _) = unpacked(archive).map_err(|error| broken(&error))?;
+        self.take(tar::Archive::new(plain).entries())
+    }
+
+    /// Reads a file from its beginning, and of it what is not in the store.
+    fn read_in_place(&mut self, archive: &File) -> Result<()> {
+        let archive = BufReader::with_capacity(128 * 1024, archive);
+        self.take(tar::Archive::new(archive).entries_with_seek())
+    }
+
+    fn take<R: Read>(&mut self, entries: io::Result<tar::Entries<'_, R>>) -> Result<()> {
+        let broken = |error| broken(&error);
+        for (count, entry) in entries.map_err(broken)?.enumerate() {
             if count == MOST_ENTRIES {
                 return Err(untrusted(format!(
                     "it has more than {MOST_ENTRIES} entries"

@@ -11,17 +11,26 @@ use crate::image::Compression;
 ///
 /// # Errors
 /// If it cannot be read.
-///
-/// Sources: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1.
 pub fn unpacked<'a>(input: impl Read + 'a) -> io::Result<(Box<dyn Read + 'a>, Compression)> {
     let mut input = BufReader::with_capacity(128 * 1024, input);
-    let first = input.fill_buf()?;
+    let compression = packing(input.fill_buf()?);
+    let plain: Box<dyn Read + 'a> = match compression {
+        Compression::None => Box::new(input),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
+    };
+    Ok((plain, compression))
+}
+
+/// How a file is packed that begins with `first`, some four bytes or more.
+///
+/// Sources: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1.
+pub(super) fn packing(first: &[u8]) -> Compression {
     if first.starts_with(&[0x1f, 0x8b]) {
-        return Ok((Box::new(MultiGzDecoder::new(input)), Compression::Gzip));
+        Compression::Gzip
+    } else if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Compression::Zstd
+    } else {
+        Compression::None
     }
-    if first.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-        return Ok((Box::new(decoder), Compression::Zstd));
-    }
-    Ok((Box::new(input), Compression::None))
 }

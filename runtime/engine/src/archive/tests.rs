@@ -1,8 +1,9 @@
 //! Archives made here and by the tests' own hands, read into a real store.
 
-use std::io::{Read, Seek as _, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
+use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use crate::error::Error;
@@ -225,6 +226,29 @@ fn a_layer_in_a_file_is_kept_and_unpacked_in_one_pass() {
         let file = std::fs::read(layers[0].path.join("file")).unwrap();
         assert_eq!(file, b"content");
     });
+}
+
+#[test]
+fn a_file_is_loaded_as_its_bytes_are_packed_or_not_and_wherever_it_begins() {
+    let bytes = saved();
+    let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&bytes).unwrap();
+    let ahead = [b"not of it", &*bytes].concat();
+    for (bytes, at) in [(bytes, 0), (packed.finish().unwrap(), 0), (ahead, 9)] {
+        with_store(|_, store| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            let mut load = || {
+                file.seek(SeekFrom::Start(at)).unwrap();
+                store.load_file(&file, &Provenance::now(Origin::Loaded))
+            };
+            let first = load().unwrap();
+            // Of the second time the blobs are here.
+            assert_eq!(load().unwrap()[0].descriptor, first[0].descriptor);
+            let image = store.image(&first[0].descriptor, &Platform::host());
+            store.layers_of(&image.unwrap(), Owners::Single).unwrap();
+        });
+    }
 }
 
 #[test]

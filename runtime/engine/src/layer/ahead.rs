@@ -4,7 +4,7 @@
 //! Getting, inflating and writing files take about as long as each other. As three
 //! steps they leave no processor idle, not even where one of two is a registry's.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -18,7 +18,7 @@ const BUFFERS: usize = 8;
 /// unread is left in `source`, but for what is in the buffers.
 pub(super) fn read_ahead<T>(
     source: &mut (dyn Read + Send),
-    take: impl FnOnce(&mut (dyn Read + Send)) -> T,
+    take: impl FnOnce(&mut (dyn BufRead + Send)) -> T,
 ) -> T {
     let (send_filled, filled) = sync_channel(BUFFERS);
     let (empty, take_empty) = sync_channel(BUFFERS);
@@ -77,8 +77,8 @@ struct Ahead {
     ended: bool,
 }
 
-impl Read for Ahead {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at == self.buffer.len() && !self.ended {
             // Nothing follows an error, and that is no end.
             let part = self.filled.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
@@ -88,9 +88,19 @@ impl Read for Ahead {
             // Nobody takes it when all is read.
             let _ = self.empty.try_send(used);
         }
-        let count = (&self.buffer[self.at..]).read(into)?;
-        self.at += count;
-        Ok(count)
+        Ok(&self.buffer[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(into)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 

@@ -1,34 +1,30 @@
 //! From packed bytes to the archive's.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::fault::Fault;
 use crate::image::Compression;
 
-/// How much is read at once: small enough to be hashed and inflated in cache.
-const READ: usize = 128 << 10;
-
 /// The largest window of zstd that is allowed, as a power of two: 128 MiB, which is
 /// what its own program allows without being asked.
 const WINDOW: u32 = 27;
 
 /// Packed bytes being unpacked.
-pub(super) enum Inflate<R: Read> {
+pub(super) enum Inflate<R: BufRead> {
     None(R),
-    Gzip(Box<MultiGzDecoder<BufReader<R>>>),
-    Zstd(Box<zstd::Decoder<'static, BufReader<R>>>),
+    Gzip(Box<MultiGzDecoder<R>>),
+    Zstd(Box<zstd::Decoder<'static, R>>),
 }
 
-impl<R: Read> Inflate<R> {
+impl<R: BufRead> Inflate<R> {
     pub(super) fn new(packed: R, compression: Compression) -> Result<Self, Fault> {
-        let buffered = |packed| BufReader::with_capacity(READ, packed);
         Ok(match compression {
             Compression::None => Self::None(packed),
-            Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(buffered(packed)))),
+            Compression::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(packed))),
             Compression::Zstd => {
-                let decoder = zstd::Decoder::with_buffer(buffered(packed));
+                let decoder = zstd::Decoder::with_buffer(packed);
                 let mut decoder = decoder.map_err(Fault::Source)?;
                 decoder.window_log_max(WINDOW).map_err(Fault::Source)?;
                 Self::Zstd(Box::new(decoder))
@@ -59,14 +55,16 @@ impl<R: Read> Inflate<R> {
     pub(super) fn finish(mut self) -> Result<(), Fault> {
         let packed = match &mut self {
             Self::None(packed) => packed,
-            Self::Gzip(decoder) => decoder.get_mut().get_mut(),
-            Self::Zstd(decoder) => decoder.get_mut().get_mut(),
+            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Zstd(decoder) => decoder.get_mut(),
         };
-        let mut byte = [0];
-        match packed.read(&mut byte) {
-            Ok(0) => Ok(()),
+        match packed.fill_buf() {
+            Ok([]) => Ok(()),
             Ok(_) => Err(Fault::malformed("bytes follow its end")),
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => {
+                let error = error.kind().into();
+                Err(self.failed(&error))
+            }
         }
     }
 

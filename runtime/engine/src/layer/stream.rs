@@ -1,8 +1,7 @@
-//! The archive on its way from the thread that inflates it to the one that writes
-//! files, in a few buffers that go round.
+//! The archive on its way from the thread that inflates it, past one that adds it to the
+//! diff id, to the one that writes files, in a few buffers that go round.
 //!
-//! Inflating is the longest step, so it has a thread, and what is left fits beside
-//! it on a second core. Who takes a buffer first adds it to the diff id.
+//! Writing files is the longest step: whatever else it did, the others would wait for.
 
 use std::io::{self, BufRead, Read};
 use std::panic::resume_unwind;
@@ -13,20 +12,18 @@ use super::fault::Fault;
 use super::inflate::Inflate;
 use crate::image::{Digest, Hasher};
 
-/// The size of a buffer: it is hashed and written while it is in the cache.
+/// The size of a buffer: it is hashed and written while a cache has it.
 const BUFFER: usize = 256 << 10;
 /// How many go round. What the one side has not written yet, the other may not
 /// fill: this bounds the memory.
-const BUFFERS: usize = 8;
+const BUFFERS: usize = 12;
 
-/// The archive as it comes from the other thread.
+/// The archive as it comes from the other threads.
 pub(super) struct Stream {
     filled: Receiver<Vec<u8>>,
     empty: SyncSender<Vec<u8>>,
     buffer: Vec<u8>,
     at: usize,
-    hasher: Hasher,
-    bytes: u64,
     ended: bool,
 }
 
@@ -40,8 +37,6 @@ impl BufRead for Stream {
             // An empty buffer is the end: without one, something went wrong.
             self.buffer = self.filled.recv().map_err(|_| io::ErrorKind::BrokenPipe)?;
             self.ended = self.buffer.is_empty();
-            self.hasher.update(&self.buffer);
-            self.bytes += self.buffer.len() as u64;
         }
         Ok(&self.buffer[self.at..])
     }
@@ -80,12 +75,13 @@ pub(super) struct Totals {
 
 /// Runs `inflate` to its end beside `consume`, which takes the archive; its bytes
 /// may be `most`.
-pub(super) fn through<R: Read + Send, T>(
+pub(super) fn through<R: BufRead + Send, T>(
     mut inflate: Inflate<R>,
     hasher: Hasher,
     most: u64,
     consume: impl FnOnce(&mut Stream) -> Result<T, Fault>,
 ) -> Result<(Totals, T), Fault> {
+    let (send_inflated, inflated) = sync_channel(BUFFERS);
     let (send_filled, filled) = sync_channel(BUFFERS);
     let (empty, take_empty) = sync_channel(BUFFERS);
     let mut stream = Stream {
@@ -93,44 +89,50 @@ pub(super) fn through<R: Read + Send, T>(
         empty,
         buffer: Vec::new(),
         at: 0,
-        hasher,
-        bytes: 0,
         ended: false,
     };
     thread::scope(|scope| {
         let producer = scope.spawn(move || {
-            produce(&mut inflate, most, &send_filled, &take_empty)?;
+            produce(&mut inflate, most, &send_inflated, &take_empty)?;
             inflate.finish()?;
-            send_filled.send(Vec::new()).map_err(|_| Fault::Stopped)
+            send_inflated.send(Vec::new()).map_err(|_| Fault::Stopped)
         });
+        let hashing = scope.spawn(move || hash(hasher, &inflated, &send_filled));
         let consumed = consume(&mut stream).and_then(|value| stream.drain().map(|()| value));
-        let Stream {
-            filled,
-            empty,
-            hasher,
-            bytes,
-            ..
-        } = stream;
-        // The other side may be waiting for either.
-        drop((filled, empty));
+        // The others may be waiting for either end of it.
+        drop(stream);
         let produced = producer.join().unwrap_or_else(|panic| resume_unwind(panic));
-        // Who stopped because the other side did has nothing to tell.
+        let totals = hashing.join().unwrap_or_else(|panic| resume_unwind(panic));
+        // Who stopped because another did has nothing to tell.
         let value = match (consumed, produced) {
             (Ok(value), Ok(())) => value,
             (Err(fault), Ok(_) | Err(Fault::Stopped)) | (_, Err(fault)) => return Err(fault),
-        };
-        let totals = Totals {
-            diff_id: hasher.finish(),
-            diff_bytes: bytes,
         };
         Ok((totals, value))
     })
 }
 
-fn produce<R: Read>(
+/// Hands on what was inflated, and says what all of that was.
+fn hash(mut hasher: Hasher, from: &Receiver<Vec<u8>>, to: &SyncSender<Vec<u8>>) -> Totals {
+    let mut diff_bytes = 0;
+    for buffer in from {
+        hasher.update(&buffer);
+        diff_bytes += buffer.len() as u64;
+        // Who wants no more has its reason, and says so.
+        if to.send(buffer).is_err() {
+            break;
+        }
+    }
+    Totals {
+        diff_id: hasher.finish(),
+        diff_bytes,
+    }
+}
+
+fn produce<R: BufRead>(
     inflate: &mut Inflate<R>,
     most: u64,
-    filled: &SyncSender<Vec<u8>>,
+    inflated: &SyncSender<Vec<u8>>,
     empty: &Receiver<Vec<u8>>,
 ) -> Result<(), Fault> {
     let mut made = 0;
@@ -156,6 +158,6 @@ fn produce<R: Read>(
             )));
         }
         buffer.truncate(length);
-        filled.send(buffer).map_err(|_| Fault::Stopped)?;
+        inflated.send(buffer).map_err(|_| Fault::Stopped)?;
     }
 }
