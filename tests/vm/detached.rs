@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::Tested;
 use crate::place::{LONG, Place, said};
+use crate::{Named, Tested};
 
-pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
+pub(crate) fn trials() -> Vec<Named> {
     vec![
         (
             "a_detached_guest_outlives_its_command_and_is_stopped",

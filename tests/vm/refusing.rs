@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::Tested;
 use crate::place::{Place, said};
+use crate::{Named, Tested};
 
-pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
+pub(crate) fn trials() -> Vec<Named> {
     vec![
         ("a_kernel_that_is_none_is_refused", kernels),
         ("memory_that_cannot_be_had_is_refused", memory),

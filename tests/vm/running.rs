@@ -11,10 +11,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::Tested;
 use crate::place::{LONG, Place, said};
+use crate::{Named, Tested};
 
-pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
+pub(crate) fn trials() -> Vec<Named> {
     vec![
         (
             "without_a_program_a_guest_boots_and_says_where_its_time_went",
