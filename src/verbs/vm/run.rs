@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use vm_model::guest::power;
 
 use super::prepare;
 use super::told::{self, Told};
@@ -231,6 +232,10 @@ impl Company for Attended<'_> {
 
     fn interrupt(&mut self) -> bool {
         self.joined.interrupt()
+    }
+
+    fn power_button(&mut self) -> bool {
+        power::press(&self.held.path().join("qmp")).is_ok()
     }
 
     fn wants_end(&self) -> bool {
