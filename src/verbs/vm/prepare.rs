@@ -95,7 +95,7 @@ pub(super) fn has_terminal(args: &RunArgs) -> bool {
 fn asked(accel: Accel) -> Choice {
     Choice {
         accel,
-        why: "it was asked for".to_owned(),
+        why: format!("--accel {accel} was asked for"),
         remedy: None,
         definite: true,
     }

@@ -1,12 +1,14 @@
 //! `isolab vm run`: a guest that runs a program, and where its start-up went.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use vm_model::guest::power;
 
 use super::prepare;
 use super::told::{self, Told};
@@ -162,6 +164,7 @@ fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt)
     };
     let lived = life::live(wanted, &guest, &mut company, interrupt);
     company.joined.leave();
+    company.tell_wait(false);
     lived
 }
 
@@ -173,7 +176,7 @@ fn code_of(lived: &Lived, wanted: &Wanted) -> u8 {
             code,
             errno: Some(errno),
         } => {
-            let error = std::io::Error::from_raw_os_error(errno);
+            let error = io::Error::from_raw_os_error(errno);
             let program = wanted.command.first().map_or("", String::as_str);
             stderr::tell(format_args!(
                 "error: cannot execute {program} in the guest: {error}"
@@ -199,8 +202,22 @@ struct Attended<'a> {
     console_is_output: bool,
 }
 
+impl Attended<'_> {
+    /// Tells whoever sits there that a guest boots, which takes seconds under an emulator.
+    fn tell_wait(&self, waits: bool) {
+        let is_silent = self.record.wanted.command.is_empty() && !self.console_is_output;
+        if is_silent && io::stderr().is_terminal() {
+            stderr::write(match waits {
+                true => "\rbooting a guest ...",
+                false => "\r\x1b[K",
+            });
+        }
+    }
+}
+
 impl Company for Attended<'_> {
     fn started(&mut self, guest: &vm_model::guest::RunningGuest, hangs: &[String]) -> Result<()> {
+        self.tell_wait(true);
         self.record.vmm = Process::of(guest.pid().cast_signed());
         self.record.hangs = u32::try_from(hangs.len()).unwrap_or(u32::MAX);
         self.held.write(&self.record)
@@ -231,6 +248,10 @@ impl Company for Attended<'_> {
 
     fn interrupt(&mut self) -> bool {
         self.joined.interrupt()
+    }
+
+    fn power_button(&mut self) -> bool {
+        power::press(&self.held.path().join("qmp")).is_ok()
     }
 
     fn wants_end(&self) -> bool {

@@ -14,6 +14,7 @@ mod ending;
 mod fifo;
 pub mod phases;
 pub mod port;
+pub mod power;
 mod run_file;
 mod running;
 mod tail;
