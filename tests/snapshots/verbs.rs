@@ -39,6 +39,8 @@ pub(super) fn whole_way() -> Tested {
                 "no QEMU starts so soon: {guest}"
             );
             assert!(number("first_word_ms") > number("running_ms"), "{guest}");
+            assert_eq!(guest["answer"], "said a word");
+            assert!(number("own_bytes") > 1e6, "QEMU takes more: {guest}");
         }
     }
     assert!(home.guests().is_empty(), "a restored guest is left");
@@ -62,10 +64,12 @@ pub(super) fn bad_names() -> Tested {
     }
     let said = home.fails(&["vm", "snapshot", "--name", "a/b"]);
     assert!(said.contains("`a/b`"), "{said}");
-    for (option, value) in [("-m", "0"), ("-m", "many")] {
-        let said = home.fails(&["vm", "snapshot", option, value]);
-        assert!(said.contains("--memory"), "{said}");
+    for (size, why) in [("0", "give it 64M or more"), ("many", "write it as 512M")] {
+        let said = home.fails(&["vm", "snapshot", "-m", size]);
+        assert!(said.contains(why), "{said}");
     }
+    let said = home.fails(&["vm", "snapshot", "/nonexistent/program"]);
+    assert!(said.contains("/nonexistent/program"), "{said}");
     let said = home.fails(&["vm", "restore", "x", "--count", "0"]);
     assert!(said.contains("--count"), "{said}");
     Ok(())

@@ -52,7 +52,7 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         }
         (None, None) => unreachable!("an archive was made above"),
     };
-    let memory_mib = memory(args.memory, bytes)?;
+    let memory_mib = memory(args.memory, bytes, MEMORY_MIB)?;
     let accel = match args.accel {
         AccelChoice::Tcg => asked(Accel::Tcg),
         AccelChoice::Kvm => asked(Accel::Kvm),
@@ -215,10 +215,11 @@ fn kernel(args: &RunArgs) -> Result<(Kernel, Machine)> {
     ))
 }
 
-/// The guest's memory in MiB: it keeps the archive and what it unpacks at the same time.
-fn memory(asked: Option<u32>, archive_bytes: u64) -> Result<u32> {
+/// The guest's memory in MiB, `usual` if nothing is asked for: it keeps the archive and what it
+/// unpacks at the same time.
+pub(super) fn memory(asked: Option<u32>, archive_bytes: u64, usual: u32) -> Result<u32> {
     let needed = u32::try_from(BESIDE_MIB + 3 * archive_bytes / (1 << 20)).unwrap_or(u32::MAX);
-    let mib = asked.unwrap_or_else(|| MEMORY_MIB.max(needed));
+    let mib = asked.unwrap_or_else(|| usual.max(needed));
     if mib < LEAST_MIB {
         let next = format!("give it {LEAST_MIB}M or more");
         return Err(hint::with(
@@ -301,11 +302,13 @@ mod tests {
 
     #[test]
     fn memory_beyond_the_machines_is_refused_with_what_is_free() {
-        let error = memory(Some(u32::MAX), 0).unwrap_err().to_string();
+        let error = memory(Some(u32::MAX), 0, MEMORY_MIB)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("free"), "{error}");
-        assert!(memory(Some(16), 0).is_err());
-        assert!(memory(Some(64), 100 << 20).is_err());
-        assert_eq!(memory(None, 0).unwrap(), MEMORY_MIB);
-        assert_eq!(memory(None, 100 << 20).unwrap(), 428);
+        assert!(memory(Some(16), 0, MEMORY_MIB).is_err());
+        assert!(memory(Some(64), 100 << 20, MEMORY_MIB).is_err());
+        assert_eq!(memory(None, 0, MEMORY_MIB).unwrap(), MEMORY_MIB);
+        assert_eq!(memory(None, 100 << 20, MEMORY_MIB).unwrap(), 428);
     }
 }

@@ -121,10 +121,11 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// How a guest answered.
-fn answer(word: Word) -> &'static str {
+fn answer(word: Word) -> String {
     match word {
-        Word::Said => "said a word",
-        Word::Ended => "powered off",
+        Word::Said => "said a word".to_owned(),
+        Word::Ended(None) => "powered off".to_owned(),
+        Word::Ended(Some(code)) => format!("ended, status {code}"),
     }
 }
 
@@ -152,7 +153,7 @@ fn drawn(snapshot: &Snapshot, heard: &[Heard]) -> String {
         };
         vec![
             (index + 1).to_string(),
-            answer(one.word).to_owned(),
+            answer(one.word),
             format!("{:.1}", milliseconds(one.running)),
             format!("{:.1}", milliseconds(one.first_word)),
             bytes(|memory| memory.own),

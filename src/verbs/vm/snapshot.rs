@@ -1,5 +1,6 @@
 //! `isolab vm snapshot`: a guest at the moment when it is ready, kept.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,11 +8,14 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use vm_model::guest::{Accel, Guest};
+use vm_model::guest::{Accel, Guest, Machine, RUN_FILE, RunFile};
 use vm_model::initramfs::Archive;
 use vm_model::qemu;
 use vm_model::saved::{self, Patience, Snapshot};
 
+use super::prepare;
+use super::run::MachineChoice;
+use crate::guests::root::{self, Root};
 use crate::interrupt::Interrupt;
 use crate::isolation::guest;
 use crate::observation::Unit;
@@ -26,6 +30,9 @@ const PATIENCE: Patience = Patience {
     watchdog: Duration::from_secs(45),
     tries: 3,
 };
+
+/// What a guest has if nothing is said, in MiB.
+const MEMORY_MIB: u32 = 128;
 
 /// The name of a snapshot that was given none.
 pub(super) const NAME: &str = "default";
@@ -55,12 +62,24 @@ struct TakeArgs {
     /// Name of the snapshot
     #[arg(long, default_value = NAME)]
     name: String,
-    /// Memory of the guest, in MiB
-    #[arg(short, long, default_value_t = 128, value_name = "MIB", value_parser = clap::value_parser!(u32).range(64..=1 << 20))]
-    memory: u32,
+    /// Memory of the guest: a number of MiB, or with K, M or G [default: 128M, more for large
+    /// programs]
+    #[arg(short, long, value_name = "SIZE", value_parser = prepare::mebibytes)]
+    memory: Option<u32>,
+    /// What hardware it sees
+    #[arg(long, value_enum, default_value_t = MachineChoice::Auto)]
+    machine: MachineChoice,
     /// Print what was saved as JSON
     #[arg(long)]
     json: bool,
+    /// A program of this machine that writes an `R` when it is ready and then waits for a line, and
+    /// its arguments; without one, a program of ours that answers each line
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
+    program: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -110,16 +129,25 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
     let target = place(&args.name)?;
     let interrupt = Interrupt::listen()?;
     let scratch = Scratch::new()?;
+    // The cheapest first: a mistyped word must not wait for a probe.
+    let archive = archive(&args.program)?;
     let qemu = qemu::find()?;
     let kernel = guest::find_kernel()?;
-    let choice = guest::accelerator(&qemu, &kernel, scratch.path(), &interrupt)?;
-    let mut archive = Archive::guest(program::TRUE)?;
-    archive.add_file("true", 0o755, program::TRUE)?;
     let initrd = scratch.path().join("initramfs");
-    archive.write_file(&initrd)?;
+    let memory = prepare::memory(args.memory, archive.write_file(&initrd)?, MEMORY_MIB)?;
+    let choice = guest::accelerator(&qemu, &kernel, scratch.path(), &interrupt)?;
+    let init: &[&str] = match args.program.is_empty() {
+        true => &["guest", "/true", "answer"],
+        false => &["run"],
+    };
     let guest = Guest::new(qemu, kernel, initrd, scratch.path().join("console"))
-        .args(["guest", "/true", "hold"])
-        .memory_mib(args.memory)
+        .args(init.iter().copied())
+        .env(program::environment())
+        .memory_mib(memory)
+        .machine(match args.machine {
+            MachineChoice::Auto | MachineChoice::Q35 => Machine::Q35,
+            MachineChoice::Microvm => Machine::MicroVm,
+        })
         .accel(choice.accel)
         .launcher(guard::words()?);
     stderr::tell(format_args!("booting a guest ({})", manner(choice.accel)));
@@ -139,6 +167,20 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
         sentence(&taken.snapshot)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The guest's files.
+fn archive(program: &[OsString]) -> Result<Archive> {
+    let mut root = Root::new()?;
+    if let Some((name, arguments)) = program.split_first() {
+        let path = root::resolve(name)?;
+        root.add_program(&path)?;
+        let file = RunFile::new(&path).argument(name);
+        let file = arguments.iter().fold(file, RunFile::argument);
+        let file = program::environment().iter().fold(file, RunFile::variable);
+        root.archive().add_file(RUN_FILE, 0o600, file.to_bytes()?)?;
+    }
+    Ok(root.into_archive())
 }
 
 fn sentence(snapshot: &Snapshot) -> String {
