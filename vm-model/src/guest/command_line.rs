@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hardware::MemoryFile;
 use super::words::with_path;
-use super::{Guest, trace};
+use super::{Accel, Guest, clock, trace};
 
 /// What the kernel is told.
 const KERNEL_OPTIONS: [&str; 10] = [
@@ -34,6 +34,11 @@ impl Guest {
     /// The kernel's command line, init's environment and arguments included.
     pub(crate) fn kernel_command_line(&self) -> String {
         let mut words: Vec<&str> = KERNEL_OPTIONS.to_vec();
+        let clock = match self.accel {
+            Accel::Kvm => None, // which tells the kernel itself
+            Accel::Tcg => clock::kilohertz().map(|clock| format!("tsc_early_khz={clock}")),
+        };
+        words.extend(clock.as_deref());
         words.extend(self.kernel_options.iter().map(String::as_str));
         words.extend(self.env.iter().map(String::as_str));
         if !self.args.is_empty() {

@@ -9,6 +9,7 @@
 
 mod boot;
 mod channel;
+mod clock;
 pub(crate) mod command_line;
 mod ending;
 mod fifo;
@@ -153,6 +154,7 @@ impl Guest {
         initrd: impl Into<PathBuf>,
         console: impl Into<PathBuf>,
     ) -> Self {
+        clock::begin();
         Self {
             qemu: None,
             machine: Machine::Q35,
