@@ -35,7 +35,8 @@ fn static_reading() -> Option<Reading> {
 
 /// The frequency of the counter that an emulated guest sees, in kHz; nothing where the host's
 /// processor is another than the guest's, and QEMU gives it another clock.
-pub(crate) fn kilohertz() -> Option<u64> {
+#[must_use]
+pub fn kilohertz() -> Option<u64> {
     static KNOWN: OnceLock<Option<u64>> = OnceLock::new();
     *KNOWN.get_or_init(|| {
         let begun = static_reading()?;

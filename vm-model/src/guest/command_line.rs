@@ -30,6 +30,10 @@ const KERNEL_OPTIONS: [&str; 10] = [
     "noreplace-smp",
 ];
 
+/// What an emulated kernel is told, too. It would rewrite itself to guard against faults that only
+/// real processors have, and the translator would discard what it translated.
+const UNGUARDED: &str = "mitigations=off";
+
 impl Guest {
     /// The kernel's command line, init's environment and arguments included.
     pub(crate) fn kernel_command_line(&self) -> String {
@@ -39,6 +43,9 @@ impl Guest {
             Accel::Tcg => clock::kilohertz().map(|clock| format!("tsc_early_khz={clock}")),
         };
         words.extend(clock.as_deref());
+        if self.accel == Accel::Tcg {
+            words.push(UNGUARDED);
+        }
         words.extend(self.kernel_options.iter().map(String::as_str));
         words.extend(self.env.iter().map(String::as_str));
         if !self.args.is_empty() {

@@ -37,6 +37,7 @@ use crate::kernel::Kernel;
 use crate::qemu::Qemu;
 pub use boot::Booted;
 pub(crate) use channel::STOPPED;
+pub use clock::kilohertz as emulated_clock_khz;
 pub(crate) use ending::PANICKED;
 pub use hardware::Hardware;
 pub use phases::Phases;
