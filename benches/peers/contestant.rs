@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -72,6 +73,8 @@ pub(crate) struct Contestant {
     pub(crate) commands: Commands,
     /// What its commands end with, where not with success.
     pub(crate) status: i32,
+    /// How long a command may take, where it may hang.
+    pub(crate) at_most: Option<Duration>,
     /// The file that its commands read, where they read any.
     pub(crate) input: Option<PathBuf>,
     /// What must be there before a turn's trials, and its end.
@@ -128,6 +131,7 @@ impl Contestant {
             version,
             commands: Box::new(commands),
             status: 0,
+            at_most: None,
             input: None,
             around_turn: None,
             around_trial: None,

@@ -35,6 +35,8 @@ const AT_MOST: f64 = 1.05;
 const HELLO_AT_MOST: Duration = Duration::from_millis(5);
 /// QEMU's status when the guest has ended its machine.
 const ENDED_BY_GUEST: i32 = 85;
+/// How long a guest by hand may take: what hangs would do so for ever.
+const WATCHDOG: Duration = Duration::from_secs(30);
 /// The name of the snapshot.
 const SAVED: &str = "held";
 
@@ -183,6 +185,7 @@ fn ending(
 ) -> Contestant {
     let mut one = Contestant::new(line.name, Role::Peer, String::new(), command).noting(line.note);
     one.status = ENDED_BY_GUEST;
+    one.at_most = Some(WATCHDOG);
     one
 }
 

@@ -136,6 +136,8 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
     let initrd = scratch.path().join("initramfs");
     let memory = prepare::memory(args.memory, archive.write_file(&initrd)?, MEMORY_MIB)?;
     let choice = guest::accelerator(&qemu, &kernel, scratch.path(), &interrupt)?;
+    let usual = prepare::soonest(&kernel, Machine::Q35, choice.accel);
+    let machine = args.machine.or(usual);
     let init: &[&str] = match args.program.is_empty() {
         true => &["guest", "/true", "answer"],
         false => &["run"],
@@ -144,10 +146,7 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
         .args(init.iter().copied())
         .env(program::environment())
         .memory_mib(memory)
-        .machine(match args.machine {
-            MachineChoice::Auto | MachineChoice::Q35 => Machine::Q35,
-            MachineChoice::Microvm => Machine::MicroVm,
-        })
+        .machine(machine)
         .accel(choice.accel)
         .launcher(guard::words()?);
     stderr::tell(format_args!("booting a guest ({})", manner(choice.accel)));
