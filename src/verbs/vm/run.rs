@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use vm_model::guest::Machine;
 use vm_model::guest::power;
 
 use super::prepare;
@@ -33,7 +34,8 @@ pub struct RunArgs {
     /// Its processors
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) cpus: u32,
-    /// What hardware it sees; auto is q35, but for an uncompressed kernel of your own
+    /// What hardware it sees; auto is the small machine for uncompressed kernels where that is
+    /// sooner, and else q35
     #[arg(long, value_enum, default_value_t = MachineChoice::Auto)]
     pub(super) machine: MachineChoice,
     /// What executes it; auto is KVM where it is shown to run this kernel
@@ -90,6 +92,17 @@ pub(super) enum MachineChoice {
     Q35,
     /// QEMU's small machine
     Microvm,
+}
+
+impl MachineChoice {
+    /// The machine that was asked for, else `usual`.
+    pub(super) fn or(self, usual: Machine) -> Machine {
+        match self {
+            Self::Auto => usual,
+            Self::Q35 => Machine::Q35,
+            Self::Microvm => Machine::MicroVm,
+        }
+    }
 }
 
 /// What is asked to execute it.
