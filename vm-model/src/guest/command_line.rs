@@ -79,6 +79,9 @@ impl Guest {
         if let Some(disk) = &self.disk {
             add(&[word("-drive"), &drive(disk)]);
         }
+        if let Some(network) = &self.network {
+            add(&network.words().each_ref().map(OsString::as_os_str));
+        }
         add(&[word("-chardev"), &file_backend(&self.console)]);
         add(&["-serial", "chardev:console"].map(word));
         add(&["-chardev", "stdio,id=channel,signal=off"].map(word));

@@ -8,6 +8,7 @@
 mod boot;
 mod channel;
 mod command_line;
+mod network;
 mod running;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::kernel::Kernel;
 use crate::qemu::Qemu;
 pub use boot::Booted;
 pub(crate) use channel::STOPPED;
+pub use network::{Forward, Network};
 pub(crate) use running::PANICKED;
 pub use running::{Ended, RunningGuest};
 
@@ -77,6 +79,7 @@ pub struct Guest {
     accel: Accel,
     translated_cpu: Option<String>,
     launcher: Vec<OsString>,
+    network: Option<Network>,
 }
 
 impl Guest {
@@ -103,6 +106,7 @@ impl Guest {
             accel: Accel::Tcg,
             translated_cpu: None,
             launcher: Vec::new(),
+            network: None,
         }
     }
 
@@ -143,6 +147,13 @@ impl Guest {
     #[must_use]
     pub fn disk(mut self, image: impl Into<PathBuf>) -> Self {
         self.disk = Some(image.into());
+        self
+    }
+
+    /// A network; it has none otherwise, not even a card.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = Some(network);
         self
     }
 

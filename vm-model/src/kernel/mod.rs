@@ -11,6 +11,7 @@ mod fetch;
 mod find;
 mod image;
 mod lz4;
+mod modules;
 mod scratch;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
+pub use modules::{Module, Modules};
 
 /// The part of a bzImage that holds its headers, generously.
 const HEADERS: usize = 0x1_0000;
