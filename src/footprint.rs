@@ -22,6 +22,15 @@ pub fn proportional_set_bytes(pid: i32) -> Result<u64> {
     kibibytes(&text, "Pss:").with_context(|| format!("{path} says nothing of Pss"))
 }
 
+/// All of the machine's memory, in bytes.
+///
+/// # Errors
+/// If `/proc/meminfo` cannot be read.
+pub fn total_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    kibibytes(&text, "MemTotal:").context("/proc/meminfo says nothing of MemTotal")
+}
+
 /// What could be given to new programs without swapping, in bytes: the kernel's
 /// `MemAvailable`, and the free pages that each CPU keeps at hand.
 ///

@@ -39,6 +39,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// No such hypervisor, or one that cannot run this guest.
+    #[error("cannot use {program}: {reason}")]
+    Hypervisor {
+        /// The program that was looked for or asked.
+        program: String,
+        /// What came of it.
+        reason: String,
+    },
+
     /// A disk image could not be made.
     #[error("cannot make the disk image {}: {reason}", path.display())]
     Image {
@@ -155,6 +164,10 @@ impl Error {
             Self::Qemu { .. } => {
                 "install QEMU 4.2 or newer: `sudo apt-get install qemu-system-x86` \
                  (Fedora: `sudo dnf install qemu-system-x86-core`)"
+            }
+            Self::Hypervisor { .. } => {
+                "put a release of it into a directory on PATH, and use it where KVM works; \
+                 QEMU runs guests everywhere"
             }
             Self::Image { .. } => {
                 "install qemu-img: `sudo apt-get install qemu-utils` \

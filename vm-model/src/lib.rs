@@ -14,9 +14,11 @@
 #![deny(unsafe_code)]
 
 pub mod accel;
+mod cached;
 pub mod disk;
 pub mod error;
 pub mod guest;
+pub mod hypervisor;
 pub mod initramfs;
 pub mod kernel;
 #[allow(unsafe_code)]

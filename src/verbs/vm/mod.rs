@@ -3,6 +3,11 @@
 pub mod disk;
 mod hello;
 mod kernel;
+mod prepare;
+mod ps;
+mod run;
+mod stop;
+mod told;
 
 use std::process::ExitCode;
 
@@ -18,6 +23,14 @@ pub enum Command {
     Hello(hello::HelloArgs),
     /// Find a kernel for guests, or get one from the distribution without root
     Kernel(kernel::KernelArgs),
+    /// Boot a guest, run a program of this machine in it, and see where the time went
+    Run(Box<run::RunArgs>),
+    /// List guests
+    Ps(ps::PsArgs),
+    /// End guests
+    Stop(stop::StopArgs),
+    /// Show what a detached guest has said
+    Logs(stop::LogsArgs),
 }
 
 /// Does it.
@@ -29,5 +42,9 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Disk(args) => disk::run(&args),
         Command::Hello(args) => hello::run(&args),
         Command::Kernel(args) => kernel::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Ps(args) => ps::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Logs(args) => stop::logs(&args),
     }
 }

@@ -1,13 +1,17 @@
 //! The command lines of QEMU and of the kernel, and why each word is on them.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Accel, Guest};
-use crate::qemu::Version;
+use super::port::{END_PORT, PORT};
+use super::{Accel, Guest, Machine, trace};
+use crate::qemu::{Qemu, Version};
 
-/// The machine: a PC as distributions expect it, without what a guest of ours never uses.
-const MACHINE: &str = "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off,graphics=off";
+/// A PC as distributions expect it, without what a guest of ours never uses.
+const Q35: &str = "q35,usb=off,vmport=off,smbus=off,sata=off,hpet=off,graphics=off";
+
+/// The small machine, with the timers that a kernel calibrates by.
+const MICROVM: &str = "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on";
 
 /// What the kernel is told.
 const KERNEL_OPTIONS: [&str; 10] = [
@@ -33,7 +37,7 @@ const KERNEL_OPTIONS: [&str; 10] = [
 
 impl Guest {
     /// The kernel's command line, init's environment and arguments included.
-    pub(super) fn kernel_command_line(&self) -> String {
+    pub(crate) fn kernel_command_line(&self) -> String {
         let mut words: Vec<&str> = KERNEL_OPTIONS.to_vec();
         words.extend(self.kernel_options.iter().map(String::as_str));
         words.extend(self.env.iter().map(String::as_str));
@@ -44,27 +48,25 @@ impl Guest {
         words.join(" ")
     }
 
-    /// The program and its arguments, launcher first.
-    pub(super) fn argv(&self) -> Vec<OsString> {
+    /// QEMU and its arguments, launcher first; nothing if there is no QEMU.
+    pub(crate) fn argv(&self) -> Option<Vec<OsString>> {
+        let qemu = self.qemu.as_ref()?;
         let mut argv = self.launcher.clone();
-        argv.push(self.qemu.path.clone().into());
+        argv.push(qemu.path.clone().into());
         let mut add = |words: &[&OsStr]| argv.extend(words.iter().map(|&word| word.to_owned()));
         let word = OsStr::new;
         // Nothing that is not named here: no disk, no card, no display, no configuration file.
         add(&["-nodefaults", "-no-user-config", "-no-reboot"].map(word));
-        add(&["-display", "none", "-machine", MACHINE].map(word));
-        if self.qemu.qboot {
+        let machine = match self.machine {
+            Machine::Q35 => Q35,
+            Machine::MicroVm => MICROVM,
+        };
+        add(&["-display", "none", "-machine", machine].map(word));
+        if qemu.qboot {
             // Firmware that does nothing but start a kernel, where QEMU brings it along.
             add(&["-bios", "qboot.rom"].map(word));
         }
-        let (accel, cpu) = match self.accel {
-            Accel::Kvm => ("kvm", "host"),
-            Accel::Tcg => {
-                let asked = self.translated_cpu.as_deref();
-                let fastest = || translated_cpu(self.qemu.version);
-                ("tcg", asked.unwrap_or_else(fastest))
-            }
-        };
+        let (accel, cpu) = self.processor(qemu);
         add(&["-accel", accel, "-cpu", cpu].map(word));
         add(&[
             "-m",
@@ -82,12 +84,44 @@ impl Guest {
         if let Some(network) = &self.network {
             add(&network.words().each_ref().map(OsString::as_os_str));
         }
-        add(&[word("-chardev"), &file_backend(&self.console)]);
+        add(&[word("-chardev"), &file_backend("console", &self.console)]);
         add(&["-serial", "chardev:console"].map(word));
         add(&["-chardev", "stdio,id=channel,signal=off"].map(word));
-        add(&["-serial", "chardev:channel"].map(word));
-        argv
+        match self.machine {
+            Machine::Q35 => add(&["-serial", "chardev:channel"].map(word)),
+            // It makes one serial port of what it is told; the second is a device like others.
+            Machine::MicroVm => add(&["-device", "isa-serial,index=1,chardev=channel"].map(word)),
+        }
+        add(&[word("-chardev"), &file_backend("port", &port_path(&self.console))]);
+        let port = format!("isa-debugcon,iobase={PORT:#x},chardev=port");
+        let end = format!("isa-debug-exit,iobase={END_PORT:#x},iosize=0x04");
+        add(&["-device", &port, "-device", &end].map(word));
+        add(&["-trace", trace::EVENT].map(word));
+        argv.extend(self.options.iter().cloned());
+        Some(argv)
     }
+
+    /// What executes its instructions, and as which processor.
+    fn processor<'a>(&'a self, qemu: &Qemu) -> (&'a str, &'a str) {
+        match self.accel {
+            Accel::Kvm => ("kvm", "host"),
+            Accel::Tcg => {
+                let asked = self.translated_cpu.as_deref();
+                ("tcg", asked.unwrap_or_else(|| translated_cpu(qemu.version)))
+            }
+        }
+    }
+}
+
+/// Where the named pipe of init's lines is: beside the console's.
+pub(super) fn port_path(console: &Path) -> PathBuf {
+    joined(console.as_os_str().to_owned(), ".port").into()
+}
+
+/// Two parts of a word.
+pub(super) fn joined(mut front: OsString, back: &str) -> OsString {
+    front.push(back);
+    front
 }
 
 /// The processor that the translator plays: with all that it can do, or the kernel finds no
@@ -103,9 +137,9 @@ fn translated_cpu(version: Version) -> &'static str {
     "max,la57=off,erms=off,fsrm=off"
 }
 
-/// The option that joins the console to a file.
-fn file_backend(path: &Path) -> OsString {
-    with_path("file,id=console,path=", path)
+/// The option that makes a file a backend for a device.
+fn file_backend(id: &str, path: &Path) -> OsString {
+    with_path(&format!("file,id={id},path="), path)
 }
 
 /// The option that makes an image a disk. The format is named, or a guest could write a header
@@ -115,7 +149,7 @@ fn drive(image: &Path) -> OsString {
 }
 
 /// An option that ends with a path. A comma separates options there: it is doubled.
-fn with_path(option: &str, path: &Path) -> OsString {
+pub(super) fn with_path(option: &str, path: &Path) -> OsString {
     let mut option = OsString::from(option);
     for (index, part) in path.to_string_lossy().split(',').enumerate() {
         if index > 0 {
@@ -146,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_comma_in_the_consoles_path_does_not_begin_an_option() {
-        let option = file_backend(Path::new("/tmp/a,b/console"));
+        let option = file_backend("console", Path::new("/tmp/a,b/console"));
         assert_eq!(option, "file,id=console,path=/tmp/a,,b/console");
     }
 

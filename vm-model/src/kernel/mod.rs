@@ -12,6 +12,7 @@ mod find;
 mod image;
 mod lz4;
 mod modules;
+mod own;
 mod scratch;
 
 use std::fs::File;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
 pub use modules::{Module, Modules};
+pub use own::{Own, own};
 
 /// The part of a bzImage that holds its headers, generously.
 const HEADERS: usize = 0x1_0000;
@@ -59,6 +61,9 @@ impl Kernel {
             path: path.to_owned(),
             reason,
         };
+        if let Some(processor) = own::foreign(&head) {
+            return Err(refused(format!("it is a kernel for {processor}")));
+        }
         let release = if head.starts_with(elf::MAGIC) {
             // An ELF kernel does not say its release in a header; its directory's note may.
             std::fs::read_to_string(path.with_file_name("release")).map_or_else(
@@ -80,6 +85,14 @@ impl Kernel {
             release,
             bytes,
         })
+    }
+
+    /// Whether it unpacks itself when it is booted. One that cannot be read is taken for such.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let mut magic = [0; elf::MAGIC.len()];
+        let read = File::open(&self.path).and_then(|mut file| file.read_exact(&mut magic));
+        read.is_err() || magic != elf::MAGIC
     }
 
     /// The SHA-256 of the image, in hexadecimal.
