@@ -79,6 +79,7 @@ fn run(port: &Port, line: &mut Option<File>) -> io::Result<u8> {
     let wanted = prepare(port)?;
     let line = line.insert(told(line::open(), "open the second serial port")?);
     told(line::prepare(line, wanted.terminal), "set the second serial port")?;
+    line::prepare_console();
     // By its name, too, it is the user's: programs open `/dev/stdout`.
     let _ = std::os::unix::fs::chown("/dev/ttyS1", Some(wanted.uid), None);
     if let Err(error) = network::bring_up(wanted.network) {
@@ -241,13 +242,9 @@ fn workload(port: &Port, wanted: &Wanted, line: &File) -> io::Result<u8> {
         let error = become_workload(wanted, line);
         // SAFETY: the pipe's end was just opened and is nobody else's.
         let mut end = unsafe { File::from_raw_fd(writing) };
-        let number = error.raw_os_error().unwrap_or(0);
+        let number = error.raw_os_error().unwrap_or(calls::ENOENT);
         let _ = end.write_all(&number.to_ne_bytes());
-        let missing = error.kind() == io::ErrorKind::NotFound;
-        let why = if missing { "no such file or directory".to_owned() } else { error.to_string() };
-        let name = wanted.args.first().map_or("", |name| name);
-        let _ = writeln!(io::stderr(), "error: cannot execute `{name}`: {why}");
-        calls::exit(if missing { 127 } else { 126 });
+        calls::exit(if number == calls::ENOENT { 127 } else { 126 });
     }
     WORKLOAD.store(child, Ordering::Relaxed);
     calls::close_fd(writing);
@@ -255,7 +252,12 @@ fn workload(port: &Port, wanted: &Wanted, line: &File) -> io::Result<u8> {
     let mut end = unsafe { File::from_raw_fd(reading) };
     let mut number = [0; 4];
     if end.read_exact(&mut number).is_ok() {
-        port.say(&format!("E {}", i32::from_ne_bytes(number)));
+        let number = i32::from_ne_bytes(number);
+        port.say(&format!("E {number}"));
+        if !port.is_there() {
+            let (name, why) = (wanted.args.first(), io::Error::from_raw_os_error(number));
+            let _ = writeln!(io::stderr(), "error: cannot execute {}: {why}", name.map_or("", |name| name));
+        }
     }
     loop {
         match calls::wait_any() {
@@ -292,7 +294,8 @@ fn become_workload(wanted: &Wanted, line: &File) -> io::Error {
         std::env::set_current_dir(cwd)
     };
     if let Err(error) = prepared() {
-        return io::Error::other(format!("its place cannot be prepared: {error}"));
+        let _ = writeln!(io::stderr(), "error: what it runs in cannot be prepared: {error}");
+        return error;
     }
     let Some(name) = wanted.args.first() else {
         return io::ErrorKind::NotFound.into();

@@ -23,7 +23,7 @@ pub struct Bring {
 }
 
 impl Bring {
-    /// `SOURCE:DESTINATION`: a file, and an absolute path in the guest.
+    /// `SOURCE:DESTINATION`: a file, and an absolute path in the guest; or one for both.
     ///
     /// # Errors
     /// If it is no such pair, or there is no such file.
@@ -35,9 +35,7 @@ impl Bring {
                 "write it as --file SOURCE:/DESTINATION",
             )
         };
-        let (from, to) = text
-            .rsplit_once(':')
-            .ok_or_else(|| wrong("a destination belongs to it"))?;
+        let (from, to) = text.rsplit_once(':').unwrap_or((text, text));
         if !to.starts_with('/') || to.ends_with('/') || to.contains('\0') {
             return Err(wrong("the destination is no absolute path of a file"));
         }
@@ -113,6 +111,7 @@ mod tests {
     fn a_user_is_looked_up_in_the_images_own_files() {
         let label = Label {
             image: String::new(),
+            maker: String::new(),
             facts: Facts::default(),
             passwd: "root:x:0:0::/root:/bin/sh\nada:x:1000:1001::/home/ada:/bin/sh\n".to_owned(),
             group: "ada:x:1001:\nbooks:x:50:ada\n".to_owned(),

@@ -60,6 +60,8 @@ pub struct Disk {
 pub struct Label {
     /// The digest of the image's manifest.
     pub image: String,
+    /// Which release of this program made it.
+    pub maker: String,
     /// What it is.
     pub facts: Facts,
     /// The image's `/etc/passwd`, as far as a user may be named by it.

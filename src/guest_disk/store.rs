@@ -152,6 +152,7 @@ impl Disks {
         let made = made?;
         let label = Label {
             image: want.image.clone(),
+            maker: maker(),
             facts: made.facts,
             passwd: made.passwd,
             group: made.group,
@@ -216,7 +217,8 @@ impl Disks {
         }
     }
 
-    /// Removes the disks that nobody uses and whose image `is_kept` does not know.
+    /// Removes the disks that nobody uses and whose image `is_kept` does not know, and those of
+    /// other releases of this program.
     #[must_use]
     pub fn prune(&self, is_kept: impl Fn(&str) -> bool) -> Pruned {
         let mut pruned = Pruned::default();
@@ -228,7 +230,9 @@ impl Disks {
             let Ok(lock) = File::open(entry.path()) else {
                 continue;
             };
-            let is_wanted = self.label(key).is_some_and(|label| is_kept(&label.image));
+            // What another release of ours made is asked for by nobody.
+            let is_current = |label: Label| label.maker == maker() && is_kept(&label.image);
+            let is_wanted = self.label(key).is_some_and(is_current);
             if is_wanted || lock.try_lock().is_err() {
                 continue;
             }
@@ -257,12 +261,23 @@ fn key(want: &Want<'_>) -> String {
         hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    put(&LAYOUT.to_le_bytes());
+    put(maker().as_bytes());
     put(want.image.as_bytes());
     put(want.owners.as_bytes());
     put(&want.bytes.unwrap_or(0).to_le_bytes());
-    put(INIT);
     put(&want.wanted);
+    short(hasher)
+}
+
+/// What makes disks like ours: the layout and the init on them.
+fn maker() -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(LAYOUT.to_le_bytes());
+    hasher.update(INIT);
+    short(hasher)
+}
+
+fn short(hasher: Sha256) -> String {
     hasher.finalize()[..8]
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -277,6 +292,7 @@ mod tests {
     fn label(image: &str) -> Label {
         Label {
             image: image.to_owned(),
+            maker: maker(),
             facts: Facts::default(),
             passwd: String::new(),
             group: String::new(),

@@ -11,18 +11,43 @@ use vm_model::qemu;
 
 use crate::party::{Party, User};
 use crate::place::said;
-use crate::{trial, why_not, with_app};
+use crate::{running, trial, why_not, with_app};
 
 /// The longest that an emulated guest may take, in seconds.
 const LONG: &str = "120";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let here = |user| why_not(user).or_else(no_guests);
-    vec![trial(
-        "a disk with its kernel and initramfs starts with any QEMU",
-        here(User::Myself),
-        starts_alone,
-    )]
+    let mut trials = Vec::new();
+    for (name, run) in [
+        (
+            "a disk with its kernel and initramfs starts with any QEMU",
+            starts_alone as fn() -> Result<(), Failed>,
+        ),
+        ("what a guest writes goes with it", running::forgets),
+        (
+            "a guest is asked through a port of this machine",
+            running::answers,
+        ),
+        (
+            "a guest reaches this machine only if it is let",
+            running::reaches,
+        ),
+        (
+            "a command that is killed leaves no guest and no clone",
+            running::killed,
+        ),
+    ] {
+        trials.push(trial(name, here(User::Myself), run));
+    }
+    for user in [User::Myself, User::Granted, User::Single] {
+        let name = format!(
+            "an image's program runs in a guest as it says, {}",
+            user.name()
+        );
+        trials.push(trial(&name, here(user), move || running::runs(user)));
+    }
+    trials
 }
 
 /// Why no guest can be started, if so.

@@ -14,6 +14,7 @@ mod place;
 mod content;
 mod guests;
 mod keeping;
+mod running;
 
 use std::process::{Command, ExitCode};
 

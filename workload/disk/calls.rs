@@ -53,6 +53,7 @@ pub const SIGINT: c_int = 2;
 pub const SIGKILL: c_int = 9;
 pub const SIGTERM: c_int = 15;
 pub const SIGPWR: c_int = 30;
+pub const ENOENT: i32 = 2;
 pub const EEXIST: i32 = 17;
 pub const EINTR: i32 = 4;
 

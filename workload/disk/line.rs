@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::calls;
 
+const TCGETS: u64 = 0x5401;
 const TCSETS: u64 = 0x5402;
 const TCSBRK: u64 = 0x5409;
 const TIOCSCTTY: u64 = 0x540e;
@@ -17,6 +18,10 @@ const TIOCSERGETLSR: u64 = 0x5459;
 const EMPTY: u8 = 1;
 /// How often that is asked at most.
 const MOST: u32 = 100_000;
+
+/// The size of the kernel's `struct termios`, and where its flags of output are.
+const TERMIOS: usize = 36;
+const OUTPUT: usize = 4;
 
 /// 115200 baud (for QEMU's timeouts: no bit is slower than another), eight bits, no modem.
 const CONTROL: u32 = 0o10_002 | 0o60 | 0o200 | 0o4000;
@@ -55,6 +60,16 @@ pub fn prepare(line: &File, terminal: bool) -> io::Result<()> {
     termios.push(0); // the discipline
     termios.extend(characters);
     calls::control(line.as_raw_fd(), TCSETS, &mut termios)
+}
+
+/// Lets each byte through the console, too, where standard error goes: no return before the end of
+/// a line.
+pub fn prepare_console() {
+    let mut termios = [0; TERMIOS];
+    if calls::control(2, TCGETS, &mut termios).is_ok() {
+        termios[OUTPUT..OUTPUT + 4].fill(0);
+        let _ = calls::control(2, TCSETS, &mut termios);
+    }
 }
 
 /// Makes it the terminal of this process's session.

@@ -3,6 +3,7 @@
 pub mod disk;
 mod hello;
 mod kernel;
+mod of_image;
 mod prepare;
 mod ps;
 mod run;

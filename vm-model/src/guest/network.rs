@@ -11,8 +11,10 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A port of this machine that is a guest's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forward {
     /// The address of this machine that it is at; loopback unless somebody asks for more.
     pub address: Ipv4Addr,
@@ -25,7 +27,7 @@ pub struct Forward {
 }
 
 /// What a guest reaches, and what reaches it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Whether it reaches others than this machine's questions.
     pub outside: bool,
