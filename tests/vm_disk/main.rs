@@ -14,6 +14,7 @@ mod place;
 mod content;
 mod guests;
 mod keeping;
+mod library;
 mod running;
 
 use std::process::{Command, ExitCode};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let mut trials = content::trials();
     trials.extend(keeping::trials());
     trials.extend(guests::trials());
+    trials.extend(library::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
