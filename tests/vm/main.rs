@@ -11,6 +11,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 type Tested = Result<(), Failed>;
 
+/// A test and what it claims.
+type Named = (&'static str, fn() -> Tested);
+
 fn main() {
     let arguments = Arguments::from_args();
     let missing = place::missing();
