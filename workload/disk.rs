@@ -280,9 +280,8 @@ extern "C" fn pass_on(number: i32) {
 fn become_workload(wanted: &Wanted, line: &File) -> io::Error {
     let prepared = || {
         calls::new_session();
-        if wanted.terminal {
-            line::control(line);
-        }
+        // So an interrupt that is typed, or sent as if it were, reaches it.
+        line::control(line);
         // Standard error stays the console, so that the host can tell the two apart; a terminal
         // shows both.
         for standard in 0..if wanted.terminal { 3 } else { 2 } {

@@ -30,6 +30,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             mine().or_else(no_tmpfs),
             full,
         ),
+        trial(
+            "without mke2fs the package is named",
+            mine().or_else(no_tmpfs),
+            no_program,
+        ),
         trial("a command that is killed leaves nothing", mine(), killed),
         trial(
             "a user's command that is killed leaves nothing",
@@ -161,30 +166,40 @@ fn no_tmpfs() -> Option<String> {
     (!works).then(|| "no file system can be mounted".to_owned())
 }
 
+/// Runs `command` where `script` was run before, with mounts that nobody else sees.
+fn apart(party: &Party, command: &Command, script: &str) -> Result<std::process::Output, Failed> {
+    let mut apart = Command::new("unshare");
+    apart.args(["--mount", "sh", "-c", script, "sh"]);
+    apart.arg(command.get_program()).args(command.get_args());
+    apart.current_dir(party.home());
+    let variables = command.get_envs();
+    apart.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    Ok(apart.output()?)
+}
+
+fn no_program() -> Result<(), Failed> {
+    let place = tempfile::tempdir()?;
+    let party = with_app(place.path(), User::Myself)?;
+    let script = "for dir in /sbin /usr/sbin; do \
+                  test ! -f $dir/mke2fs || mount --bind /dev/null $dir/mke2fs; done; exec \"$@\"";
+    let output = apart(&party, &party.isolab(&["vm", "disk", "app"]), script)?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let is_told = told.contains("mke2fs is not installed") && told.contains("e2fsprogs");
+    assert!(is_told && !output.status.success(), "{told}");
+    nothing_left(&party)
+}
+
 fn full() -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     let party = with_app(place.path(), User::Myself)?;
     let cache = party.home().join("cache");
     fs::create_dir_all(&cache)?;
-    let plain = party.isolab(&["vm", "disk", "app"]);
-    let mut apart = Command::new("unshare");
-    apart.args(["--mount", "sh", "-c"]);
-    apart.arg(format!(
+    let script = format!(
         "mount -t tmpfs -o size=2m full '{0}' && \"$@\"; code=$?; \
          find '{0}' -type f -size +100k; exit $code",
         cache.display()
-    ));
-    apart
-        .arg("sh")
-        .arg(plain.get_program())
-        .args(plain.get_args());
-    apart.current_dir(party.home());
-    apart.envs(
-        plain
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
     );
-    let output = apart.output()?;
+    let output = apart(&party, &party.isolab(&["vm", "disk", "app"]), &script)?;
     let (out, told) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
