@@ -2,7 +2,8 @@
 //!
 //! The server says on its standard output where it serves, and may stand in a network of its
 //! own. So a process of ours reads what it says, enters its user and network namespaces, asks it
-//! there as any client would, and writes the ready byte in its place.
+//! there as any client would, and writes the ready byte in its place. One in a guest is asked
+//! through a port of this machine.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -44,13 +45,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         .read_line(&mut line)
         .context("cannot read where it serves")?;
     let port = port(&line).context("it ended before it served")?;
-    check(&loopback::get(port, PAGE)?)?;
+    ask(port)?;
     let mut stdout = io::stdout();
     stdout
         .write_all(b"R")
         .and_then(|()| stdout.flush())
         .context("cannot pass on that it answered")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the Library on `port` of this machine.
+///
+/// # Errors
+/// If it does not answer, or answers anything but its books.
+pub fn ask(port: u16) -> Result<()> {
+    check(&loopback::get(port, PAGE)?)
 }
 
 /// Starts a process that asks the server of `pid`, whose standard output is `said`, and writes
@@ -89,7 +98,8 @@ fn enter(pid: i32) -> Result<()> {
 }
 
 /// The port in `serving on http://HOST:PORT/`.
-fn port(line: &str) -> Option<u16> {
+#[must_use]
+pub fn port(line: &str) -> Option<u16> {
     let address = line.trim_end().strip_suffix('/')?;
     let (before, port) = address.rsplit_once(':')?;
     before.starts_with("serving on http://").then_some(())?;

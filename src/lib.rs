@@ -23,6 +23,7 @@ pub mod environment;
 pub mod explain;
 pub mod footprint;
 pub mod guard;
+pub mod guest_disk;
 pub mod guest_image;
 pub mod guests;
 pub mod hide;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use isolab::verbs::image;
-use isolab::{cli, hint, interrupt};
+use isolab::{cli, guest_disk, hint, interrupt};
 use isolab_engine::room::task;
 
 fn main() -> ExitCode {
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         image::room::verb(again),
         image::run::UNPACK,
         image::fetch::FETCH,
+        guest_disk::TASK,
         isolab_engine::run::TASK,
         isolab_engine::run::COPY,
     ];

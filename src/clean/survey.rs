@@ -119,6 +119,10 @@ fn meaning(name: &str) -> &'static str {
         "scratch" => "working files of commands",
         "kernels" => "kernels for guests",
         "snapshots" => "guests that were saved: `isolab vm snapshot ls`",
+        "disks" => {
+            "disks of guests, each made of an image: `isolab system prune` frees those \
+             whose image is gone"
+        }
         "images" => "images: of guests in the cache, of containers in the data",
         "reports" => "reports that `compare` kept",
         "predictions.jsonl" => "your predictions",

@@ -398,6 +398,8 @@ mod tests {
                 init: Vec::new(),
                 env: Vec::new(),
                 append: Vec::new(),
+                disk: None,
+                network: None,
                 speaks: true,
                 timeout_ms: None,
                 forget: false,

@@ -6,11 +6,24 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use vm_model::accel::AccelChoice;
-use vm_model::guest::{Accel, Guest, Machine};
+use vm_model::disk::{Format, overlay};
+use vm_model::guest::{Accel, Guest, Machine, Network};
 use vm_model::kernel::Kernel;
 use vm_model::qemu;
 
 use crate::guard;
+
+/// A disk that clones are made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The file, byte for byte the disk.
+    pub path: PathBuf,
+    /// Its size, in bytes.
+    pub bytes: u64,
+}
+
+/// The clone of a disk, in the guest's directory.
+const CLONE: &str = "clone.qcow2";
 
 /// A guest as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +52,12 @@ pub struct Wanted {
     pub env: Vec<String>,
     /// Further options for the kernel.
     pub append: Vec<String>,
+    /// Its disk, if it has one, of which each start gets a copy-on-write clone.
+    #[serde(default)]
+    pub disk: Option<Base>,
+    /// Its network, if it has one.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// Whether its init is ours, and says when it begins.
     pub speaks: bool,
     /// How long it may live, in milliseconds.
@@ -51,7 +70,7 @@ impl Wanted {
     /// The guest, with its files in `directory`. It dies with this process.
     ///
     /// # Errors
-    /// If there is no QEMU that can be used.
+    /// If there is no QEMU that can be used, or no clone of its disk can be made.
     pub fn guest(&self, directory: &Path) -> Result<Guest> {
         let kernel = Kernel {
             path: self.kernel.clone(),
@@ -60,6 +79,16 @@ impl Wanted {
         };
         let initrd = directory.join(&self.initrd);
         let guest = Guest::new(qemu::find()?, kernel, initrd, directory.join("console"));
+        let mut guest = guest;
+        if let Some(base) = &self.disk {
+            let clone = directory.join(CLONE);
+            let _ = std::fs::remove_file(&clone);
+            overlay(&base.path, Format::Raw, base.bytes, &clone)?;
+            guest = guest.disk(clone);
+        }
+        if let Some(network) = &self.network {
+            guest = guest.network(network.clone());
+        }
         Ok(guest
             .machine(self.machine)
             .accel(self.accel.accel)

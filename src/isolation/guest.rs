@@ -1,8 +1,9 @@
 //! The virtual machine: a real guest under QEMU.
 //!
 //! It boots the same root file system that the container has, as an initial RAM
-//! file system, with our program as its init. Nothing else runs in it: a guest
-//! with a whole distribution only costs more.
+//! file system, with our program as its init; a program that serves has a disk and
+//! a network, [as a guest of an image](super::serving). Nothing else runs in it: a
+//! guest with a whole distribution only costs more.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,6 +20,7 @@ use vm_model::kernel::{self, Kernel};
 use vm_model::kvm;
 use vm_model::qemu::{self, Qemu};
 
+use super::serving::ReadyServer;
 use super::{Conditions, Footprint, Isolation, Provisioned, Running};
 use crate::footprint::allocated_bytes;
 use crate::guard;
@@ -62,6 +64,35 @@ impl VirtualMachine {
     #[must_use]
     pub fn kernel_bytes(&self) -> u64 {
         allocated_bytes(&[&self.kernel.path]).unwrap_or(self.kernel.bytes)
+    }
+
+    /// The QEMU that runs guests.
+    pub(super) fn qemu(&self) -> &Qemu {
+        &self.qemu
+    }
+
+    /// The kernel that guests boot.
+    pub(super) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// What executes their instructions.
+    pub(super) fn accel(&self) -> Accel {
+        self.accelerator.accel
+    }
+
+    /// What holds for every guest of `kernel`.
+    pub(super) fn conditions(&self, kernel: &Kernel) -> Conditions {
+        Conditions::from([
+            ("accelerator".to_owned(), self.accelerator_name()),
+            ("why".to_owned(), self.accelerator.why.clone()),
+            ("guest kernel".to_owned(), kernel.release.clone()),
+        ])
+    }
+
+    /// The emulator, if there is one.
+    pub(super) fn emulated_by(&self) -> Option<String> {
+        (self.accel() == Accel::Tcg).then(|| self.accelerator_name())
     }
 
     /// `KVM` or the emulator's name and version.
@@ -161,10 +192,9 @@ impl Isolation for VirtualMachine {
         program: &'a Program,
         dir: &Path,
     ) -> Result<Box<dyn Provisioned + 'a>> {
-        ensure!(
-            program.ready() == Ready::Byte,
-            "our guests serve nothing: they have no network, and nobody in them asks"
-        );
+        if program.ready() == Ready::Answer {
+            return Ok(Box::new(ReadyServer::provision(self, program, dir)?));
+        }
         let root = dir.join("root");
         program.lay_out_root(&root)?;
         let mut archive = Archive::guest(program::TRUE)?;
@@ -235,19 +265,13 @@ impl Provisioned for ReadyGuest<'_> {
     }
 
     fn conditions(&self) -> Conditions {
-        Conditions::from([
-            ("accelerator".to_owned(), self.machine.accelerator_name()),
-            ("why".to_owned(), self.machine.accelerator.why.clone()),
-            (
-                "guest kernel".to_owned(),
-                self.machine.kernel.release.clone(),
-            ),
-            ("command".to_owned(), self.guest.describe()),
-        ])
+        let mut conditions = self.machine.conditions(&self.machine.kernel);
+        conditions.insert("command".to_owned(), self.guest.describe());
+        conditions
     }
 
     fn emulated_by(&self) -> Option<String> {
-        (self.machine.accelerator.accel == Accel::Tcg).then(|| self.machine.accelerator_name())
+        self.machine.emulated_by()
     }
 }
 

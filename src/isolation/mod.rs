@@ -17,6 +17,7 @@ use crate::program::Program;
 pub mod container;
 pub mod guest;
 pub mod process;
+mod serving;
 mod started;
 pub mod venv;
 

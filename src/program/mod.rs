@@ -27,6 +27,10 @@ const TRUE_IN_ROOT: &str = "/true";
 /// Where the Python workload lies in a root file system of its own.
 const SCRIPT_IN_ROOT: &str = "/workload.py";
 
+/// The variable in which the Library is told where to serve, `HOST:PORT`, where loopback and any
+/// port will not do.
+pub const ADDRESS: &str = "ISOLAB_ADDRESS";
+
 /// The environment of every subject, so that none starts with more to read.
 #[must_use]
 pub fn environment() -> Vec<String> {

@@ -1,5 +1,6 @@
 //! `isolab system`: what Isolab keeps on this machine, and its removal.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -8,6 +9,7 @@ use isolab_engine::store::{Store, Swept, Usage};
 use serde_json::json;
 
 use crate::clean::{self, Holding, Outcome};
+use crate::guest_disk::{Disks, Pruned};
 use crate::interrupt::Interrupt;
 use crate::observation::Unit;
 use crate::report::quantity::human;
@@ -121,7 +123,7 @@ fn of_images(usage: &Usage) -> String {
 
 fn prune(args: &PruneArgs) -> Result<ExitCode> {
     let Some(store) = image::existing_store()? else {
-        return told_of_prune(args, &Swept::default());
+        return told_of_prune(args, &Swept::default(), prune_disks(None));
     };
     if args.versions {
         store.forget_versions()?;
@@ -136,19 +138,40 @@ fn prune(args: &PruneArgs) -> Result<ExitCode> {
         let message = "cannot free anything: another command uses the store of images";
         hint::with(message, "wait until it ends, and try again")
     })?;
-    told_of_prune(args, &swept)
+    told_of_prune(args, &swept, prune_disks(Some(&root)))
 }
 
-fn told_of_prune(args: &PruneArgs, swept: &Swept) -> Result<ExitCode> {
+/// Removes the guests' disks whose images are not in the store.
+fn prune_disks(store: Option<&Path>) -> Pruned {
+    let is_kept = |digest: &str| {
+        let (algorithm, hex) = digest.split_once(':').unwrap_or_default();
+        store.is_some_and(|root| root.join("blobs").join(algorithm).join(hex).is_file())
+    };
+    let mut all = Pruned::default();
+    for disks in Disks::existing() {
+        let pruned = disks.prune(is_kept);
+        all.disks += pruned.disks;
+        all.bytes += pruned.bytes;
+    }
+    all
+}
+
+fn told_of_prune(args: &PruneArgs, swept: &Swept, pruned: Pruned) -> Result<ExitCode> {
     stdout::print(if args.json {
+        let disks = json!({ "disks": pruned.disks, "bytes": pruned.bytes });
         format!(
             "{:#}\n",
-            json!({ "schema": "isolab.system.prune/1", "swept": swept })
+            json!({ "schema": "isolab.system.prune/1", "swept": swept, "disks": disks })
         )
     } else {
-        let (blobs, layers) = (swept.blobs, swept.layers);
-        let freed = size(swept.bytes);
-        format!("freed {freed}: {blobs} blobs, {layers} unpacked layers\n")
+        let (blobs, layers, disks) = (swept.blobs, swept.layers, pruned.disks);
+        let freed = size(swept.bytes + pruned.bytes);
+        let disks = if disks > 0 {
+            format!(", {disks} disks of guests")
+        } else {
+            String::new()
+        };
+        format!("freed {freed}: {blobs} blobs, {layers} unpacked layers{disks}\n")
     })?;
     Ok(ExitCode::SUCCESS)
 }

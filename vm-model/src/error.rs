@@ -73,6 +73,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A module that a guest needs cannot be had.
+    #[error("cannot give the guest the kernel's module {name}: {reason}")]
+    Module {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+
     /// The package manager did not deliver a kernel.
     #[error("cannot fetch a kernel package: {reason}")]
     Fetch {
@@ -192,6 +201,9 @@ impl Error {
             }
             Self::NotAKernel { .. } => {
                 "name a bzImage (a distribution's /boot/vmlinuz-*), or fetch one with `isolab vm kernel`"
+            }
+            Self::Module { .. } => {
+                "fetch a kernel with its modules: `isolab vm kernel --fetch` (it takes apt and the network)"
             }
             Self::Fetch { remedy, .. } | Self::Snapshot { remedy, .. } => remedy,
             Self::Boot { .. } | Self::Watchdog { .. } => {

@@ -25,7 +25,9 @@ def end_with_input():
 
 
 threading.Thread(target=end_with_input, daemon=True).start()
-sys.argv[1:] = ["--host", "127.0.0.1", "--port", "0", "--quiet"]
+# In a guest it is asked from outside.
+host, port = os.environ.get("ISOLAB_ADDRESS", "127.0.0.1:0").split(":")
+sys.argv[1:] = ["--host", host, "--port", port, "--quiet"]
 
 import serve
 

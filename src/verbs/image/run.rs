@@ -204,7 +204,10 @@ fn done(code: u8, failed: String) -> Result<()> {
 }
 
 /// The layers' directories; they are unpacked where they were not yet.
-fn layers(store: &Store, image: &Image, name: &str, room: &Room) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// If they cannot be unpacked.
+pub fn layers(store: &Store, image: &Image, name: &str, room: &Room) -> Result<Vec<PathBuf>> {
     let owners = room.owners();
     let there = || {
         let layers = image
@@ -226,47 +229,88 @@ fn layers(store: &Store, image: &Image, name: &str, room: &Room) -> Result<Vec<P
     Ok(layers.into_iter().map(|layer| layer.path).collect())
 }
 
-fn settings(args: &RunArgs, image: &Image) -> Result<Settings> {
-    let of_image = &image.config.config;
-    let entrypoint = match &args.entrypoint {
-        Some(program) if program.is_empty() => Vec::new(),
-        Some(program) => vec![program.clone()],
-        None => of_image.entrypoint.clone().unwrap_or_default(),
-    };
-    // An entry point of one's own gets none of the image's arguments.
-    let command = match (&args.command[..], &args.entrypoint) {
-        ([], None) => of_image.cmd.clone().unwrap_or_default(),
-        (command, _) => command.to_vec(),
-    };
-    let words: Vec<String> = entrypoint.into_iter().chain(command).collect();
-    if words.is_empty() {
-        return Err(hint::with(
-            format!("cannot run {}: it says nothing to run", args.image),
-            format!("name a program: isolab run {} PROGRAM", args.image),
-        ));
+/// What is asked of an image, whatever is to run it.
+#[derive(Clone, Debug, Default)]
+pub struct Asked<'a> {
+    /// What is run in place of its entry point; nothing where it is empty.
+    pub entrypoint: Option<&'a str>,
+    /// The program and its arguments, in place of its own.
+    pub command: &'a [String],
+    /// Variables; those without a value are what they are here.
+    pub env: &'a [String],
+    /// Where its program runs.
+    pub workdir: Option<&'a Path>,
+    /// Who its program is.
+    pub user: Option<&'a str>,
+    /// Its name in itself.
+    pub hostname: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// The settings of `image`, called `name`, with what is asked for.
+    ///
+    /// # Errors
+    /// If there is nothing to run; `verb` is the command to name a program to.
+    pub fn settings(&self, image: &Image, name: &str, verb: &str) -> Result<Settings> {
+        let of_image = &image.config.config;
+        let entrypoint = match self.entrypoint {
+            Some("") => Vec::new(),
+            Some(program) => vec![program.to_owned()],
+            None => of_image.entrypoint.clone().unwrap_or_default(),
+        };
+        // An entry point of one's own gets none of the image's arguments.
+        let command = match (self.command, self.entrypoint) {
+            ([], None) => of_image.cmd.clone().unwrap_or_default(),
+            (command, _) => command.to_vec(),
+        };
+        let words: Vec<String> = entrypoint.into_iter().chain(command).collect();
+        if words.is_empty() {
+            return Err(hint::with(
+                format!("cannot run {name}: it says nothing to run"),
+                format!("name a program: {verb} {name} PROGRAM"),
+            ));
+        }
+        let mut env = of_image.env.clone();
+        for text in self.env {
+            match text.split_once('=') {
+                Some(_) => env.push(text.clone()),
+                None => env.extend(std::env::var(text).map(|value| format!("{text}={value}"))),
+            }
+        }
+        let directory = match (self.workdir, &*of_image.working_dir) {
+            (Some(directory), _) => Path::new("/").join(directory),
+            (None, "") => "/".into(),
+            (None, directory) => directory.into(),
+        };
+        let user = self.user.map(str::to_owned);
+        let hostname = self.hostname.map(str::to_owned);
+        Ok(Settings {
+            env,
+            cwd: directory,
+            user: user.unwrap_or_else(|| of_image.user.clone()),
+            hostname: hostname.unwrap_or_else(|| image.id().short().to_owned()),
+            ..Settings::new(words)
+        })
     }
+}
+
+fn settings(args: &RunArgs, image: &Image) -> Result<Settings> {
+    let asked = Asked {
+        entrypoint: args.entrypoint.as_deref(),
+        command: &args.command,
+        env: &args.env,
+        workdir: args.workdir.as_deref(),
+        user: args.user.as_deref(),
+        hostname: args.hostname.as_deref(),
+    };
+    let of_image = asked.settings(image, &args.image, "isolab run")?;
     if args.tty && !io::stdin().is_terminal() {
         return Err(hint::with(
             "cannot give it a terminal: standard input is none",
             "leave out -t",
         ));
     }
-    let mut env = of_image.env.clone();
-    for text in &args.env {
-        match text.split_once('=') {
-            Some(_) => env.push(text.clone()),
-            None => env.extend(std::env::var(text).map(|value| format!("{text}={value}"))),
-        }
-    }
-    let directory = match (&args.workdir, &*of_image.working_dir) {
-        (Some(directory), _) => Path::new("/").join(directory),
-        (None, "") => "/".into(),
-        (None, directory) => directory.into(),
-    };
     Ok(Settings {
-        env,
-        cwd: directory,
-        user: args.user.clone().unwrap_or_else(|| of_image.user.clone()),
         read_only: args.read_only,
         binds: args
             .volume
@@ -274,12 +318,8 @@ fn settings(args: &RunArgs, image: &Image) -> Result<Settings> {
             .map(|text| bind(text))
             .collect::<Result<_>>()?,
         network: args.network.into(),
-        hostname: args
-            .hostname
-            .clone()
-            .unwrap_or_else(|| image.id().short().to_owned()),
         terminal: args.tty,
-        ..Settings::new(words)
+        ..of_image
     })
 }
 

@@ -13,6 +13,9 @@ use crate::stdout;
 /// What `vm kernel` is asked to do.
 #[derive(Debug, Args)]
 pub struct KernelArgs {
+    /// Get one from the distribution, with its modules, whatever is here
+    #[arg(long)]
+    fetch: bool,
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -20,10 +23,14 @@ pub struct KernelArgs {
 
 pub(super) fn run(args: &KernelArgs) -> Result<ExitCode> {
     let kernel = match kernel::find() {
-        Ok(kernel) => kernel,
-        Err(_) => {
+        Ok(kernel) if !args.fetch => kernel,
+        _ => {
             let store = kernel::store().context("no directory for kernels: HOME is not set")?;
-            stderr::tell("no readable kernel here: getting one from the distribution");
+            stderr::tell(if args.fetch {
+                "getting a kernel from the distribution"
+            } else {
+                "no readable kernel here: getting one from the distribution"
+            });
             kernel::fetch(&store)?
         }
     };

@@ -1,7 +1,9 @@
 //! `isolab vm`: guests, and what they need.
 
+pub mod disk;
 mod hello;
 mod kernel;
+mod of_image;
 mod prepare;
 mod ps;
 mod restore;
@@ -18,6 +20,8 @@ use clap::Subcommand;
 /// What can be done for guests.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a guest's disk of an image
+    Disk(disk::DiskArgs),
     /// Run the smallest guest there can be, and see what /dev/kvm is worth here
     Hello(hello::HelloArgs),
     /// Find a kernel for guests, or get one from the distribution without root
@@ -42,6 +46,7 @@ pub enum Command {
 /// If there is no kernel and none can be had; if no guest runs; if a snapshot does not fit.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Disk(args) => disk::run(&args),
         Command::Hello(args) => hello::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Run(args) => run::run(&args),

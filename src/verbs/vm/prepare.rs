@@ -10,10 +10,13 @@ use vm_model::initramfs::Archive;
 use vm_model::kernel::{self, Kernel};
 use vm_model::qemu;
 
+use super::of_image;
 use super::run::{AccelChoice, RunArgs};
 use crate::footprint::{self, total_bytes};
+use crate::guest_disk::start;
 use crate::guests::record::Held;
 use crate::guests::root::{self, Root};
+use crate::guests::wanted::Base;
 use crate::guests::{Wanted, terminal};
 use crate::interrupt::Interrupt;
 use crate::isolation::guest::{accelerator, find_kernel};
@@ -33,12 +36,21 @@ const LEAST_MIB: u32 = 64;
 /// The guest that was asked for, with its files in the directory that `held` has.
 pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Result<Wanted> {
     // The cheapest first: a mistyped word must not wait for a probe.
-    let archive = match &args.initrd {
-        Some(_) => None,
-        None => Some(archive(args)?),
+    let of_ours = match (&args.initrd, &args.of_image.image) {
+        (None, None) => Some(archive(args)?),
+        _ => None,
     };
     let qemu = qemu::find()?;
+    let start = of_image::start(args)?;
     let (kernel, suits) = kernel(args)?;
+    let (kernel, archive) = match &start {
+        None => (kernel, of_ours),
+        Some(start) => {
+            let kernel = of_image::kernel(args, kernel)?;
+            let archive = start::archive(&kernel, start)?;
+            (kernel, Some((archive, true)))
+        }
+    };
     let (initrd, bytes) = match (archive, &args.initrd) {
         (Some((archive, _)), _) => (
             PathBuf::from(INITRD),
@@ -58,19 +70,23 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         AccelChoice::Kvm => asked(Accel::Kvm),
         AccelChoice::Auto => accelerator(&qemu, &kernel, held.path(), interrupt)?,
     };
-    // The small machine has no power button for an init that is not ours.
+    // The small machine has no power button for an init that is not ours, and no PCI for a
+    // disk and a network.
     let usual = match args.initrd {
-        None => soonest(&kernel, suits, accel.accel),
-        Some(_) => suits,
+        None if start.is_none() => soonest(&kernel, suits, accel.accel),
+        _ => suits,
     };
     let machine = args.machine.or(usual);
     Ok(Wanted {
         name: held.name(),
-        command: args
-            .program
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
+        command: match &start {
+            Some(start) => start.wanted.args.clone(),
+            None => args
+                .program
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+        },
         release: kernel.release,
         kernel: kernel.path,
         initrd,
@@ -79,10 +95,15 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         memory_mib,
         cpus: args.cpus,
         init: init(args),
-        env: match args.initrd {
-            Some(_) => Vec::new(),
-            None => program::environment(),
+        env: match (&args.initrd, &start) {
+            (None, None) => program::environment(),
+            _ => Vec::new(),
         },
+        disk: start.as_ref().map(|start| Base {
+            path: start.disk.clone(),
+            bytes: start.bytes,
+        }),
+        network: start.and_then(|start| start.network),
         append: args.append.clone(),
         speaks: args.initrd.is_none(),
         timeout_ms: args
@@ -94,8 +115,7 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
 
 /// Whether every key goes to the guest.
 pub(super) fn has_terminal(args: &RunArgs) -> bool {
-    let has_program = !args.program.is_empty();
-    has_program && !args.detach && !args.json && terminal::is_interactive()
+    args.has_program() && !args.detach && !args.json && terminal::is_interactive()
 }
 
 fn asked(accel: Accel) -> Choice {
@@ -110,7 +130,8 @@ fn asked(accel: Accel) -> Choice {
 /// What init is told. Where nothing is to be described, the shorter way boots faster.
 fn init(args: &RunArgs) -> Vec<String> {
     let words: &[&str] = match () {
-        () if args.initrd.is_some() => &[],
+        // The init of others, and that of a disk, which reads a file.
+        () if args.initrd.is_some() || args.of_image.image.is_some() => &[],
         () if has_file(args) => &["run"],
         () => &["guest", "/true", "exit"],
     };

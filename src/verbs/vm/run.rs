@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use vm_model::guest::Machine;
 use vm_model::guest::power;
 
+use super::of_image::{self, ImageArgs};
 use super::prepare;
 use super::told::{self, Told};
 use crate::guests::life::{self, Company, End, Lived, TIMED_OUT};
@@ -21,7 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::{hint, stderr, stdout};
 
 /// What `vm run` is asked to run.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
     the program is missing, 126 where it cannot be executed, 125 where there was no guest, 124 \
@@ -74,13 +75,23 @@ pub struct RunArgs {
     /// Print what became of it as JSON; what its program says goes to standard error
     #[arg(long)]
     pub(super) json: bool,
-    /// A program of this machine, and its arguments; without one, a guest that only boots
+    #[command(flatten)]
+    pub(super) of_image: ImageArgs,
+    /// A program of this machine or an image, and its arguments; without one, a guest that only
+    /// boots
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "PROGRAM"
     )]
     pub(super) program: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// Whether it is to run a program that somebody wants to hear.
+    pub(super) fn has_program(&self) -> bool {
+        !self.program.is_empty() || self.of_image.image.is_some()
+    }
 }
 
 /// What hardware is asked for.
@@ -129,6 +140,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
 }
 
 fn carry_out(args: &RunArgs) -> Result<u8> {
+    let args = &of_image::named(args)?;
     let interrupt = Interrupt::listen()?;
     let held = Held::take(args.name.as_deref())?;
     let wanted = match prepare::wanted(args, &held, &interrupt) {
@@ -150,7 +162,7 @@ fn carry_out(args: &RunArgs) -> Result<u8> {
     let told = Told::of(&wanted, &lived, code);
     if args.json {
         stdout::print(told.json()?)?;
-    } else if args.program.is_empty() && args.initrd.is_none() {
+    } else if !args.has_program() && args.initrd.is_none() {
         stdout::print(told.text(told::Style::of_stdout()))?;
     } else if args.phases {
         stderr::write(told.text(told::Style::of_stderr()));
@@ -164,7 +176,7 @@ fn carry_out(args: &RunArgs) -> Result<u8> {
 fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Lived> {
     let guest = wanted.guest(held.path())?;
     let output = match () {
-        () if wanted.speaks && args.program.is_empty() => Output::Nowhere,
+        () if wanted.speaks && !args.has_program() => Output::Nowhere,
         () if args.json => Output::Stderr,
         () => Output::Stdout,
     };

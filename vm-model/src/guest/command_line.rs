@@ -77,6 +77,9 @@ impl Guest {
         if let Some(disk) = &self.disk {
             add(&[word("-drive"), &drive(disk)]);
         }
+        if let Some(network) = &self.network {
+            argv.extend(network.words());
+        }
         argv.extend(console_words(&self.console));
         Some(argv)
     }

@@ -14,6 +14,7 @@ pub(crate) mod command_line;
 mod ending;
 mod fifo;
 pub(crate) mod hardware;
+mod network;
 pub mod phases;
 pub mod port;
 pub mod power;
@@ -40,6 +41,7 @@ pub(crate) use channel::STOPPED;
 pub use clock::kilohertz as emulated_clock_khz;
 pub(crate) use ending::PANICKED;
 pub use hardware::Hardware;
+pub use network::{Forward, Network};
 pub use phases::Phases;
 pub use run_file::{PATH as RUN_FILE, RunFile};
 pub use running::{Ended, RunningGuest, Word};
@@ -129,6 +131,7 @@ pub struct Guest {
     translated_cpu: Option<String>,
     options: Vec<OsString>,
     launcher: Vec<OsString>,
+    network: Option<Network>,
 }
 
 impl Guest {
@@ -172,6 +175,7 @@ impl Guest {
             translated_cpu: None,
             options: Vec::new(),
             launcher: Vec::new(),
+            network: None,
         }
     }
 
@@ -212,6 +216,13 @@ impl Guest {
     #[must_use]
     pub fn disk(mut self, image: impl Into<PathBuf>) -> Self {
         self.disk = Some(image.into());
+        self
+    }
+
+    /// A network; it has none otherwise, not even a card.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = Some(network);
         self
     }
 

@@ -1,7 +1,7 @@
-//! Stripping a kernel's compression: LZ4 here, the others by the programs that every
-//! distribution has.
+//! Stripping a kernel's or a module's compression: LZ4 here, the others by the programs that
+//! every distribution has.
 
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -46,6 +46,33 @@ pub(super) fn decompress(payload: &[u8], dir: &Path) -> Result<Option<Vec<u8>>> 
         .ok()
         .filter(|output| output.status.success())
         .map(|output| output.stdout))
+}
+
+/// `packed` without its compression, or as it is where it has none; nothing if it is damaged or
+/// there is no program for it.
+pub(super) fn unpack_stream(packed: Vec<u8>) -> Option<Vec<u8>> {
+    let known = PROGRAMS
+        .iter()
+        .find(|(magic, ..)| packed.starts_with(magic));
+    let Some((_, program, _)) = known else {
+        return Some(packed);
+    };
+    let mut child = Command::new(program)
+        .arg("-dc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let (mut input, mut output) = (child.stdin.take()?, child.stdout.take()?);
+    let mut bytes = Vec::new();
+    let read = std::thread::scope(|scope| {
+        // One that refuses its input closes it, and says so by its status.
+        scope.spawn(move || drop(input.write_all(&packed)));
+        output.read_to_end(&mut bytes)
+    });
+    let succeeded = child.wait().is_ok_and(|status| status.success());
+    (succeeded && read.is_ok()).then_some(bytes)
 }
 
 /// A file without a name, at its beginning, that holds `bytes`: it is gone when it is closed.

@@ -1,4 +1,5 @@
-//! The one thing that matters in an uncompressed kernel: whether QEMU can enter it directly.
+//! What matters in an uncompressed kernel, whether QEMU can enter it directly; and in a module,
+//! what it says of itself.
 //!
 //! QEMU starts an ELF kernel at the entry that it names for Xen's PVH boot protocol, in a note.
 //! Kernels built without `CONFIG_PVH` lack it and must be booted compressed.
@@ -55,6 +56,26 @@ fn names_the_entry(mut segment: &[u8]) -> bool {
     std::iter::from_fn(&mut next).any(|found| found)
 }
 
+/// The bytes of the section `name` of a 64-bit ELF image.
+pub(super) fn section<'a>(elf: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    elf.starts_with(MAGIC).then_some(())?;
+    let (table, size) = (number(elf, 40, 8)?, number(elf, 58, 2)?);
+    let (count, names_at) = (number(elf, 60, 2)?, number(elf, 62, 2)?);
+    let header = |index: u64| usize::try_from(index.checked_mul(size)?.checked_add(table)?).ok();
+    let content = |header: usize| {
+        let start = usize::try_from(number(elf, header.checked_add(24)?, 8)?).ok()?;
+        let len = usize::try_from(number(elf, header.checked_add(32)?, 8)?).ok()?;
+        elf.get(start..start.checked_add(len)?)
+    };
+    let names = content(header(names_at)?)?;
+    (0..count).find_map(|index| {
+        let header = header(index)?;
+        let at = usize::try_from(number(elf, header, 4)?).ok()?;
+        let rest = names.get(at..)?.strip_prefix(name)?;
+        (rest.first() == Some(&0)).then(|| content(header))?
+    })
+}
+
 /// A little-endian number of `len` bytes at `at`.
 pub(super) fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(len)?)?;
@@ -93,6 +114,32 @@ pub(super) mod tests {
         elf[64 + 8] = 120;
         elf[64 + 32] = u8::try_from(notes.len()).unwrap();
         [elf, notes].concat()
+    }
+
+    /// An ELF image whose sections are its names' and one called `name` that holds `bytes`.
+    pub(crate) fn object(name: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let names = [b"\0", name, b"\0"].concat();
+        let mut elf = vec![0; 64 + 2 * 64];
+        elf[..4].copy_from_slice(MAGIC);
+        elf[40] = 64;
+        elf[58] = 64;
+        elf[60] = 2;
+        let mut header = |at: usize, name: u8, start: usize, len: usize| {
+            elf[at] = name;
+            elf[at + 24..at + 32].copy_from_slice(&(start as u64).to_le_bytes());
+            elf[at + 32..at + 40].copy_from_slice(&(len as u64).to_le_bytes());
+        };
+        header(64, 0, 192, names.len());
+        header(128, 1, 192 + names.len(), bytes.len());
+        [elf, names, bytes.to_vec()].concat()
+    }
+
+    #[test]
+    fn a_section_is_found_by_its_whole_name() {
+        let good = object(b".modinfo", b"depends=");
+        assert_eq!(section(&good, b".modinfo"), Some(&b"depends="[..]));
+        assert_eq!(section(&good, b".modinf"), None);
+        assert_eq!(section(&good[..good.len() - 1], b".modinfo"), None);
     }
 
     #[test]

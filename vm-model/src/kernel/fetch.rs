@@ -10,15 +10,23 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
 use super::apt::{Apt, NO_APT, run};
+use super::modules::{BUILT_IN, Modules};
 use super::scratch::Scratch;
 use super::{Kernel, sha256_of};
 use crate::error::{Error, Result};
 use crate::whole_file;
 
-/// Modules that guests of this workspace may load; the other thousands are left behind.
-const MODULES: [&str; 11] = [
+/// Modules that guests of this workspace may load, kept with all that they need; the other
+/// thousands are left behind.
+const MODULES: [&str; 15] = [
     "overlay",
+    "ext4",
+    "crc32c_generic",
+    "crc32c_intel",
+    "virtio_pci",
     "virtio_blk",
     "virtio_mmio",
     "virtio_console",
@@ -47,7 +55,9 @@ pub struct Provenance {
 /// Fetches the distribution's kernel for virtual machines into a directory of its own below `dest`
 /// (see [`super::store`]): `vmlinuz`, a few `modules/`, `provenance.json`.
 ///
-/// The directory appears whole or not at all. One that is there already is taken as it is.
+/// The directory appears whole or not at all. One that is there already is taken as it is, but
+/// for one without the list of what is part of the kernel: an older release of ours made it, with
+/// fewer modules, and the new one takes its place.
 ///
 /// # Errors
 /// [`Error::Fetch`] with a remedy where there is no apt, no network or no package;
@@ -81,7 +91,14 @@ pub fn fetch(dest: &Path) -> Result<Kernel> {
     match fs::rename(&staged, &home) {
         Ok(()) => {}
         // Someone fetched the same release before or at the same moment: as good.
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            if !home.join("modules").join(BUILT_IN).exists() {
+                // At no moment is there none; the old one goes with the scratch directory.
+                let exchange = RenameFlags::RENAME_EXCHANGE;
+                renameat2(AT_FDCWD, &staged, AT_FDCWD, &home, exchange)
+                    .map_err(|errno| Error::file("replace", &home)(errno.into()))?;
+            }
+        }
         Err(error) => return Err(Error::file("create", &home)(error)),
     }
     Kernel::open(&home.join("vmlinuz"))
@@ -99,40 +116,36 @@ fn only_image(boot: &Path, package: &str) -> Result<PathBuf> {
         })
 }
 
-/// Moves the modules of [`MODULES`] from an unpacked package to `staged/modules`.
+/// Moves the modules of [`MODULES`], and what they need, from an unpacked package to
+/// `staged/modules`, and copies the list of what is part of the kernel.
 fn keep_modules(from: &Path, staged: &Path) -> Result<Vec<PathBuf>> {
+    let all = Modules::in_dir(from);
     let mut kept = Vec::new();
-    let mut pending = vec![from.to_owned()];
-    while let Some(dir) = pending.pop() {
-        // Ubuntu has the modules in a package of their own: none here is no error.
-        let Ok(listing) = fs::read_dir(&dir) else {
+    for wanted in MODULES {
+        // Ubuntu has most modules in a package of their own, and in each release some are part
+        // of the kernel: who needs one says so when it is missing.
+        let Ok(modules) = all.with_needs(&[wanted]) else {
             continue;
         };
-        for path in listing.flatten().map(|entry| entry.path()) {
-            if path.is_dir() && !path.is_symlink() {
-                pending.push(path);
-                continue;
-            }
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let wanted = MODULES.iter().any(|module| {
-                // A file may be called virtio-rng.ko, and its module virtio_rng.
-                name.replace('-', "_")
-                    .strip_prefix(module)
-                    .is_some_and(|rest| rest.starts_with(".ko"))
-            });
-            if wanted && let Ok(relative) = path.strip_prefix(from) {
-                let target = staged.join("modules").join(relative);
-                let parent = target.parent().unwrap_or(staged);
-                fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
-                fs::rename(&path, &target).map_err(Error::file("move", &path))?;
-                kept.push(relative.to_owned());
-            }
-        }
+        kept.extend(modules.into_iter().map(|module| module.name));
     }
     kept.sort();
-    Ok(kept)
+    kept.dedup();
+    let modules = staged.join("modules");
+    fs::create_dir_all(&modules).map_err(Error::file("create", &modules))?;
+    let mut paths = Vec::new();
+    for path in kept.iter().filter_map(|name| all.file(name)) {
+        let Ok(relative) = path.strip_prefix(from) else {
+            continue;
+        };
+        let target = modules.join(relative);
+        let parent = target.parent().unwrap_or(staged);
+        fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
+        fs::rename(path, &target).map_err(Error::file("move", path))?;
+        paths.push(relative.to_owned());
+    }
+    let built_in = fs::read(from.join(BUILT_IN)).unwrap_or_default();
+    whole_file::write(&modules.join(BUILT_IN), &built_in)?;
+    paths.sort();
+    Ok(paths)
 }

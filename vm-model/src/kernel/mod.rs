@@ -11,6 +11,7 @@ mod fetch;
 mod find;
 mod image;
 mod lz4;
+mod modules;
 mod own;
 mod scratch;
 
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
+pub use modules::{Module, Modules};
 pub use own::{Own, own};
 
 /// The part of a bzImage that holds its headers, generously.

@@ -88,7 +88,8 @@ impl Settings {
     }
 
     /// The environment with what every program expects there.
-    pub(super) fn environment(&self, home: Option<&str>) -> Vec<String> {
+    #[must_use]
+    pub fn environment(&self, home: Option<&str>) -> Vec<String> {
         let mut env = self.env.clone();
         let mut default = |entry: String| {
             let name = entry.split_inclusive('=').next().unwrap_or_default();

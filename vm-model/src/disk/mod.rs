@@ -3,7 +3,8 @@
 //!
 //! An overlay names the image it is based on and keeps each block that the guest writes; all else
 //! is read from below. So a clone costs at first next to nothing, and the base must never change
-//! while it has one. `qemu-img` does the work: the format is not reimplemented.
+//! while it has one. `qemu-img` does the work where data is moved; an overlay that holds nothing
+//! yet is written [here](overlay()), since each guest gets one.
 //!
 //! Source: QEMU's `docs/interop/qcow2.txt` and `qemu-img(1)`.
 
@@ -11,7 +12,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+mod overlay;
+
 use crate::error::{Error, Result};
+pub use overlay::{Format, overlay};
 
 /// The program that makes images.
 const PROGRAM: &str = "qemu-img";

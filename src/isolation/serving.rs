@@ -1,0 +1,264 @@
+//! The virtual machine that serves: a guest with a disk and a network, asked by the lab through a
+//! port of this machine.
+//!
+//! Its disk is made of the same files as the container's root, by what makes disks of images. Each
+//! start gets a copy-on-write clone of it and a port of its own, and is asked as any client would,
+//! as soon as it says where it serves: the first correct answer is what counts as ready.
+
+use std::cell::Cell;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use isolab_engine::room::{self, Room};
+use isolab_engine::run::Settings;
+use vm_model::guest::{Forward, Guest, Network, RunningGuest};
+use vm_model::kernel::Kernel;
+
+use super::guest::VirtualMachine;
+use super::{Conditions, Footprint, Provisioned, Running};
+use crate::ask;
+use crate::footprint::allocated_bytes;
+use crate::guest_disk::start::{self, Start};
+use crate::guest_disk::{self, Source, asked};
+use crate::interrupt::Interrupt;
+use crate::program::{self, Program};
+use crate::report::text::shown;
+
+/// The port in the guest, which is nobody else's there.
+const PORT: u16 = 8000;
+/// The memory of a guest with a server in Python, in MiB.
+const MEMORY_MIB: u32 = 256;
+/// How long one may take to its first answer: under an emulator a server in Python takes tens of
+/// seconds, and eight at once eight times as long.
+const WATCHDOG: Duration = Duration::from_secs(300);
+/// The longest before it is asked whether to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+/// The longest line in which it may say where it serves, in bytes.
+const LONGEST: usize = 4096;
+
+/// A guest that can be started, any number of times.
+pub(super) struct ReadyServer<'a> {
+    machine: &'a VirtualMachine,
+    kernel: Kernel,
+    dir: PathBuf,
+    inodes: u64,
+    start: Start,
+    starts: Cell<u32>,
+}
+
+impl<'a> ReadyServer<'a> {
+    /// Makes the disk of `program` in `dir`.
+    pub(super) fn provision(
+        machine: &'a VirtualMachine,
+        program: &Program,
+        dir: &Path,
+    ) -> Result<Self> {
+        let (root, making, copied) = (dir.join("root"), dir.join("making"), dir.join("copied"));
+        let kernel = start::kernel_with_modules(machine.kernel().clone())?;
+        program.lay_out_root(&root)?;
+        for new in [&making, &copied] {
+            fs::create_dir(new).with_context(|| format!("cannot make {}", new.display()))?;
+        }
+        let source = Source {
+            layers: vec![root.clone()],
+            wanted: None,
+            digest: String::new(),
+            bytes: None,
+        };
+        let made = guest_disk::make(&source, &making, &copied, &Room::find())?;
+        room::remove(&Room::find(), &copied)?;
+        let disk = dir.join("disk.raw");
+        fs::rename(&made.path, &disk).context("cannot keep the disk")?;
+        for old in [&root, &making] {
+            fs::remove_dir_all(old).context("cannot remove what the disk was made of")?;
+        }
+        let words = program
+            .root_command()
+            .into_iter()
+            .map(|word| word.into_string().ok());
+        let words = words
+            .collect::<Option<Vec<_>>>()
+            .context("a path is not UTF-8")?;
+        let mut env = program::environment();
+        env.push(format!("{}=0.0.0.0:{PORT}", program::ADDRESS));
+        let settings = Settings {
+            env,
+            ..Settings::new(words)
+        };
+        Ok(Self {
+            machine,
+            kernel,
+            dir: dir.to_owned(),
+            inodes: made.facts.inodes,
+            start: Start {
+                disk,
+                bytes: made.facts.bytes,
+                wanted: asked::wanted(&settings, None, &[], true)?,
+                files: Vec::new(),
+                network: Some(Network::default()),
+                memory_mib: MEMORY_MIB,
+            },
+            starts: Cell::new(0),
+        })
+    }
+
+    /// The guest of the next start, in a directory of its own, with `port` of this machine.
+    fn next(&self, port: u16) -> Result<(Guest, PathBuf)> {
+        let number = self.starts.get();
+        self.starts.set(number + 1);
+        let dir = self.dir.join(format!("start-{number}"));
+        fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let start = Start {
+            network: Some(Network {
+                outside: false,
+                forwards: vec![Forward::tcp(port, PORT)],
+            }),
+            ..self.start.clone()
+        };
+        let machine = self.machine;
+        let (qemu, accel) = (machine.qemu().clone(), machine.accel());
+        Ok((
+            start::guest(&start, qemu, self.kernel.clone(), accel, &dir)?,
+            dir,
+        ))
+    }
+}
+
+/// A port of this machine that nobody uses now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
+    Ok(listener
+        .local_addr()
+        .context("a port has no number")?
+        .port())
+}
+
+impl Provisioned for ReadyServer<'_> {
+    fn footprint(&self) -> Result<Footprint> {
+        let (_, dir) = self.next(PORT)?;
+        let clone_and_initramfs = allocated_bytes(&[&dir])?;
+        fs::remove_dir_all(&dir).context("cannot remove a clone")?;
+        let shared = allocated_bytes(&[&self.start.disk, &self.kernel.path])?;
+        // One more has a clone and an initramfs of its own; what it will write is not in it yet.
+        Ok(Footprint {
+            full_bytes: shared + clone_and_initramfs,
+            one_more_bytes: clone_and_initramfs,
+        })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let qemu = self.machine.qemu().path.clone();
+        vec![self.start.disk.clone(), self.kernel.path.clone(), qemu]
+    }
+
+    fn start(&self) -> Result<Box<dyn Running>> {
+        let port = free_port()?;
+        let (guest, dir) = self.next(port)?;
+        Ok(Box::new(Serving {
+            running: guest.start()?,
+            ram_bytes: guest.ram_bytes(),
+            port,
+            _dir: Removed(dir),
+        }))
+    }
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = self.machine.conditions(&self.kernel);
+        conditions.insert(
+            "disk".to_owned(),
+            format!(
+                "ext4 of the container's files, {} inodes, a copy-on-write clone for each start",
+                self.inodes
+            ),
+        );
+        conditions.insert(
+            "asked".to_owned(),
+            "by the lab, through a forwarded port".to_owned(),
+        );
+        conditions
+    }
+
+    fn emulated_by(&self) -> Option<String> {
+        self.machine.emulated_by()
+    }
+}
+
+/// A directory that goes when this is dropped.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        // What cannot be removed now goes with the whole.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A guest that was started.
+struct Serving {
+    // Ended before its files go.
+    running: RunningGuest,
+    ram_bytes: u64,
+    port: u16,
+    _dir: Removed,
+}
+
+impl Running for Serving {
+    fn wait_ready(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Instant> {
+        // What the others get is too short for an emulator.
+        let end = Instant::now() + deadline.max(WATCHDOG);
+        let mut said = Vec::new();
+        while !said.contains(&b'\n') {
+            ensure!(!interrupt.raised(), "interrupted");
+            let is_there = self.running.look(GLANCE)?;
+            said.extend(self.running.take_said());
+            if !is_there {
+                let console = self.running.console_text();
+                bail!("the guest ended before it served: {}", last(&console));
+            }
+            ensure!(
+                said.len() < LONGEST,
+                "the guest says too much before it serves"
+            );
+            if Instant::now() > end {
+                // As one that hangs, it is started again and counted.
+                return Err(vm_model::Error::Watchdog {
+                    to: "to serve",
+                    waited_ms: self.running.spawned().elapsed().as_millis(),
+                    console: last(&self.running.console_text()),
+                }
+                .into());
+            }
+        }
+        ask::port(&String::from_utf8_lossy(&said))
+            .context("the guest does not say where it serves")?;
+        ask::ask(self.port)?;
+        Ok(Instant::now())
+    }
+
+    fn processes(&self) -> Vec<i32> {
+        i32::try_from(self.running.pid()).into_iter().collect()
+    }
+
+    fn guest_ram_bytes(&self) -> Option<u64> {
+        Some(self.ram_bytes)
+    }
+
+    fn release(&mut self) -> Result<()> {
+        self.running.release()?;
+        Ok(())
+    }
+
+    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
+        self.running.wait_unless(deadline, &|| interrupt.raised())?;
+        Ok(())
+    }
+}
+
+/// The last line of a console, made harmless.
+fn last(console: &str) -> String {
+    let line = console.lines().rfind(|line| !line.trim().is_empty());
+    shown(line.unwrap_or("it said nothing").trim()).into_owned()
+}

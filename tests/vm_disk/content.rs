@@ -1,0 +1,85 @@
+//! What is on a disk: the image's files as they are, in a file system without a fault.
+
+use std::path::Path;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::party::User;
+use crate::place::said;
+use crate::{e2fs, trial, why_not, with_app};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let all = [User::Myself, User::Granted, User::Single];
+    let trials = all.map(|user| {
+        let name = format!(
+            "a disk holds the image's files as they are, {}",
+            user.name()
+        );
+        trial(&name, why_not(user), move || holds(user))
+    });
+    trials.into()
+}
+
+/// What `debugfs` says to a request.
+fn asked(disk: &Path, request: &str) -> Result<String, Failed> {
+    said(e2fs("debugfs").args(["-R", request]).arg(disk))
+}
+
+fn holds(user: User) -> Result<(), Failed> {
+    let place = tempfile::tempdir()?;
+    let party = with_app(place.path(), user)?;
+    let made = party.json(&["vm", "disk", "--json", "app"])?;
+    assert_eq!(made["schema"], "isolab.vm.disk/1");
+    assert_eq!(made["was_there"], false);
+    let disk = Path::new(made["path"].as_str().ok_or("no path")?).to_owned();
+    said(e2fs("e2fsck").args(["-f", "-n"]).arg(&disk))?;
+
+    let stat = asked(&disk, "stat /data/b")?;
+    let has = |text: &str, part: &str| match text.contains(part) {
+        true => Ok(()),
+        false => Err(Failed::from(format!("no `{part}` in {text}"))),
+    };
+    has(&stat, "Mode:  04750")?;
+    has(&stat, "Links: 2")?;
+    // Who has no ids but his own cannot keep others'.
+    let (uid, gid) = if user == User::Single {
+        (0, 0)
+    } else {
+        (1000, 1001)
+    };
+    has(&stat, &format!("User: {uid:5}   Group: {gid:5}"))?;
+    let deep = asked(&disk, "stat /data/deep/a")?;
+    let inode = |text: &str| text.split_whitespace().nth(1).map(str::to_owned);
+    assert_eq!(inode(&stat), inode(&deep), "one file of two names");
+    has(
+        &asked(&disk, "stat /data/deep/link")?,
+        "Fast link dest: \"../a\"",
+    )?;
+    has(&asked(&disk, "stat /data")?, "Mode:  01777")?;
+    let listing = asked(&disk, "ls -p /data")?;
+    has(&listing, "/odd name/")?;
+    assert!(!listing.contains("gone"), "{listing}");
+    has(&asked(&disk, "cat /data/b")?, "one")?;
+    let root = asked(&disk, "ls -p /")?;
+    has(&root, "/.isolab/")?;
+    has(&root, "/proc/")?;
+    has(&asked(&disk, "cat /.isolab/wanted")?, "COLOUR=blue")?;
+
+    // It takes what its files take, and says so.
+    let number = |name: &str| made[name].as_u64().ok_or("no number");
+    let (content, allocated) = (number("content_bytes")?, number("allocated_bytes")?);
+    assert!(content > 3_000_000, "{content}");
+    assert!(allocated < content + (8 << 20), "{allocated} for {content}");
+    assert!(number("bytes")? >= content + (512 << 20));
+
+    let copy = party.home().join("copy.qcow2");
+    if crate::place::no("qemu-img").is_none() && crate::guests::no_kernel(&party).is_none() {
+        party.says(&["vm", "disk", "-o", "copy.qcow2", "--format", "qcow2", "app"])?;
+        let compared = std::process::Command::new("qemu-img")
+            .args(["compare", "-f", "raw", "-F", "qcow2"])
+            .args([&disk, &copy])
+            .output()?;
+        assert!(compared.status.success(), "{compared:?}");
+    }
+    Ok(())
+}
