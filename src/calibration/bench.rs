@@ -2,21 +2,21 @@
 //! they take while they hold their workload.
 
 use std::cell::Cell;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use vm_model::accel::AccelChoice;
 use vm_model::guest::{Accel, Guest, RunningGuest};
 use vm_model::initramfs::Archive;
 use vm_model::kernel::{self, Kernel};
 use vm_model::qemu::{self, Qemu};
 
+use super::look::{self, Used};
 use super::samples::{Boot, Together};
 use crate::interrupt::Interrupt;
 use crate::isolation::guest::{accelerator, find_kernel};
-use crate::{guard, mappings, program};
+use crate::{guard, program};
 
 /// How long a guest may stay silent, for each that is started with it.
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -152,19 +152,19 @@ impl<'a> Bench<'a> {
         self.held(setup, count, |_| Ok(())).map(|(seen, ())| seen)
     }
 
-    /// The same, and `look`s at the process ids and the RAM of those that are held.
+    /// The same, and looks by `each` at the processes of those that are held.
     ///
     /// # Errors
-    /// As there, and what `look` fails with.
+    /// As there, and what `each` fails with.
     pub fn held<T>(
         &self,
         setup: &Setup,
         count: u32,
-        look: impl Fn(&[i32]) -> Result<T>,
+        each: impl Fn(&[i32]) -> Result<T>,
     ) -> Result<(Together, T)> {
         let mut tried = 0;
         loop {
-            match self.try_at_once(setup, count, &look) {
+            match self.try_at_once(setup, count, &each) {
                 Err(error) if hung(&error) && !self.interrupt.raised() && tried + 1 < TRIES => {
                     tried += 1;
                     self.hangs.set(self.hangs.get() + 1);
@@ -178,11 +178,11 @@ impl<'a> Bench<'a> {
         &self,
         setup: &Setup,
         count: u32,
-        look: &impl Fn(&[i32]) -> Result<T>,
+        each_look: &impl Fn(&[i32]) -> Result<T>,
     ) -> Result<(Together, T)> {
         ensure!(!self.interrupt.raised(), "interrupted");
         let guest = self.guest(setup)?;
-        let begun = Instant::now();
+        let (begun, busy) = (Instant::now(), look::busy());
         let started = (0..count).map(|_| {
             let console = self.dir.join(format!("console-{}", self.next()));
             guest.clone().console(console).start()
@@ -190,43 +190,57 @@ impl<'a> Bench<'a> {
         let mut running = started.collect::<vm_model::Result<Vec<RunningGuest>>>()?;
         let watchdog = WATCHDOG * count;
         let stop = || self.interrupt.raised();
-        let mut startups = Vec::new();
+        let mut walls = Vec::new();
         for one in &mut running {
-            startups.push(one.wait_ready_unless(watchdog, &stop)?.as_secs_f64());
+            walls.push(one.wait_ready_unless(watchdog, &stop)?.as_secs_f64());
         }
-        let last_ready = begun.elapsed().as_secs_f64();
+        let wall = begun.elapsed().as_secs_f64();
+        let busy = look::busy() - busy;
         let pids: Vec<i32> = running
             .iter()
             .filter_map(|one| i32::try_from(one.pid()).ok())
             .collect();
+        let used: Vec<Used> = pids.iter().map(|pid| look::used(*pid)).collect();
         let mut each = Vec::new();
-        for (startup, pid) in startups.into_iter().zip(&pids) {
-            let processor = processor_seconds(*pid)?;
-            let split = mappings::split(*pid, guest.ram_bytes())?;
+        for ((wall, pid), used) in walls.into_iter().zip(&pids).zip(&used) {
+            let held = look::held(*pid, guest.ram_bytes())?;
             each.push(Boot {
                 memory: f64::from(setup.memory_mib) * MIB,
                 archive: setup.archive_bytes as f64,
-                startup,
-                processor,
-                ram: split.ram as f64,
-                rest: split.rest as f64,
+                wall,
+                startup: (wall - used.waited).max(used.busiest),
+                processor: used.processor,
+                ram: held.ram,
+                own: held.own,
+                files: held.files,
             });
         }
-        let looked = look(&pids)?;
-        Ok((Together { last_ready, each }, looked))
+        let ours: f64 = used.iter().map(|one| one.processor).sum();
+        let together = Together {
+            wall,
+            last_ready: wall * left(busy - ours, wall),
+            each,
+        };
+        let looked = each_look(&pids)?;
+        Ok((together, looked))
     }
 
-    /// Runs the guest to its end, and gives what it said after its ready byte.
+    /// Runs the guest to its end, and gives what it said after its ready byte, with the part of
+    /// its time for which its processor was not kept waiting by others.
     ///
     /// # Errors
     /// As [`boot`](Self::boot).
-    pub fn said(&self, setup: &Setup) -> Result<String> {
+    pub fn said(&self, setup: &Setup) -> Result<(String, f64)> {
         let stop = || self.interrupt.raised();
         let mut running = self.guest(setup)?.start()?;
         running.wait_ready_unless(WATCHDOG, &stop)?;
+        let used = i32::try_from(running.pid())
+            .map(look::used)
+            .unwrap_or_default();
         running.wait_unless(WATCHDOG, &stop)?;
         let said = String::from_utf8_lossy(running.said()).into_owned();
-        Ok(said.trim_start_matches('R').trim().to_owned())
+        let ran = used.busiest / (used.busiest + used.waited).max(f64::MIN_POSITIVE);
+        Ok((said.trim_start_matches('R').trim().to_owned(), ran))
     }
 
     fn guest(&self, setup: &Setup) -> Result<Guest> {
@@ -265,18 +279,13 @@ pub fn noise(mib: u32) -> Vec<u8> {
     bytes
 }
 
-/// The processor time that all threads of `pid` have used.
-///
-/// Source: `proc_pid_stat(5)`, fields 14 and 15, in hundredths of a second.
-fn processor_seconds(pid: i32) -> Result<f64> {
-    let path = format!("/proc/{pid}/stat");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    // The second field is a name that may hold anything.
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-    let ticks: Vec<f64> = ticks.filter_map(|word| word.parse().ok()).collect();
-    ensure!(ticks.len() == 2, "{path} does not tell its time");
-    Ok(ticks.iter().sum::<f64>() / 100.0)
+/// The part of the processors that others, who were busy for `others` seconds of a time of
+/// `wall`, left to the guests.
+fn left(others: f64, wall: f64) -> f64 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    // Ticks are hundredths: what is less than one is no other.
+    let taken = (others - 0.02).max(0.0) / (wall * processors);
+    1.0 - taken.min(0.95)
 }
 
 #[cfg(test)]
@@ -296,9 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_used_a_processor() {
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert!(processor_seconds(own).unwrap() >= 0.0);
-        assert!(processor_seconds(i32::MAX).is_err());
+    fn what_others_took_is_taken_off() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        assert_eq!(left(0.0, 4.0), 1.0);
+        assert_eq!(left(-1.0, 4.0), 1.0, "we cannot have used more than all");
+        let half = left(2.0 * processors + 0.02, 4.0);
+        assert!((half - 0.5).abs() < 1e-9, "{half}");
     }
 }

@@ -151,36 +151,46 @@ pub(super) fn calibrate(split: &Split, dir: &Path, interrupt: &Interrupt, found:
     }
 }
 
-/// A larger image has larger tables: what one of another size takes may differ so much.
-const TABLES: f64 = 0.02;
+/// A larger image has more tables, of a cluster each: so much one of another size may differ.
+const CLUSTER: f64 = 65_536.0;
+/// Blocks of the host's file system.
+const BLOCKS: f64 = 2.0 * 4096.0;
 
 fn parameters(made: &Clones, image: f64, growth: f64, found: &mut Found) {
-    let origin = |samples: usize, how: &str| Origin::Calibrated {
-        samples,
-        how: how.to_owned(),
-        emulated_by: None,
-    };
     let count = made.overlays.len();
     let mean = |sizes: &[f64]| sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
     let overlay = mean(&made.overlays);
-    let grown = mean(&made.grown) - overlay;
-    let how = "allocated bytes of overlays that nothing was written to";
-    let reach = 2.0 * 4096.0;
-    found.parameters.push(Parameter::new(
-        "vm.disk.overlay",
-        overlay,
-        [overlay - reach, overlay + reach],
-        origin(count, how),
-    ));
-    let mut factor = |name: &str, value: f64, how: &str| {
-        let interval = [value * (1.0 - TABLES), value * (1.0 + TABLES)];
-        let parameter = Parameter::new(name, value, interval, origin(count, how));
-        found.parameters.push(parameter);
-    };
-    let how = "allocated bytes of an image by the bytes that are in it";
-    factor("vm.disk.copy", made.image / image, how);
-    let how = "allocated bytes by those written, whole clusters one after the other";
-    factor("vm.disk.growth", grown / growth, how);
+    let table = mean(&made.grown) - overlay - growth;
+    for (name, value, reach, how) in [
+        (
+            "vm.disk.overlay",
+            overlay,
+            BLOCKS,
+            "allocated bytes of overlays that nothing was written to",
+        ),
+        (
+            "vm.disk.metadata",
+            made.image - image,
+            CLUSTER,
+            "allocated bytes of an image less those in it; a cluster for tables of other sizes",
+        ),
+        (
+            "vm.disk.table",
+            table,
+            BLOCKS,
+            "allocated bytes of overlays that were written to, less those of the others and what was written",
+        ),
+    ] {
+        let origin = Origin::Calibrated {
+            samples: count,
+            how: how.to_owned(),
+            emulated_by: None,
+        };
+        let interval = [value - reach, value + reach];
+        found
+            .parameters
+            .push(Parameter::new(name, value, interval, origin));
+    }
 }
 
 #[cfg(test)]
@@ -190,19 +200,19 @@ mod tests {
     #[test]
     fn what_clones_take_becomes_parameters_in_their_units() {
         let made = Clones {
-            image: 104.0,
+            image: 1_300_000.0,
             overlays: vec![200_000.0, 200_000.0],
-            grown: vec![200_110.0, 200_110.0],
-            copies: vec![104.0],
+            grown: vec![365_000.0, 365_000.0],
+            copies: vec![1_300_000.0],
         };
         let mut found = Found::default();
-        parameters(&made, 100.0, 100.0, &mut found);
+        parameters(&made, 1e6, 1e5, &mut found);
         let value = |name: &str| {
             let mut all = found.parameters.iter();
             all.find(|one| one.name == name).map(|one| one.value)
         };
         assert_eq!(value("vm.disk.overlay"), Some(200_000.0));
-        assert_eq!(value("vm.disk.copy"), Some(1.04));
-        assert_eq!(value("vm.disk.growth"), Some(1.1));
+        assert_eq!(value("vm.disk.metadata"), Some(300_000.0));
+        assert_eq!(value("vm.disk.table"), Some(65_000.0));
     }
 }

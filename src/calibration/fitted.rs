@@ -6,7 +6,7 @@
 //! model draws them. What a single boot scatters around the plane is a factor of
 //! its own, and what sessions differ by is another.
 
-use vm_model::model::fit::{Fit, single, student_95};
+use vm_model::model::fit::{Fit, single};
 use vm_model::model::parameters::{Origin, Parameter};
 
 use super::Found;
@@ -17,6 +17,8 @@ use crate::statistics::median;
 /// clock speed, where files lie in caches, what else runs. What ten sessions on a
 /// shared machine with two processors differed by; see `docs/MODEL.md`.
 const DRIFT: [f64; 2] = [0.92, 1.10];
+/// A huge page: what a guest's memory is given out in, where the host has them.
+const HUGE: f64 = 2.0 * 1024.0 * 1024.0;
 /// How far beyond the two loops a program's slowdown may lie.
 const TRANSLATION: f64 = 0.15;
 
@@ -41,8 +43,10 @@ pub(super) fn of_guests(samples: &Samples, emulated_by: Option<String>, found: &
     let exact = Parameter::exactly("vm.reference", reference, maker.origin(maker.boots, how));
     found.parameters.push(exact);
     start(&maker, &startup, found);
-    let shared = monitors(&maker, samples, found);
-    memory(&maker, &ram, &shared, found);
+    let monitors = monitors(&maker, samples, found);
+    let memories = || samples.boots.iter().map(|boot| boot.memory);
+    let lever = memories().fold(0.0, f64::max) - memories().fold(f64::INFINITY, f64::min);
+    memory(&maker, &ram, &monitors, lever.max(HUGE), found);
     at_once(&maker, samples, &startup, found);
     slowdown(&maker, samples, found);
     if let Some(equal) = samples.equal {
@@ -107,48 +111,84 @@ fn start(maker: &Maker, fit: &Fit, found: &mut Found) {
     ]);
 }
 
-/// What the monitors take, each its own and shared, and what the former scatters.
+/// What the monitors take in the mean, how far a single one's may lie from that, and what they
+/// keep for each byte of the initial file system, with its interval.
 struct Monitors {
     whole: f64,
-    scatter: f64,
+    reach: f64,
+    archive: f64,
+    archive_reach: f64,
 }
 
 fn monitors(maker: &Maker, samples: &Samples, found: &mut Found) -> Monitors {
-    let alone: Vec<f64> = samples.boots.iter().map(|boot| boot.rest).collect();
-    let sums = samples.together.iter().map(|together| {
-        let count = together.each.len() as f64;
-        let sum: f64 = together.each.iter().map(|one| one.rest).sum();
-        (count, sum)
-    });
-    let points: Vec<(f64, f64)> = alone.iter().map(|rest| (1.0, *rest)).chain(sums).collect();
-    let rows: Vec<Vec<f64>> = points.iter().map(|(count, _)| vec![*count, 1.0]).collect();
-    let y: Vec<f64> = points.iter().map(|(_, sum)| *sum).collect();
-    let how = "a line through what the monitors of one, two and four guests take";
-    match Fit::of(&rows, &y) {
-        Some(fit) => found.parameters.extend([
-            maker.coefficient("vm.memory.vmm", &fit, 0, how),
-            maker.coefficient("vm.memory.shared", &fit, 1, how),
-        ]),
-        None => found.miss("vm.memory.vmm", &anyhow::anyhow!("no guests ran at once")),
+    let every: Vec<&Boot> = samples
+        .boots
+        .iter()
+        .chain(samples.together.iter().flat_map(|one| &one.each))
+        .collect();
+    let rows: Vec<Vec<f64>> = every.iter().map(|boot| vec![1.0, boot.archive]).collect();
+    let own: Vec<f64> = every.iter().map(|boot| boot.own).collect();
+    let files: Vec<f64> = every.iter().map(|boot| boot.files).collect();
+    let mut seen = Monitors {
+        whole: 0.0,
+        reach: 0.0,
+        archive: 0.0,
+        archive_reach: 0.0,
+    };
+    if let Some(fit) = Fit::of(&rows, &own) {
+        let how = "anonymous memory besides the guest's, a line over the initial file system";
+        found
+            .parameters
+            .push(maker.coefficient("vm.memory.vmm", &fit, 0, how));
+        seen.whole += fit.coefficients[0];
+        seen.reach = fit.quantile() * fit.scatter;
+        seen.archive = fit.coefficients[1];
+        seen.archive_reach = fit.reach_of_mean(&[0.0, 1.0]);
     }
-    let reach = single(&alone).map_or(0.0, |(_, reach)| reach);
-    Monitors {
-        whole: mean(alone.iter().copied()),
-        scatter: reach / student_95(alone.len().saturating_sub(1)),
+    if let Some((middle, reach)) = single(&files) {
+        let how = "pages of files, which all guests share, of all that were held";
+        let origin = maker.origin(files.len(), how);
+        let interval = [middle - reach, middle + reach];
+        let shared = Parameter::new("vm.memory.shared", middle, interval, origin);
+        found.parameters.push(shared);
+        seen.whole += middle;
     }
+    seen
 }
 
-fn memory(maker: &Maker, fit: &Fit, monitors: &Monitors, found: &mut Found) {
+fn memory(maker: &Maker, fit: &Fit, monitors: &Monitors, lever: f64, found: &mut Found) {
     let how = "a plane through what the guests touched, by Student's distribution";
-    let scatter = "what single guests and their monitors scatter, by Student's distribution";
+    let huge = "the same; a huge page allowed for at each end";
+    let scatter = "what single guests and their monitors scatter, by Student's distribution, and \
+                   two huge pages: whether a range becomes one is the host's affair";
     let whole = fit.coefficients[0] + monitors.whole;
-    let reach = fit.quantile() * fit.scatter.hypot(monitors.scatter) / whole;
+    let reach = fit.quantile() * fit.scatter;
+    let reach = reach.hypot(monitors.reach).hypot(2.0 * HUGE) / whole;
+    let mut accounts = maker.coefficient("vm.memory.accounts", fit, 1, huge);
+    widen(&mut accounts, HUGE / lever);
+    let mut archive = maker.coefficient(
+        "vm.memory.archive",
+        fit,
+        2,
+        "the same, and what the monitor keeps of it",
+    );
+    archive.value += monitors.archive;
+    archive.low += monitors.archive;
+    archive.high += monitors.archive;
+    widen(&mut archive, monitors.archive_reach);
     found.parameters.extend([
         maker.coefficient("vm.memory.kernel", fit, 0, how),
-        maker.coefficient("vm.memory.accounts", fit, 1, how),
-        maker.coefficient("vm.memory.archive", fit, 2, how),
+        accounts,
+        archive,
         maker.spread("vm.memory.spread", reach, maker.boots, scatter),
     ]);
+}
+
+/// Makes an interval wider by an independent `reach`.
+fn widen(parameter: &mut Parameter, reach: f64) {
+    let value = parameter.value;
+    parameter.low = (value - (value - parameter.low).hypot(reach)).max(0.0);
+    parameter.high = value + (parameter.high - value).hypot(reach);
 }
 
 /// By how much guests that boot at the same time are in each other's way.
@@ -260,10 +300,12 @@ mod tests {
         Boot {
             memory: memory * MIB,
             archive: archive * MIB,
+            wall: startup * (1.5 + scatter),
             startup: startup * (1.0 + scatter),
             processor: 0.9 * startup,
             ram: (60.0 + memory / 64.0 + 2.0 * archive) * MIB,
-            rest: (88.0 + 20.0 * scatter) * MIB,
+            own: (80.0 + 20.0 * scatter) * MIB,
+            files: 8.0 * MIB,
         }
     }
 
@@ -280,14 +322,9 @@ mod tests {
         // Two processors; each further guest that runs makes the work of all a tenth longer.
         let alone = 1.5 + 0.2 / 8.0;
         let of = |count: usize, shares: f64| Together {
+            wall: 9.0,
             last_ready: alone * 0.1 + alone * 0.9 * shares * 1.1,
-            each: vec![
-                Boot {
-                    rest: (80.0 + 8.0 / count as f64) * MIB,
-                    ..seen(128.0, 0.0, 0.0)
-                };
-                count
-            ],
+            each: vec![seen(128.0, 0.0, 0.0); count],
         };
         let speed = |arithmetic, memory| Speed { arithmetic, memory };
         let samples = Samples {

@@ -41,30 +41,37 @@ pub struct Boot {
     pub memory: f64,
     /// Its initial RAM file system.
     pub archive: f64,
-    /// From the spawn to its ready byte.
+    /// From the spawn to its ready byte, by the clock on the wall.
+    pub wall: f64,
+    /// The same less what its processor was kept waiting by others.
     pub startup: f64,
     /// The processor time that QEMU had used by then.
     pub processor: f64,
     /// What it had touched of its memory.
     pub ram: f64,
-    /// What QEMU took besides, proportionally.
-    pub rest: f64,
+    /// What QEMU took besides, of its own.
+    pub own: f64,
+    /// QEMU's pages of files, which all guests share.
+    pub files: f64,
 }
 
 /// Guests that were started at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Together {
-    /// From the first spawn until the last was ready.
+    /// From the first spawn until the last was ready, by the clock on the wall.
+    pub wall: f64,
+    /// The same by the part of the processors that others left to them.
     pub last_ready: f64,
     /// Each of them.
     pub each: Vec<Boot>,
 }
 
 impl Together {
-    /// What all of them took of the host's memory.
+    /// What all of them took of the host's memory, files counted once.
     #[must_use]
     pub fn memory(&self) -> f64 {
-        self.each.iter().map(|one| one.ram + one.rest).sum()
+        let own: f64 = self.each.iter().map(|one| one.ram + one.own).sum();
+        own + self.each.iter().map(|one| one.files).fold(0.0, f64::max)
     }
 }
 
@@ -138,7 +145,7 @@ pub(super) fn take(
         .into_iter()
         .cycle();
     let longest = |samples: &Samples| {
-        let startups = samples.boots.iter().map(|boot| boot.startup);
+        let startups = samples.boots.iter().map(|boot| boot.wall);
         Duration::from_secs_f64(startups.fold(0.0, f64::max) * 1.2)
     };
     while Instant::now() + longest(&samples) + REST < deadline && samples.boots.len() < 16 {
@@ -169,7 +176,11 @@ fn speeds(bench: &Bench<'_>, samples: &mut Samples) -> Result<()> {
     for _ in 0..NATIVE {
         samples.native.push(native(&binary)?);
     }
-    samples.guest = parse(&bench.said(&setup)?);
+    let (said, ran) = bench.said(&setup)?;
+    samples.guest = parse(&said).map(|speed| Speed {
+        arithmetic: speed.arithmetic * ran,
+        memory: speed.memory * ran,
+    });
     Ok(())
 }
 

@@ -10,13 +10,13 @@ use vm_model::model::fit::single;
 use vm_model::model::parameters::{Origin, Parameter};
 
 use super::Found;
-use crate::footprint::proportional_set_bytes;
+use crate::footprint::{kernel_bytes, proportional_set_bytes};
 use crate::interrupt::Interrupt;
 use crate::isolation::container::Container;
 use crate::isolation::process::BareProcess;
 use crate::isolation::{Isolation, Provisioned, Running};
 use crate::program::Program;
-use crate::statistics::median;
+use crate::statistics::{median, summarize};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Starts of one alone.
@@ -34,6 +34,8 @@ pub struct Simple {
     pub memory: Vec<f64>,
     /// From the first start until the last of eight was ready.
     pub at_once: Vec<f64>,
+    /// What the kernel held for each of those eight.
+    pub kernel: Vec<f64>,
 }
 
 /// The parameters of containers and processes; what cannot be had is noted.
@@ -57,6 +59,7 @@ fn samples(isolation: &dyn Isolation, dir: &Path, interrupt: &Interrupt) -> Resu
         starts: Vec::new(),
         memory: Vec::new(),
         at_once: Vec::new(),
+        kernel: Vec::new(),
     };
     for _ in 0..=STARTS {
         let (startup, memory) = one(standing.as_ref(), interrupt)?;
@@ -66,7 +69,9 @@ fn samples(isolation: &dyn Isolation, dir: &Path, interrupt: &Interrupt) -> Resu
     // The first found nothing in caches.
     seen.starts.remove(0);
     for _ in 0..ROUNDS {
-        seen.at_once.push(together(standing.as_ref(), interrupt)?);
+        let (all, kernel) = together(standing.as_ref(), interrupt)?;
+        seen.at_once.push(all);
+        seen.kernel.push(kernel);
     }
     Ok(seen)
 }
@@ -85,7 +90,9 @@ fn one(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<(f64, f64)> 
     Ok((startup, memory as f64))
 }
 
-fn together(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<f64> {
+/// Eight at once: until the last is ready, and what the kernel then holds for each.
+fn together(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<(f64, f64)> {
+    let before = kernel_bytes()?;
     let begun = Instant::now();
     let started = (0..AT_ONCE).map(|_| standing.start());
     let mut running = started.collect::<Result<Vec<_>>>()?;
@@ -93,10 +100,11 @@ fn together(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<f64> {
     for one in &mut running {
         last = last.max(one.wait_ready(DEADLINE, interrupt)?);
     }
+    let kernel = kernel_bytes()?.saturating_sub(before) as f64 / AT_ONCE as f64;
     for one in &mut running {
         end(one.as_mut(), interrupt)?;
     }
-    Ok(last.duration_since(begun).as_secs_f64())
+    Ok((last.duration_since(begun).as_secs_f64(), kernel))
 }
 
 fn end(running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
@@ -124,14 +132,9 @@ fn parameters(name: &str, seen: &Simple, found: &mut Found) {
             .parameters
             .push(Parameter::new(&name, value, interval, origin));
     };
-    let how = "the median of starts";
-    let half = (most - least) / 2.0 / (seen.starts.len() as f64).sqrt();
-    add(
-        "start",
-        start,
-        [start - half, start + half],
-        origin(&seen.starts, how),
-    );
+    let how = "the median of starts, its interval by bootstrap";
+    let ends = summarize(&seen.starts).map_or((least, most), |one| one.range.ends());
+    add("start", start, [ends.0, ends.1], origin(&seen.starts, how));
     let how = "the least and the most of the starts, by their median";
     add(
         "spread",
@@ -139,13 +142,13 @@ fn parameters(name: &str, seen: &Simple, found: &mut Found) {
         [least / start, most / start],
         origin(&seen.starts, how),
     );
-    let how = "proportional set size, by Student's distribution";
-    add(
-        "memory",
-        held,
-        [held - reach, held + reach],
-        origin(&seen.memory, how),
-    );
+    let how = "proportional set size, by Student's distribution, and the median of what the \
+               kernel held for each of eight, from the least to the most";
+    let kernel = median(&seen.kernel).unwrap_or(0.0);
+    let of = |f: fn(f64, f64) -> f64, first| seen.kernel.iter().copied().fold(first, f);
+    let (fewest, more) = (of(f64::min, kernel), of(f64::max, kernel));
+    let interval = [held - reach + fewest, held + reach + more];
+    add("memory", held + kernel, interval, origin(&seen.memory, how));
     if let Some(all) = median(&seen.at_once) {
         let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         let others = processors.min(AT_ONCE as f64) - 1.0;
@@ -192,6 +195,7 @@ mod tests {
             starts: vec![0.9, 1.0, 1.1],
             memory: vec![10.0, 12.0, 11.0],
             at_once: vec![100.0],
+            kernel: vec![3.0, 4.0, 50.0],
         };
         let mut found = Found::default();
         parameters("process", &seen, &mut found);

@@ -61,6 +61,9 @@ pub struct Guests {
     /// `compressed` for the kernel as it is distributed.
     #[serde(default)]
     pub kernel: Option<String>,
+    /// Whether the model has no term for it: it is shown then, and not scored.
+    #[serde(default)]
+    pub beyond: bool,
     /// How many of them are run.
     pub repeats: u32,
     /// Whether `--quick` runs it.

@@ -15,6 +15,8 @@ use crate::interrupt::Interrupt;
 pub struct Measured {
     /// One list for each prediction of the configuration.
     pub samples: [Vec<f64>; 2],
+    /// The times of the first by the clock on the wall, others' share included.
+    pub wall: Vec<f64>,
     /// Why there are fewer than there should be.
     pub missing: Option<String>,
 }
@@ -87,12 +89,14 @@ fn one(
         Planned::Guests(setup, ..) => {
             let boot = bench.boot(setup)?;
             first.push(boot.startup);
-            second.push(boot.ram + boot.rest);
+            second.push(boot.ram + boot.own + boot.files);
+            seen.wall.push(boot.wall);
         }
         Planned::AtOnce(setup, storm, _) => {
             let together = bench.at_once(setup, storm.guests)?;
             first.push(together.last_ready);
             second.push(together.memory());
+            seen.wall.push(together.wall);
         }
         Planned::Merged(setup, merged, _) => {
             first.push(merging::measure(bench, setup, merged.guests, interrupt)?);
@@ -113,17 +117,23 @@ fn one(
 fn outcomes(planned: &Planned, seen: Measured, emulated_by: Option<&String>) -> Vec<Outcome> {
     let Measured {
         samples: [first, second],
+        wall,
         missing,
     } = seen;
     let made = |prediction: &Prediction, measured, ran: bool| Outcome {
         prediction: prediction.clone(),
         measured,
+        wall: Vec::new(),
         emulated_by: emulated_by.filter(|_| ran).cloned(),
         missing: missing.clone(),
     };
     match planned {
         Planned::Guests(_, _, [a, b]) | Planned::AtOnce(_, _, [a, b]) => {
-            vec![made(a, first, true), made(b, second, true)]
+            let timed = Outcome {
+                wall,
+                ..made(a, first, true)
+            };
+            vec![timed, made(b, second, true)]
         }
         Planned::Disks(_, [a, b]) => vec![made(a, first, false), made(b, second, false)],
         Planned::Merged(_, _, one) => vec![made(one, first, true)],

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::calibration::bench::{Bench, Setup};
+use crate::calibration::held;
 use crate::environment::read;
 use crate::interrupt::Interrupt;
-use crate::mappings;
 
 const DIR: &str = "/sys/kernel/mm/ksm";
 /// What is set while guests are held: to be done in seconds, and not in minutes.
@@ -44,13 +44,14 @@ pub(super) fn measure(
     let (_, all) = bench.held(setup, count, |pids| {
         let merger = Merger::start()?;
         wait(interrupt)?;
-        let mut all = 0.0;
+        let (mut all, mut files) = (0.0, 0.0_f64);
         for pid in pids {
-            let split = mappings::split(*pid, ram)?;
-            all += (split.ram + split.rest) as f64;
+            let held = held(*pid, ram)?;
+            all += held.ram + held.own;
+            files = files.max(held.files);
         }
         drop(merger);
-        Ok(all)
+        Ok(all + files)
     })?;
     Ok(all)
 }

@@ -90,6 +90,8 @@ pub struct Prediction {
     /// What was measured beforehand to ask at all: a workload as a bare process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given: Option<String>,
+    /// Whether the model has no term for it: it is shown then, and not scored.
+    pub beyond: bool,
 }
 
 /// All predictions, before anything ran.
@@ -116,6 +118,9 @@ pub struct Outcome {
     pub prediction: Prediction,
     /// What was measured, or published; nothing where it could not be.
     pub measured: Vec<f64>,
+    /// Times as the clock on the wall had them, before what others took was taken off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wall: Vec<f64>,
     /// The emulator, where one ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emulated_by: Option<String>,

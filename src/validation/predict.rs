@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use vm_model::initramfs::Archive;
-use vm_model::kernel;
 use vm_model::model::answer::{DRAWS, Question, answer};
 use vm_model::model::parameters::{
     Curve, MONITORS, Origin, Parameter, Parameters, Published, Unit, rows,
@@ -154,6 +152,7 @@ impl Maker {
             low: found.low,
             high: found.high,
             given: None,
+            beyond: false,
         })
     }
 
@@ -167,6 +166,7 @@ impl Maker {
             low: 0.0,
             high: 0.0,
             given: None,
+            beyond: false,
         };
         Planned::Missing(nothing, format!("{error:#}"))
     }
@@ -228,11 +228,8 @@ fn guests_of(
     }
     if guests.kernel.as_deref() == Some("compressed") {
         setup.compressed = true;
-        each.beyond = unpacking(dir)?;
-        given = Some(format!(
-            "the host unpacks this kernel in {:.0} ms",
-            each.beyond * 1e3
-        ));
+        given =
+            Some("the model has no term for a kernel that unpacks itself: not scored".to_owned());
     }
     let name = &guests.name;
     let start = maker.predict(name, Quantity::Startup, "", &Startup { each })?;
@@ -240,6 +237,7 @@ fn guests_of(
     let memory = maker.predict(name, Quantity::Memory, "one", &memory)?;
     let both = [start, memory].map(|one| Prediction {
         given: given.clone(),
+        beyond: guests.beyond,
         ..one
     });
     Ok(Planned::Guests(setup, guests.clone(), both))
@@ -260,13 +258,13 @@ fn python(
     program.lay_out_root(&root)?;
     let mut archive = Archive::guest(program::TRUE)?;
     archive.add_tree(&root, "")?;
-    fs::remove_dir_all(&root)?;
     let words = ["guest".into()].into_iter().chain(program.root_command());
     let words = words
         .map(|word| word.into_string().ok())
         .collect::<Option<Vec<_>>>();
     let words = words.context("the interpreter's path is not UTF-8")?;
     let mut setup = bench.setup(memory_mib, &archive, words)?;
+    fs::remove_dir_all(&root)?;
     // It keeps the archive and what it unpacks at the same time.
     let least = 128 + u32::try_from(3 * setup.archive_bytes / (1 << 20)).unwrap_or(u32::MAX / 2);
     setup.memory_mib = setup.memory_mib.max(least);
@@ -280,18 +278,6 @@ fn seabios() -> Result<f64> {
         found.with_context(|| format!("nothing was published of {name}"))
     };
     Ok((of("qemu-nsdi")?.value - of("qemu-qboot-nsdi")?.value) * 1e-3)
-}
-
-/// What the host takes to unpack the kernel as it is distributed.
-fn unpacking(dir: &Path) -> Result<f64> {
-    let kernel = kernel::find()?;
-    let to = dir.join("unpacked");
-    let begun = Instant::now();
-    let unpacked = kernel.unpacked(&to)?;
-    let took = begun.elapsed().as_secs_f64();
-    anyhow::ensure!(unpacked != kernel, "no program here unpacks this kernel");
-    fs::remove_dir_all(&to)?;
-    Ok(took)
 }
 
 fn disks_of(disk: &Disks, maker: &Maker) -> Result<[Prediction; 2]> {
@@ -332,6 +318,7 @@ fn published(split: &Split, plan: &mut Plan) -> Result<()> {
             low: guest.low,
             high: guest.high,
             given: None,
+            beyond: false,
         };
         plan.planned
             .push(Planned::Published(prediction, row.resident));

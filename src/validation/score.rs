@@ -90,7 +90,7 @@ pub fn scores(outcomes: &[Outcome]) -> Vec<Score> {
         let own = || {
             outcomes
                 .iter()
-                .filter(move |one| one.prediction.quantity == quantity)
+                .filter(move |one| one.prediction.quantity == quantity && !one.prediction.beyond)
         };
         let each: Vec<(f64, bool)> = own()
             .flat_map(|one| {
@@ -136,8 +136,10 @@ mod tests {
                 low: 100.0 - reach,
                 high: 100.0 + reach,
                 given: None,
+                beyond: false,
             },
             measured: measured.to_vec(),
+            wall: Vec::new(),
             emulated_by: None,
             missing: None,
         }

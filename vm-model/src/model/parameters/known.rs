@@ -208,13 +208,15 @@ pub const KNOWN: [Known; 54] = [
         Bytes,
         "an image over another, before anything is written",
     ),
-    factor(
-        "vm.disk.copy",
-        "what an image takes on the disk, by the bytes that are in it",
+    any(
+        "vm.disk.metadata",
+        Bytes,
+        "what an image takes besides the bytes that are in it",
     ),
-    factor(
-        "vm.disk.growth",
-        "what is written to a disk takes of the host's, by the bytes that are written",
+    any(
+        "vm.disk.table",
+        Bytes,
+        "what an overlay takes besides, once something is written to it",
     ),
     any(
         "container.start",
@@ -230,7 +232,11 @@ pub const KNOWN: [Known; 54] = [
         Bytes,
         "a container with a workload that does nothing, its supervisor and what the kernel keeps for it included",
     ),
-    part("container.contention", "as `vm.contention`, of containers"),
+    any(
+        "container.contention",
+        One,
+        "as `vm.contention`, of containers",
+    ),
     any(
         "process.start",
         Seconds,
@@ -241,7 +247,11 @@ pub const KNOWN: [Known; 54] = [
         "a single process's start, by the mean of many",
     ),
     any("process.memory", Bytes, "a process that does nothing"),
-    part("process.contention", "as `vm.contention`, of processes"),
+    any(
+        "process.contention",
+        One,
+        "as `vm.contention`, of processes",
+    ),
     any("money.capital", Money, "the host's price"),
     any(
         "money.power",

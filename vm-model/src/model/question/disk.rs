@@ -39,18 +39,23 @@ impl Question for Disk {
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
         let is_guest = self.kind == Kind::Vm;
-        let factor = |name| match is_guest {
-            true => values.or(name, 1.0),
-            false => 1.0,
+        let of_guests = |name, otherwise| match (is_guest, otherwise) {
+            (false, _) => Ok(0.0),
+            (true, None) => values.get(name),
+            (true, Some(otherwise)) => Ok(values.or(name, otherwise)),
         };
-        let overlay = match is_guest && self.sharing {
-            true => values.get("vm.disk.overlay")?,
+        let overlay = match self.sharing {
+            true => of_guests("vm.disk.overlay", None)?,
+            false => 0.0,
+        };
+        let table = match self.sharing && self.growth > 0.0 {
+            true => of_guests("vm.disk.table", Some(0.0))?,
             false => 0.0,
         };
         let shape = Shape {
-            image: Bytes(self.image * factor("vm.disk.copy")),
+            image: Bytes(self.image + of_guests("vm.disk.metadata", Some(0.0))?),
             overlay: Bytes(overlay),
-            growth: Bytes(self.growth * factor("vm.disk.growth")),
+            growth: Bytes(self.growth + table),
         };
         let growth = shape.growth.0 * f64::from(self.count);
         let (whole, terms) = match self.sharing {
@@ -100,11 +105,15 @@ mod tests {
                 growth: 10e6,
                 sharing,
             };
-            let own = exact(&[("vm.disk.overlay", 2e5)]);
-            answer(&question, &own, 1).unwrap().value
+            let own = [
+                ("vm.disk.overlay", 2e5),
+                ("vm.disk.metadata", 1e6),
+                ("vm.disk.table", 1e4),
+            ];
+            answer(&question, &exact(&own), 1).unwrap().value
         };
-        assert_eq!(of(Kind::Vm, false), 2_130e6);
-        assert_eq!(of(Kind::Vm, true), 730.6e6);
+        assert_eq!(of(Kind::Vm, false), 2_133e6);
+        assert_eq!(of(Kind::Vm, true), 731.63e6);
         assert_eq!(of(Kind::Container, true), 730e6);
         assert_eq!(of(Kind::Container, false), 2_130e6);
     }
