@@ -159,7 +159,7 @@ fn panel(one: &Agreement) -> Drawing {
     panel.shapes.push(across.anchored(Anchor::Middle));
     panel
         .shapes
-        .push(Shape::text((0.0, top + 10.0), "measured", 12.0, INK));
+        .push(Shape::text((LEFT + 8.0, top + 14.0), "measured", 12.0, INK));
     panel
 }
 

@@ -51,7 +51,7 @@ const fn factor(name: &'static str, meaning: &'static str) -> Known {
 }
 
 /// All of them, by what they are of.
-pub const KNOWN: [Known; 54] = [
+pub const KNOWN: [Known; 56] = [
     factor(
         "host.speed",
         "the host's time for the same work, by what it was at the calibration",
@@ -146,6 +146,15 @@ pub const KNOWN: [Known; 54] = [
         "vm.memory.archive",
         One,
         "what a guest touches for each byte of its initial RAM file system, in bytes",
+    ),
+    any(
+        "vm.memory.archive-shared",
+        One,
+        "what all guests' programs share for each byte of an initial RAM file system, in bytes, counted once",
+    ),
+    factor(
+        "vm.memory.workload",
+        "what a guest and its monitor hold of a workload, by what it holds as a process",
     ),
     any(
         "vm.memory.split",

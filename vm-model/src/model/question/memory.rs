@@ -101,6 +101,12 @@ pub(super) fn guest(each: &Each, values: &Values<'_>) -> Result<Guest> {
         true => values.get("vm.memory.archive")? * each.archive,
         false => 0.0,
     };
+    let shared = values.or("vm.memory.shared", 0.0);
+    let shared = shared + values.or("vm.memory.archive-shared", 0.0) * each.archive;
+    let workload = match each.workload_memory > 0.0 {
+        true => values.or("vm.memory.workload", 1.0) * each.workload_memory,
+        false => 0.0,
+    };
     let split = match each.memory > SPLIT_ABOVE {
         true => values.get("vm.memory.split")?,
         false => 0.0,
@@ -108,10 +114,10 @@ pub(super) fn guest(each: &Each, values: &Values<'_>) -> Result<Guest> {
     Ok(Guest {
         size: Bytes(each.memory),
         vmm: Bytes(values.get("vm.memory.vmm")?),
-        shared: Bytes(values.or("vm.memory.shared", 0.0)),
+        shared: Bytes(shared),
         kernel: Bytes(values.get("vm.memory.kernel")? - accounts * reference),
         accounts,
-        workload: Bytes(each.workload_memory + archive),
+        workload: Bytes(workload + archive),
         split_above: Bytes(SPLIT_ABOVE),
         split: Bytes(split),
     })
@@ -162,6 +168,24 @@ mod tests {
             of(2, each, Saving::Balloon(16.0), &VALUES),
             8.0 + 2.0 * 140.0
         );
+    }
+
+    #[test]
+    fn an_initial_file_system_is_kept_by_each_and_by_all() {
+        let each = Each {
+            memory: 256.0,
+            archive: 10.0,
+            workload_memory: 4.0,
+            ..Each::default()
+        };
+        let mut values = VALUES.to_vec();
+        values.extend([
+            ("vm.memory.archive", 1.5),
+            ("vm.memory.archive-shared", 1.0),
+            ("vm.memory.workload", 2.0),
+        ]);
+        let expected = 18.0 + 3.0 * (140.0 + 15.0 + 8.0);
+        assert_eq!(of(3, each, Saving::Nothing, &values), expected);
     }
 
     #[test]
