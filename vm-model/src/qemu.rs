@@ -215,14 +215,27 @@ mod tests {
         let write = |version: &str| {
             use std::os::unix::fs::PermissionsExt;
             let count = dir.path().join("count");
-            let says = format!("echo x >> {}; echo QEMU emulator version {version}", count.display());
+            let says = format!(
+                "echo x >> {}; echo QEMU emulator version {version}",
+                count.display()
+            );
             let new = dir.path().join("new");
             std::fs::write(&new, format!("#!/bin/sh\n{says}\n")).unwrap();
             std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
             std::fs::rename(&new, &program).unwrap();
         };
-        let ask = || Qemu::remembered(&program, Some(&cache)).unwrap().version.major;
-        let asked = || std::fs::read_to_string(dir.path().join("count")).unwrap().lines().count();
+        let ask = || {
+            Qemu::remembered(&program, Some(&cache))
+                .unwrap()
+                .version
+                .major
+        };
+        let asked = || {
+            std::fs::read_to_string(dir.path().join("count"))
+                .unwrap()
+                .lines()
+                .count()
+        };
         write("7.2.0");
         assert_eq!((ask(), ask(), asked()), (7, 7, 1));
         write("9.0.0");

@@ -57,9 +57,8 @@ impl CacheKey {
     /// # Errors
     /// [`Error::File`] if the kernel or `/proc` cannot be read.
     pub fn new(qemu: &Qemu, kernel: &Kernel) -> Result<Self> {
-        let gone = |path: &Path| {
-            Error::file("read", path)(io::Error::from(io::ErrorKind::NotFound))
-        };
+        let gone =
+            |path: &Path| Error::file("read", path)(io::Error::from(io::ErrorKind::NotFound));
         let read = |path: &str| {
             let path = Path::new(path);
             let text = fs::read_to_string(path).map_err(Error::file("read", path))?;

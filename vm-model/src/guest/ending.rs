@@ -15,7 +15,8 @@ pub(crate) const PANICKED: &str = "its kernel panicked";
 /// Whether a guest that is gone ended as it should: by itself, or by its init.
 pub(super) fn is_good(status: ExitStatus, heard: &Heard, shown: &[u8]) -> bool {
     // Where init has told the status, all is known: whoever kills the rest loses nothing.
-    let known = [Some(ENDED_BY_INIT), Some(0)].contains(&status.code()) || status.signal() == Some(9);
+    let known =
+        [Some(ENDED_BY_INIT), Some(0)].contains(&status.code()) || status.signal() == Some(9);
     heard.ended.is_some() && known || status.success() && panic(shown).is_none()
 }
 
@@ -39,7 +40,9 @@ pub(super) fn cause(status: ExitStatus, heard: &Heard, shown: &[u8]) -> String {
 /// The cause of a kernel's panic, if the console tells of one.
 fn panic(shown: &[u8]) -> Option<String> {
     let at = shown.windows(PANIC.len()).position(|text| text == PANIC)?;
-    let cause = shown[at + PANIC.len()..].split(|byte| *byte == b'\n').next()?;
+    let cause = shown[at + PANIC.len()..]
+        .split(|byte| *byte == b'\n')
+        .next()?;
     Some(String::from_utf8_lossy(cause).trim().to_owned())
 }
 
@@ -73,10 +76,22 @@ mod tests {
 
     #[test]
     fn init_may_end_its_machine_and_must_say_so() {
-        check(85, "X 0\n", "", true, "its program ended too early, with status 0");
+        check(
+            85,
+            "X 0\n",
+            "",
+            true,
+            "its program ended too early, with status 0",
+        );
         check(85, "", "", false, "QEMU ended with exit status: 85");
         check(0, "", "", true, "it powered off or restarted too early");
-        check(1, "X 0\n", "", false, "its program ended too early, with status 0");
+        check(
+            1,
+            "X 0\n",
+            "",
+            false,
+            "its program ended too early, with status 0",
+        );
     }
 
     #[test]

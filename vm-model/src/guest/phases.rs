@@ -94,7 +94,10 @@ impl Phases {
     #[must_use]
     pub fn of(&self, phase: Phase) -> Option<Duration> {
         let alone = |stretch: &&Stretch| stretch.phases == [phase];
-        self.stretches.iter().find(alone).map(|stretch| stretch.time)
+        self.stretches
+            .iter()
+            .find(alone)
+            .map(|stretch| stretch.time)
     }
 }
 
@@ -212,7 +215,11 @@ mod tests {
             gone: Some(at(1005)),
         };
         change(&mut heard, &mut moments, &at);
-        let phases = Moments { heard: &heard, ..moments }.phases();
+        let phases = Moments {
+            heard: &heard,
+            ..moments
+        }
+        .phases();
         let line = |stretch: &Stretch| format!("{stretch} {}", stretch.time.as_millis());
         let lines: Vec<_> = phases.stretches.iter().map(line).collect();
         lines.join(", ")
@@ -290,7 +297,10 @@ mod tests {
             compressed: true,
         };
         let json = serde_json::to_string(&phases).unwrap();
-        assert!(json.contains(r#"["vmm","firmware"],"ns":1234567"#), "{json}");
+        assert!(
+            json.contains(r#"["vmm","firmware"],"ns":1234567"#),
+            "{json}"
+        );
         assert_eq!(serde_json::from_str::<Phases>(&json).unwrap(), phases);
     }
 }

@@ -206,9 +206,28 @@ mod tests {
             check(line, true);
         }
         let wrong = [
-            "", "w", "W ", "W 1", "X", "X 256", "X -1", "X +1", "X 1 ", "X  1", "E x", "I", "I 1.5",
-            "I 99999999999999999999", "M", "M A", "M a_b", "M abcdefghijklmnopq", "D 2 1", "D 1",
-            "\u{fffd}", "E 4294967296",
+            "",
+            "w",
+            "W ",
+            "W 1",
+            "X",
+            "X 256",
+            "X -1",
+            "X +1",
+            "X 1 ",
+            "X  1",
+            "E x",
+            "I",
+            "I 1.5",
+            "I 99999999999999999999",
+            "M",
+            "M A",
+            "M a_b",
+            "M abcdefghijklmnopq",
+            "D 2 1",
+            "D 1",
+            "\u{fffd}",
+            "E 4294967296",
         ];
         for line in wrong {
             check(line, false);

@@ -122,7 +122,12 @@ mod tests {
     #[test]
     fn what_init_would_cut_off_is_refused() {
         let large = "x".repeat(ROOM);
-        assert!(RunFile::new(Path::new("/x")).argument(large).to_bytes().is_err());
+        assert!(
+            RunFile::new(Path::new("/x"))
+                .argument(large)
+                .to_bytes()
+                .is_err()
+        );
         let many = (0..=MOST).fold(RunFile::new(Path::new("/x")), |file, _| file.argument("a"));
         assert!(many.to_bytes().is_err());
     }

@@ -83,7 +83,9 @@ impl Trace {
             !stamp.is_empty() && stamp.chars().all(plain)
         });
         let event = stamped.map_or(line, |(_, event)| event);
-        let is_request = event.strip_prefix(EVENT).is_some_and(|rest| rest.starts_with(' '));
+        let is_request = event
+            .strip_prefix(EVENT)
+            .is_some_and(|rest| rest.starts_with(' '));
         if is_request && !firmware_over {
             self.traced.first.get_or_insert(at);
             self.traced.last = Some(at);

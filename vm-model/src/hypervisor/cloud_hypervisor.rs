@@ -70,7 +70,10 @@ impl Hypervisor for CloudHypervisor {
         let port = guest.port();
         let port = text_of(&self.path, &port)?;
         if port.contains(',') {
-            return Err(refused(&self.path, format!("a comma in {port} begins an option")));
+            return Err(refused(
+                &self.path,
+                format!("a comma in {port} begins an option"),
+            ));
         }
         let mut argv = guest.launcher_words();
         argv.push(self.path.clone().into());
@@ -80,10 +83,16 @@ impl Hypervisor for CloudHypervisor {
         let words = guest.clone().init_word(INIT).kernel_command_line();
         add("--cmdline", words.into());
         add("--cpus", format!("boot={}", guest.processors()).into());
-        add("--memory", format!("size={}M", guest.ram_bytes() >> 20).into());
+        add(
+            "--memory",
+            format!("size={}M", guest.ram_bytes() >> 20).into(),
+        );
         add("--console", "off".into());
         add("--serial", "tty".into());
-        add("--debug-console", format!("file={port},iobase={PORT:#x}").into());
+        add(
+            "--debug-console",
+            format!("file={port},iobase={PORT:#x}").into(),
+        );
         Ok(Launch { argv })
     }
 }
@@ -98,7 +107,11 @@ mod tests {
         let (dir, path) = program("cloud-hypervisor v38.0.0");
         let hypervisor = CloudHypervisor::at(&path).unwrap();
         let launch = hypervisor.launch(&guest(dir.path())).unwrap();
-        let words: Vec<_> = launch.argv.iter().map(|word| word.to_string_lossy()).collect();
+        let words: Vec<_> = launch
+            .argv
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
         let behind = |option: &str| {
             let at = words.iter().position(|word| word == option).unwrap();
             words[at + 1].to_string()
@@ -106,7 +119,10 @@ mod tests {
         assert_eq!(behind("--cpus"), "boot=2");
         assert_eq!(behind("--memory"), "size=128M");
         assert!(behind("--cmdline").ends_with(" -- console /true exit"));
-        let port = format!("file={}.port,iobase=0xe9", dir.path().join("console").display());
+        let port = format!(
+            "file={}.port,iobase=0xe9",
+            dir.path().join("console").display()
+        );
         assert_eq!(behind("--debug-console"), port);
     }
 

@@ -108,7 +108,10 @@ mod tests {
         let written: serde_json::Value =
             serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let source = &written["boot-source"];
-        assert_eq!(source["initrd_path"], dir.path().join("initrd").to_str().unwrap());
+        assert_eq!(
+            source["initrd_path"],
+            dir.path().join("initrd").to_str().unwrap()
+        );
         let words = source["boot_args"].as_str().unwrap();
         assert!(words.starts_with("reboot=k "), "{words}");
         assert!(words.ends_with(" A=1 -- firecracker /true exit"), "{words}");

@@ -104,7 +104,12 @@ fn along(name: &'static str) -> Result<PathBuf> {
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
         .find(|program| program.is_file())
-        .ok_or_else(|| refused(Path::new(name), "it is not installed (not found along PATH)"))
+        .ok_or_else(|| {
+            refused(
+                Path::new(name),
+                "it is not installed (not found along PATH)",
+            )
+        })
 }
 
 /// The first line that a program prints when it is asked for its version.
@@ -195,7 +200,10 @@ mod tests {
     fn who_cannot_emulate_says_so() {
         let (dir, path) = program("Firecracker v1.7.0");
         let emulated = guest(dir.path()).accel(Accel::Tcg);
-        let error = Firecracker::at(&path).unwrap().launch(&emulated).unwrap_err();
+        let error = Firecracker::at(&path)
+            .unwrap()
+            .launch(&emulated)
+            .unwrap_err();
         assert!(error.to_string().contains("needs KVM"), "{error}");
     }
 }

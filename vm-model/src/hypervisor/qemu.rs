@@ -42,7 +42,10 @@ impl Hypervisor for QemuMachine {
     }
 
     fn launch(&self, guest: &Guest) -> Result<Launch> {
-        let guest = guest.clone().machine(self.machine).with_qemu(self.qemu.clone());
+        let guest = guest
+            .clone()
+            .machine(self.machine)
+            .with_qemu(self.qemu.clone());
         let argv = guest.argv();
         let argv = argv.ok_or_else(|| refused(&self.qemu.path, "it was not given to the guest"))?;
         Ok(Launch { argv })
@@ -66,12 +69,27 @@ mod tests {
         };
         for (machine, name, serial) in [
             (Machine::Q35, "q35,", "-serial chardev:channel"),
-            (Machine::MicroVm, "microvm,", "-device isa-serial,index=1,chardev=channel"),
+            (
+                Machine::MicroVm,
+                "microvm,",
+                "-device isa-serial,index=1,chardev=channel",
+            ),
         ] {
-            let launch = QemuMachine::new(qemu.clone(), machine).launch(&guest(dir.path())).unwrap();
-            let words: Vec<_> = launch.argv.iter().map(|word| word.to_string_lossy()).collect();
+            let launch = QemuMachine::new(qemu.clone(), machine)
+                .launch(&guest(dir.path()))
+                .unwrap();
+            let words: Vec<_> = launch
+                .argv
+                .iter()
+                .map(|word| word.to_string_lossy())
+                .collect();
             let line = words.join(" ");
-            for part in [name, serial, "isa-debugcon,iobase=0xe9", "isa-debug-exit,iobase=0xf4"] {
+            for part in [
+                name,
+                serial,
+                "isa-debugcon,iobase=0xe9",
+                "isa-debug-exit,iobase=0xf4",
+            ] {
                 assert!(line.contains(part), "`{part}` is missing in: {line}");
             }
         }

@@ -291,7 +291,10 @@ fn a_flooded_console_is_bounded() -> Result<(), Failed> {
     let kept = running.console_text().len();
     assert!((1..=128 << 10).contains(&kept), "{kept} bytes are kept");
     drop(running);
-    let left: Vec<_> = fs::read_dir(dir.path())?.flatten().map(|entry| entry.file_name()).collect();
+    let left: Vec<_> = fs::read_dir(dir.path())?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     assert_eq!(left, ["initrd"], "the named pipes are left");
     Ok(())
 }
