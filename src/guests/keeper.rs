@@ -16,10 +16,10 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use vm_model::guest::{INTERRUPT, RunningGuest};
 
+use super::Wanted;
 use super::life::{self, Company, End, Lived, TIMED_OUT};
 use super::log::Log;
 use super::record::{self, Held, Process, Record, Status};
-use super::Wanted;
 use crate::hint;
 use crate::interrupt::Interrupt;
 
@@ -44,7 +44,10 @@ enum Told {
     /// The guest is over already.
     Over { code: u8, why: Option<String> },
     /// It could not be had.
-    Failed { message: String, hint: Option<String> },
+    Failed {
+        message: String,
+        hint: Option<String>,
+    },
 }
 
 /// Starts a keeper for `wanted` in the directory that `held` has, and waits until the guest's
@@ -112,7 +115,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let lived = guest.and_then(|guest| life::live(&wanted, &guest, &mut keeper, &interrupt));
     let (code, why) = told(&lived);
     let begun = keeper.begun;
-    keeper.record.status = Status::Ended { code, why: why.clone() };
+    keeper.record.status = Status::Ended {
+        code,
+        why: why.clone(),
+    };
     let told = match &lived {
         Err(error) => Told::Failed {
             message: format!("{error:#}"),
@@ -228,7 +234,12 @@ impl Company for Keeper<'_> {
 
     fn interrupt(&mut self) -> bool {
         let input = self.input.as_mut();
-        input.is_some_and(|input| input.write_all(&[INTERRUPT]).and_then(|()| input.flush()).is_ok())
+        input.is_some_and(|input| {
+            input
+                .write_all(&[INTERRUPT])
+                .and_then(|()| input.flush())
+                .is_ok()
+        })
     }
 }
 

@@ -184,10 +184,12 @@ impl Life<'_> {
         let errno = running.heard().errno;
         // One that powers off without a word has done what it was to do.
         let code = ended.code.unwrap_or(0);
-        Ok(Stayed::Over(match (self.asked, self.interrupt.exit_status()) {
-            (Some(_), Some(status)) if ended.code.is_none() => End::Interrupted(status),
-            _ => End::Program { code, errno },
-        }))
+        Ok(Stayed::Over(
+            match (self.asked, self.interrupt.exit_status()) {
+                (Some(_), Some(status)) if ended.code.is_none() => End::Interrupted(status),
+                _ => End::Program { code, errno },
+            },
+        ))
     }
 
     /// Passes on what came; false if nobody wants to hear it.

@@ -23,7 +23,8 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn new(directory: &Path) -> Result<Self> {
         let path = directory.join(NAMES[0]);
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self {
             directory: directory.to_owned(),
             file,

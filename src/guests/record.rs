@@ -227,7 +227,9 @@ pub fn all() -> Result<Vec<Seen>> {
 /// # Errors
 /// If there is none.
 pub fn named(name: &str) -> Result<Seen> {
-    let found = all()?.into_iter().find(|seen| seen.record.wanted.name == name);
+    let found = all()?
+        .into_iter()
+        .find(|seen| seen.record.wanted.name == name);
     found.ok_or_else(|| {
         let next = "see which there are: isolab vm ps --all";
         hint::with(format!("there is no guest called `{name}`"), next)
@@ -245,11 +247,19 @@ fn look(lock: &Path) -> Option<Seen> {
         (None, None) => None,
         (Some(record), None) => {
             let is_kept = true;
-            Some(Seen { path, record, is_kept })
+            Some(Seen {
+                path,
+                record,
+                is_kept,
+            })
         }
         (Some(record), Some(_)) if is_over(&record) => {
             let is_kept = false;
-            Some(Seen { path, record, is_kept })
+            Some(Seen {
+                path,
+                record,
+                is_kept,
+            })
         }
         (_, Some(_lock)) => {
             remove(&path);
@@ -353,7 +363,10 @@ fn base() -> Result<PathBuf> {
 pub fn read_whole(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let metadata = fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
-    ensure!(metadata.len() <= LARGEST, "{shown} is not of ours: it is too large");
+    ensure!(
+        metadata.len() <= LARGEST,
+        "{shown} is not of ours: it is too large"
+    );
     fs::read(path).with_context(|| format!("cannot read {shown}"))
 }
 
@@ -443,7 +456,10 @@ mod tests {
     fn a_process_is_known_by_when_it_was_started() {
         let own = Process::of(std::process::id().cast_signed()).unwrap();
         assert!(own.lives());
-        let other = Process { started: own.started + 1, ..own };
+        let other = Process {
+            started: own.started + 1,
+            ..own
+        };
         assert!(!other.lives());
         assert_eq!(Process::of(4_194_305), None); // above pid_max
     }

@@ -81,7 +81,8 @@ impl Root {
             return Err(wrong());
         }
         let (source, destination) = (Path::new(source), Path::new(destination));
-        let found = fs::metadata(source).with_context(|| format!("cannot put `{text}` into the guest"))?;
+        let found =
+            fs::metadata(source).with_context(|| format!("cannot put `{text}` into the guest"))?;
         if found.is_dir() {
             return Ok(self.archive.add_tree(source, destination)?);
         }
@@ -169,7 +170,8 @@ impl Root {
 pub fn resolve(name: &OsStr) -> Result<PathBuf> {
     let shown = name.to_string_lossy();
     let is_program = |path: &Path| {
-        fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        fs::metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     if name.as_bytes().contains(&b'/') {
         let path = std::path::absolute(Path::new(name))?;
@@ -222,12 +224,19 @@ fn loader(path: &Path, head: &[u8]) -> Result<Option<PathBuf>> {
     const PT_INTERP: usize = 3;
     let shown = path.display();
     let headers = || {
-        let (table, size, count) = (number(head, 32, 8)?, number(head, 54, 2)?, number(head, 56, 2)?);
+        let (table, size, count) = (
+            number(head, 32, 8)?,
+            number(head, 54, 2)?,
+            number(head, 56, 2)?,
+        );
         let all = (0..count).map(|index| table.checked_add(index.checked_mul(size)?));
         all.collect::<Option<Vec<_>>>()
     };
     let headers = headers().with_context(|| format!("cannot read the headers of {shown}"))?;
-    let Some(header) = headers.into_iter().find(|at| number(head, *at, 4) == Some(PT_INTERP)) else {
+    let Some(header) = headers
+        .into_iter()
+        .find(|at| number(head, *at, 4) == Some(PT_INTERP))
+    else {
         return Ok(None);
     };
     let name = || {
@@ -240,7 +249,10 @@ fn loader(path: &Path, head: &[u8]) -> Result<Option<PathBuf>> {
         .canonicalize()
         .with_context(|| format!("{shown} has no loader here: {}", loader.display()))?;
     if !SYSTEM.iter().any(|place| real.starts_with(place)) {
-        bail!("cannot run {shown}: its loader is not the system's: {}", loader.display());
+        bail!(
+            "cannot run {shown}: its loader is not the system's: {}",
+            loader.display()
+        );
     }
     Ok(Some(loader))
 }
@@ -248,7 +260,11 @@ fn loader(path: &Path, head: &[u8]) -> Result<Option<PathBuf>> {
 /// Whether a program is CPython, by its name.
 fn is_python(path: &Path) -> bool {
     let real = path.canonicalize();
-    let name = real.as_deref().unwrap_or(path).file_name().unwrap_or_default();
+    let name = real
+        .as_deref()
+        .unwrap_or(path)
+        .file_name()
+        .unwrap_or_default();
     let name = name.to_string_lossy();
     let version = name.strip_prefix("python");
     version.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
@@ -260,9 +276,17 @@ mod tests {
 
     #[test]
     fn a_program_is_found_as_a_shell_would_find_it() {
-        assert_eq!(resolve(OsStr::new("/bin/sh")).unwrap(), Path::new("/bin/sh"));
+        assert_eq!(
+            resolve(OsStr::new("/bin/sh")).unwrap(),
+            Path::new("/bin/sh")
+        );
         assert!(resolve(OsStr::new("sh")).unwrap().ends_with("sh"));
-        for (name, code) in [("/bin", 126), ("/etc/passwd", 126), ("/nonexistent", 127), ("no-such", 127)] {
+        for (name, code) in [
+            ("/bin", 126),
+            ("/etc/passwd", 126),
+            ("/nonexistent", 127),
+            ("no-such", 127),
+        ] {
             let error = resolve(OsStr::new(name)).unwrap_err();
             assert_eq!(hint::code(&error), code, "{error:#}");
         }
@@ -273,8 +297,13 @@ mod tests {
         let mut root = Root::new().unwrap();
         root.add_program(Path::new("/bin/sh")).unwrap();
         assert!(root.added.contains(Path::new("/bin/sh")));
-        let has_loader = root.added.iter().any(|path| path.to_string_lossy().contains("ld-"));
-        let is_static = loader(Path::new("/bin/sh"), &head(Path::new("/bin/sh")).unwrap()).unwrap().is_none();
+        let has_loader = root
+            .added
+            .iter()
+            .any(|path| path.to_string_lossy().contains("ld-"));
+        let is_static = loader(Path::new("/bin/sh"), &head(Path::new("/bin/sh")).unwrap())
+            .unwrap()
+            .is_none();
         assert!(has_loader || is_static, "{:?}", root.added);
     }
 
@@ -282,14 +311,20 @@ mod tests {
     fn a_script_comes_with_what_its_first_line_names() {
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("script");
-        for (line, named) in [("#!/bin/sh -e", "/bin/sh"), ("#! /usr/bin/env sh", "/usr/bin/env")] {
+        for (line, named) in [
+            ("#!/bin/sh -e", "/bin/sh"),
+            ("#! /usr/bin/env sh", "/usr/bin/env"),
+        ] {
             fs::write(&script, format!("{line}\necho\n")).unwrap();
             let mut root = Root::new().unwrap();
             root.add_program(&script).unwrap();
             assert!(root.added.contains(Path::new(named)), "{:?}", root.added);
         }
         fs::write(&script, format!("#!{}\n", script.display())).unwrap();
-        assert!(Root::new().unwrap().add_program(&script).is_ok(), "it is in already");
+        assert!(
+            Root::new().unwrap().add_program(&script).is_ok(),
+            "it is in already"
+        );
         fs::write(&script, "#!\n").unwrap();
         assert!(Root::new().unwrap().add_program(&script).is_err());
     }
@@ -315,7 +350,12 @@ mod tests {
 
     #[test]
     fn only_pythons_are_pythons() {
-        let names = ["/x/python3.11", "/x/python3", "/x/python3-config", "/x/pythonic"];
+        let names = [
+            "/x/python3.11",
+            "/x/python3",
+            "/x/python3-config",
+            "/x/pythonic",
+        ];
         let found = names.map(|name| is_python(Path::new(name)));
         assert_eq!(found, [true, true, false, false]);
     }

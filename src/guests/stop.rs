@@ -50,7 +50,11 @@ pub fn stop(seen: &Seen, grace: Duration) -> Result<Stopped> {
         anyhow::ensure!(gone, "the guest `{}` does not die", seen.record.wanted.name);
     }
     seen.remove();
-    Ok(if asked { Stopped::Asked } else { Stopped::Killed })
+    Ok(if asked {
+        Stopped::Asked
+    } else {
+        Stopped::Killed
+    })
 }
 
 /// Sends a signal to the process that is meant, and to no other that has its number now.

@@ -105,7 +105,9 @@ impl Company for Joined {
         };
         match written {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-            written => written.map(|()| true).context("cannot write what the guest says"),
+            written => written
+                .map(|()| true)
+                .context("cannot write what the guest says"),
         }
     }
 
@@ -123,7 +125,11 @@ impl Company for Joined {
         };
         let mut room = [PollFd::new(input.as_fd(), PollFlags::POLLOUT)];
         let has_room = poll(&mut room, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
-        has_room && input.write_all(&[INTERRUPT]).and_then(|()| input.flush()).is_ok()
+        has_room
+            && input
+                .write_all(&[INTERRUPT])
+                .and_then(|()| input.flush())
+                .is_ok()
     }
 
     fn wants_end(&self) -> bool {

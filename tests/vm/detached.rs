@@ -11,13 +11,28 @@ use crate::place::{LONG, Place, said};
 
 pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
     vec![
-        ("a_detached_guest_outlives_its_command_and_is_stopped", outlives),
-        ("one_that_does_not_listen_is_killed_after_its_time", is_killed),
-        ("one_that_has_ended_is_remembered_until_it_is_forgotten", is_remembered),
+        (
+            "a_detached_guest_outlives_its_command_and_is_stopped",
+            outlives,
+        ),
+        (
+            "one_that_does_not_listen_is_killed_after_its_time",
+            is_killed,
+        ),
+        (
+            "one_that_has_ended_is_remembered_until_it_is_forgotten",
+            is_remembered,
+        ),
         ("two_guests_are_not_called_alike", alike),
-        ("a_keeper_that_is_killed_takes_its_guest_along", keeper_killed),
+        (
+            "a_keeper_that_is_killed_takes_its_guest_along",
+            keeper_killed,
+        ),
         ("a_detached_flood_keeps_a_bounded_log", bounded_log),
-        ("one_that_cannot_boot_is_told_by_the_command_that_starts_it", cannot_boot),
+        (
+            "one_that_cannot_boot_is_told_by_the_command_that_starts_it",
+            cannot_boot,
+        ),
         ("who_is_not_there_cannot_be_stopped", not_there),
     ]
 }
@@ -32,11 +47,18 @@ fn start(place: &Place, options: &[&str], script: &str) -> String {
 
 fn outlives() -> Tested {
     let place = Place::new();
-    let name = start(&place, &[], "echo here; trap 'echo bye; exit 0' INT; while :; do read line; done");
+    let name = start(
+        &place,
+        &[],
+        "echo here; trap 'echo bye; exit 0' INT; while :; do read line; done",
+    );
     let guests = place.guests(&[]);
     assert_eq!(guests[0]["name"], name);
     assert_eq!(guests[0]["status"], "running");
-    assert!(guests[0]["pid"].is_number() && guests[0]["keeper"].is_number(), "{guests:?}");
+    assert!(
+        guests[0]["pid"].is_number() && guests[0]["keeper"].is_number(),
+        "{guests:?}"
+    );
     let wait = Instant::now();
     let log = || String::from_utf8(place.output(&["logs", &name]).stdout).unwrap();
     while !log().contains("here") {
@@ -44,10 +66,17 @@ fn outlives() -> Tested {
         thread::sleep(Duration::from_millis(50));
     }
     let table = String::from_utf8(place.output(&["ps"]).stdout)?;
-    assert!(table.contains(&name) && table.contains("q35") && table.contains("256M"), "{table}");
+    assert!(
+        table.contains(&name) && table.contains("q35") && table.contains("256M"),
+        "{table}"
+    );
     let output = place.output(&["stop", &name]);
     assert!(output.status.success(), "{}", said(&output));
-    assert!(output.stderr.is_empty(), "it had to be killed: {}", said(&output));
+    assert!(
+        output.stderr.is_empty(),
+        "it had to be killed: {}",
+        said(&output)
+    );
     assert!(place.guests(&["--all"]).is_empty());
     place.is_clean();
     Ok(())
@@ -74,7 +103,10 @@ fn is_remembered() -> Tested {
     }
     let all = place.guests(&["--all"]);
     assert_eq!(all.len(), 1, "{gone} is remembered: {all:?}");
-    assert_eq!((&all[0]["name"], &all[0]["code"]), (&"kept".into(), &6.into()));
+    assert_eq!(
+        (&all[0]["name"], &all[0]["code"]),
+        (&"kept".into(), &6.into())
+    );
     assert!(said(&place.output(&["logs", &kept])).contains("last words"));
     let again = place.run(&["--name", "kept"]);
     assert_eq!(again.status.code(), Some(125), "{}", said(&again));
@@ -120,7 +152,15 @@ fn bounded_log() -> Tested {
 
 fn cannot_boot() -> Tested {
     let place = Place::new();
-    let output = place.run(&["--detach", "--append", "init=/true", "--append", "rdinit=/nothing", "--append", "root=/dev/nothing"]);
+    let output = place.run(&[
+        "--detach",
+        "--append",
+        "init=/true",
+        "--append",
+        "rdinit=/nothing",
+        "--append",
+        "root=/dev/nothing",
+    ]);
     assert!(!output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("panicked"), "{}", said(&output));
     place.is_clean();
@@ -132,7 +172,11 @@ fn not_there() -> Tested {
     for verb in ["stop", "logs"] {
         let output = place.output(&[verb, "nobody"]);
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains("no guest called `nobody`"), "{}", said(&output));
+        assert!(
+            said(&output).contains("no guest called `nobody`"),
+            "{}",
+            said(&output)
+        );
     }
     place.is_clean();
     Ok(())

@@ -12,7 +12,9 @@ pub(crate) fn a_hundred_in_a_row_leave_nothing_and_hide_no_hang() -> Tested {
     if let Some(why) = missing() {
         return Err(why.into());
     }
-    let count = std::env::var("ISOLAB_GUESTS").ok().and_then(|count| count.parse().ok());
+    let count = std::env::var("ISOLAB_GUESTS")
+        .ok()
+        .and_then(|count| count.parse().ok());
     let count: u32 = count.unwrap_or(100);
     let place = Place::new();
     let begun = Instant::now();

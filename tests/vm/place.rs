@@ -33,7 +33,10 @@ impl Place {
     /// `isolab vm` with these words.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_isolab"));
-        command.arg("vm").args(words).env("XDG_CACHE_HOME", self.path().join("cache"));
+        command
+            .arg("vm")
+            .args(words)
+            .env("XDG_CACHE_HOME", self.path().join("cache"));
         command.env_remove("NO_COLOR").stdin(Stdio::null());
         command
     }

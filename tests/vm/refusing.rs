@@ -18,7 +18,12 @@ pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
 /// Fails unless `isolab vm run` with these words ends with `code`, says `part`, and leaves nothing.
 fn check(place: &Place, words: &[&str], code: i32, part: &str) {
     let output = place.run(words);
-    assert_eq!(output.status.code(), Some(code), "{words:?}: {}", said(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{words:?}: {}",
+        said(&output)
+    );
     assert!(said(&output).contains(part), "{words:?}: {}", said(&output));
     place.is_clean();
 }
@@ -34,11 +39,21 @@ fn kernels() -> Tested {
     check(&place, &["--kernel", &script], 125, "no x86 boot header");
     let mut arm = vec![0; 4096];
     arm[56..60].copy_from_slice(b"ARM\x64");
-    check(&place, &["--kernel", &file("arm", &arm)], 125, "a kernel for arm64");
+    check(
+        &place,
+        &["--kernel", &file("arm", &arm)],
+        125,
+        "a kernel for arm64",
+    );
     let mut elf = vec![0; 4096];
     elf[..4].copy_from_slice(b"\x7fELF");
     elf[18] = 243;
-    check(&place, &["--kernel", &file("riscv", &elf)], 125, "a kernel for riscv");
+    check(
+        &place,
+        &["--kernel", &file("riscv", &elf)],
+        125,
+        "a kernel for riscv",
+    );
     check(&place, &["--kernel", "/nonexistent"], 125, "No such file");
     check(&place, &["--kernel", "/"], 125, "cannot read /");
     Ok(())
@@ -58,22 +73,42 @@ fn programs() -> Tested {
     check(&place, &["/nonexistent"], 127, "No such file");
     check(&place, &["no-such-program"], 127, "no such program");
     check(&place, &["/etc"], 126, "no file that may be executed");
-    check(&place, &["--file", "nowhere", "sh"], 125, "--file SOURCE:/DESTINATION");
-    check(&place, &["--file", "/nonexistent:/x", "sh"], 125, "No such file");
+    check(
+        &place,
+        &["--file", "nowhere", "sh"],
+        125,
+        "--file SOURCE:/DESTINATION",
+    );
+    check(
+        &place,
+        &["--file", "/nonexistent:/x", "sh"],
+        125,
+        "No such file",
+    );
     Ok(())
 }
 
 fn names() -> Tested {
     let place = Place::new();
     for name in ["../x", "a b", "-", &"x".repeat(50)] {
-        check(&place, &[&format!("--name={name}")], 125, "cannot call a guest");
+        check(
+            &place,
+            &[&format!("--name={name}")],
+            125,
+            "cannot call a guest",
+        );
     }
     Ok(())
 }
 
 fn archives() -> Tested {
     let place = Place::new();
-    check(&place, &["--initrd", "/nonexistent"], 125, "cannot read /nonexistent");
+    check(
+        &place,
+        &["--initrd", "/nonexistent"],
+        125,
+        "cannot read /nonexistent",
+    );
     check(&place, &["--initrd", "/x", "sh"], 2, "cannot be used with");
     Ok(())
 }

@@ -40,9 +40,10 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
     let qemu = qemu::find()?;
     let (kernel, machine) = kernel(args)?;
     let (initrd, bytes) = match (archive, &args.initrd) {
-        (Some((archive, _)), _) => {
-            (PathBuf::from(INITRD), archive.write_file(&held.path().join(INITRD))?)
-        }
+        (Some((archive, _)), _) => (
+            PathBuf::from(INITRD),
+            archive.write_file(&held.path().join(INITRD))?,
+        ),
         (None, Some(path)) => {
             let path = std::path::absolute(path)?;
             let found = std::fs::metadata(&path);
@@ -59,7 +60,11 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
     };
     Ok(Wanted {
         name: held.name(),
-        command: args.program.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: args
+            .program
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
         release: kernel.release,
         kernel: kernel.path,
         initrd,
@@ -74,7 +79,9 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         },
         append: args.append.clone(),
         speaks: args.initrd.is_none(),
-        timeout_ms: args.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        timeout_ms: args
+            .timeout
+            .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         forget: args.rm,
     })
 }
@@ -123,12 +130,16 @@ fn archive(args: &RunArgs) -> Result<(Archive, bool)> {
 
 fn run_file(args: &RunArgs, root: &mut Root) -> Result<RunFile> {
     let Some((name, arguments)) = args.program.split_first() else {
-        let nothing = RunFile::new(Path::new("/true")).argument("true").argument("exit");
+        let nothing = RunFile::new(Path::new("/true"))
+            .argument("true")
+            .argument("exit");
         return Ok(nothing.kernel_times());
     };
     // What was put into it may be meant, and need not be here.
     let put = args.file.iter().any(|text| {
-        let place = text.rsplit_once(':').map_or(text.as_str(), |(_, place)| place);
+        let place = text
+            .rsplit_once(':')
+            .map_or(text.as_str(), |(_, place)| place);
         Path::new(place) == Path::new(name)
     });
     let path = if put {
@@ -156,14 +167,23 @@ fn run_file(args: &RunArgs, root: &mut Root) -> Result<RunFile> {
 /// The program's variables: few, then those that were asked for.
 fn environment(args: &RunArgs) -> Vec<String> {
     let place = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
-    let mut env = vec![format!("PATH={place}"), "HOME=/".to_owned(), "LC_ALL=C.UTF-8".to_owned()];
+    let mut env = vec![
+        format!("PATH={place}"),
+        "HOME=/".to_owned(),
+        "LC_ALL=C.UTF-8".to_owned(),
+    ];
     if has_terminal(args) {
         env.extend(std::env::var("TERM").map(|term| format!("TERM={term}")));
     }
     for text in &args.env {
         let (name, variable) = match text.split_once('=') {
             Some((name, _)) => (name, Some(text.clone())),
-            None => (text.as_str(), std::env::var(text).ok().map(|value| format!("{text}={value}"))),
+            None => (
+                text.as_str(),
+                std::env::var(text)
+                    .ok()
+                    .map(|value| format!("{text}={value}")),
+            ),
         };
         env.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
         env.extend(variable);
@@ -201,11 +221,20 @@ fn memory(asked: Option<u32>, archive_bytes: u64) -> Result<u32> {
     let mib = asked.unwrap_or_else(|| MEMORY_MIB.max(needed));
     if mib < LEAST_MIB {
         let next = format!("give it {LEAST_MIB}M or more");
-        return Err(hint::with(format!("cannot boot a guest with {mib} MiB"), next));
+        return Err(hint::with(
+            format!("cannot boot a guest with {mib} MiB"),
+            next,
+        ));
     }
-    if asked.is_some() && archive_bytes > 0 && u64::from(mib) < 2 * archive_bytes / (1 << 20) + u64::from(LEAST_MIB) {
+    if asked.is_some()
+        && archive_bytes > 0
+        && u64::from(mib) < 2 * archive_bytes / (1 << 20) + u64::from(LEAST_MIB)
+    {
         let next = format!("give it {needed}M, or leave -m out");
-        return Err(hint::with(format!("cannot unpack its files in {mib} MiB"), next));
+        return Err(hint::with(
+            format!("cannot unpack its files in {mib} MiB"),
+            next,
+        ));
     }
     let bytes = u64::from(mib) << 20;
     let (total, free) = (total_bytes()?, footprint::available_bytes()?);
@@ -228,7 +257,10 @@ fn memory(asked: Option<u32>, archive_bytes: u64) -> Result<u32> {
 pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text[number.len()..].to_ascii_uppercase();
-    let unit = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
+    let unit = unit
+        .strip_suffix("IB")
+        .or(unit.strip_suffix('B'))
+        .unwrap_or(&unit);
     let bytes_of_unit: u64 = match unit {
         "K" => 1 << 10,
         "" | "M" => 1 << 20,
@@ -236,8 +268,12 @@ pub(super) fn mebibytes(text: &str) -> Result<u32, String> {
         "T" => 1 << 40,
         _ => return Err("write it as 512M or 2G".to_owned()),
     };
-    let number: u64 = number.parse().map_err(|_| "write it as 512M or 2G".to_owned())?;
-    let mib = number.checked_mul(bytes_of_unit).map(|bytes| bytes.div_ceil(1 << 20));
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write it as 512M or 2G".to_owned())?;
+    let mib = number
+        .checked_mul(bytes_of_unit)
+        .map(|bytes| bytes.div_ceil(1 << 20));
     mib.and_then(|mib| u32::try_from(mib).ok())
         .ok_or_else(|| "no machine has that much".to_owned())
 }
@@ -248,7 +284,14 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        for (text, expected) in [("512", 512), ("512M", 512), ("512MiB", 512), ("2g", 2048), ("1025K", 2), ("1GB", 1024)] {
+        for (text, expected) in [
+            ("512", 512),
+            ("512M", 512),
+            ("512MiB", 512),
+            ("2g", 2048),
+            ("1025K", 2),
+            ("1GB", 1024),
+        ] {
             assert_eq!(mebibytes(text), Ok(expected), "{text}");
         }
         for text in ["", "M", "1.5G", "-1", "1X", "99999999999T", "1 G"] {

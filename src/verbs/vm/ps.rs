@@ -30,12 +30,20 @@ pub(super) fn run(args: &PsArgs) -> Result<ExitCode> {
     guests.retain(|seen| args.all || seen.is_kept);
     stdout::print(if args.json {
         let all: Vec<_> = guests.iter().map(entry).collect();
-        format!("{:#}\n", json!({ "schema": "isolab.guests/1", "guests": all }))
+        format!(
+            "{:#}\n",
+            json!({ "schema": "isolab.guests/1", "guests": all })
+        )
     } else if args.quiet {
-        guests.iter().map(|seen| format!("{}\n", seen.record.wanted.name)).collect()
+        guests
+            .iter()
+            .map(|seen| format!("{}\n", seen.record.wanted.name))
+            .collect()
     } else {
         let rows: Vec<_> = guests.iter().map(row).collect();
-        let header = ["NAME", "STATUS", "PROGRAM", "MACHINE", "ACCEL", "MEMORY", "PID", "AGE"];
+        let header = [
+            "NAME", "STATUS", "PROGRAM", "MACHINE", "ACCEL", "MEMORY", "PID", "AGE",
+        ];
         table(&header, &rows, Some(5))
     })?;
     Ok(ExitCode::SUCCESS)

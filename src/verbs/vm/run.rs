@@ -71,7 +71,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// A program of this machine, and its arguments; without one, a guest that only boots
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
     pub(super) program: Vec<OsString>,
 }
 
@@ -142,12 +146,7 @@ fn carry_out(args: &RunArgs) -> Result<u8> {
 }
 
 /// Stays with the guest until it is over.
-fn attended(
-    args: &RunArgs,
-    held: &Held,
-    wanted: &Wanted,
-    interrupt: &Interrupt,
-) -> Result<Lived> {
+fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Lived> {
     let guest = wanted.guest(held.path())?;
     let output = match () {
         () if wanted.speaks && args.program.is_empty() => Output::Nowhere,
@@ -170,10 +169,15 @@ fn attended(
 fn code_of(lived: &Lived, wanted: &Wanted) -> u8 {
     match lived.end {
         End::Program { code, errno: None } => code,
-        End::Program { code, errno: Some(errno) } => {
+        End::Program {
+            code,
+            errno: Some(errno),
+        } => {
             let error = std::io::Error::from_raw_os_error(errno);
             let program = wanted.command.first().map_or("", String::as_str);
-            stderr::tell(format_args!("error: cannot execute {program} in the guest: {error}"));
+            stderr::tell(format_args!(
+                "error: cannot execute {program} in the guest: {error}"
+            ));
             code
         }
         End::TimedOut => {

@@ -59,12 +59,17 @@ pub(super) fn run(args: &StopArgs) -> Result<ExitCode> {
     if args.json {
         let entry = |(name, how): &(&String, Stopped)| serde_json::json!({ "name": name, "how": word(*how) });
         let all: Vec<_> = ended.iter().map(entry).collect();
-        stdout::print(format!("{:#}\n", serde_json::json!({ "schema": "isolab.stopped/1", "guests": all })))?;
+        stdout::print(format!(
+            "{:#}\n",
+            serde_json::json!({ "schema": "isolab.stopped/1", "guests": all })
+        ))?;
         return Ok(code);
     }
     for (name, how) in ended {
         if how == Stopped::Killed {
-            stderr::tell(format_args!("note: {name} did not end in time, and was killed"));
+            stderr::tell(format_args!(
+                "note: {name} did not end in time, and was killed"
+            ));
         }
         stdout::print(format!("{name}\n"))?;
     }

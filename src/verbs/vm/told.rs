@@ -70,7 +70,11 @@ pub(super) struct Told<'a> {
 
 impl<'a> Told<'a> {
     pub(super) fn of(wanted: &'a Wanted, lived: &'a Lived, code: u8) -> Self {
-        Self { wanted, lived, code }
+        Self {
+            wanted,
+            lived,
+            code,
+        }
     }
 
     /// One line about hangs before the boot that counted.
@@ -90,7 +94,10 @@ impl<'a> Told<'a> {
             true => "emulated by QEMU's TCG: no measure of virtualization",
             false => "KVM",
         };
-        let program = wanted.command.first().map_or("a program that does nothing", String::as_str);
+        let program = wanted
+            .command
+            .first()
+            .map_or("a program that does nothing", String::as_str);
         let sentence = format!(
             "Linux {} ran {program} in a guest ({}, {} MiB, {by}), which was gone {} after its start.",
             wanted.release,
@@ -176,7 +183,11 @@ fn table(phases: &Phases, style: Style) -> String {
         }
         let gap = " ".repeat(widest.saturating_sub(columns(last)));
         let percent = 100.0 * share(stretch, all);
-        let _ = writeln!(text, "  {mark} {last}{gap} {:>10} {percent:>6.1} %", time(stretch.time));
+        let _ = writeln!(
+            text,
+            "  {mark} {last}{gap} {:>10} {percent:>6.1} %",
+            time(stretch.time)
+        );
     }
     let gap = " ".repeat(widest.saturating_sub(3));
     let _ = writeln!(text, "    all{gap} {:>10}", time(all));
@@ -235,10 +246,26 @@ mod tests {
     }
 
     const STYLES: [Style; 4] = [
-        Style { width: 40, colour: false, unicode: false },
-        Style { width: 100, colour: false, unicode: true },
-        Style { width: 80, colour: true, unicode: true },
-        Style { width: 40, colour: true, unicode: true },
+        Style {
+            width: 40,
+            colour: false,
+            unicode: false,
+        },
+        Style {
+            width: 100,
+            colour: false,
+            unicode: true,
+        },
+        Style {
+            width: 80,
+            colour: true,
+            unicode: true,
+        },
+        Style {
+            width: 40,
+            colour: true,
+            unicode: true,
+        },
     ];
 
     /// Without what colours a terminal.
@@ -252,13 +279,22 @@ mod tests {
     #[test]
     fn nothing_is_wider_than_the_terminal() {
         let long = phases(&[(
-            &[Phase::Vmm, Phase::Firmware, Phase::Decompression, Phase::Kernel, Phase::Devices],
+            &[
+                Phase::Vmm,
+                Phase::Firmware,
+                Phase::Decompression,
+                Phase::Kernel,
+                Phase::Devices,
+            ],
             1234,
         )]);
         for style in STYLES {
             for phases in [usual(), long.clone(), phases(&[])] {
                 let text = table(&phases, style) + &bar(&phases, style);
-                for line in bare(&text).lines().filter(|line| !line.starts_with("    (")) {
+                for line in bare(&text)
+                    .lines()
+                    .filter(|line| !line.starts_with("    ("))
+                {
                     assert!(columns(line) <= style.width, "{line:?}");
                 }
             }
@@ -271,9 +307,19 @@ mod tests {
             let drawn = bare(&bar(&usual(), style));
             assert_eq!(columns(drawn.trim()), style.width - 4);
         }
-        let ascii = bar(&usual(), Style { width: 104, colour: false, unicode: false });
+        let ascii = bar(
+            &usual(),
+            Style {
+                width: 104,
+                colour: false,
+                unicode: false,
+            },
+        );
         let count = |sign| ascii.matches(sign).count();
-        assert_eq!((count('#'), count('='), count('+'), count('-'), count('*')), (3, 1, 90, 1, 5));
+        assert_eq!(
+            (count('#'), count('='), count('+'), count('-'), count('*')),
+            (3, 1, 90, 1, 5)
+        );
     }
 
     #[test]
