@@ -28,12 +28,18 @@ fn main() {
 fn build(source: &str, program: &Path) -> u64 {
     // The linker that comes with Rust needs nothing else; some distributions'
     // Rust lacks it, and there the C linker does.
+    // Nothing unwinds in them, and the tables for it are as large as the rest.
+    const NO_TABLES: &str = "-Cforce-unwind-tables=no";
     let with_lld: &[&str] = &[
+        NO_TABLES,
         "-Clinker-flavor=ld.lld",
         "-Clinker=rust-lld",
         "-Clink-args=-nostdlib --build-id=none",
     ];
-    let with_cc: &[&str] = &["-Clink-args=-nostdlib -nostartfiles -static -Wl,--build-id=none"];
+    let with_cc: &[&str] = &[
+        NO_TABLES,
+        "-Clink-args=-nostdlib -nostartfiles -static -Wl,--build-id=none",
+    ];
     let failures: Vec<String> = [with_lld, with_cc]
         .iter()
         .map_while(|linker| compile(source, program, linker).err())

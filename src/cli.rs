@@ -141,6 +141,9 @@ enum Command {
     /// Run a command that ends when its parent does
     #[command(name = "__guard", hide = true)]
     Guard(crate::guard::Args),
+    /// Keep a guest that nobody waits for (what `vm run --detach` starts)
+    #[command(name = "__keep", hide = true)]
+    Keep(crate::guests::keeper::Args),
     /// Make attempts from inside a place (what `matrix` runs there)
     #[command(name = "__inside", hide = true)]
     Inside(crate::inside::Args),
@@ -289,6 +292,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Probe { stage } => Ok(doctor::probe(&stage)),
         Command::Guard(args) => crate::guard::run(&args),
+        Command::Keep(args) => crate::guests::keeper::run(&args),
         Command::Inside(args) => crate::inside::run(&args),
         Command::Canary(args) => crate::inside::canary::run(&args),
         Command::Hide(args) => crate::hide::run(&args),

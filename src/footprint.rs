@@ -22,6 +22,72 @@ pub fn proportional_set_bytes(pid: i32) -> Result<u64> {
     kibibytes(&text, "Pss:").with_context(|| format!("{path} says nothing of Pss"))
 }
 
+/// All of the machine's memory, in bytes.
+///
+/// # Errors
+/// If `/proc/meminfo` cannot be read.
+pub fn total_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    kibibytes(&text, "MemTotal:").context("/proc/meminfo says nothing of MemTotal")
+}
+
+/// What a process has mapped and touched, in bytes, by what it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds {
+    /// Of no file: its own, but for the part that is merged with others' equal pages.
+    pub anonymous: u64,
+    /// Of files: the same pages for every process that has them mapped.
+    pub files: u64,
+}
+
+/// The memory of a process, by what it is of.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, fields `Rss` and `Anonymous`; and `Pss_Anon`, where the kernel
+/// has it.
+pub fn kinds(pid: i32) -> Result<Kinds> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let field = |name| kibibytes(&text, name).with_context(|| format!("{path} has no {name}"));
+    let anonymous = field("Anonymous:")?;
+    Ok(Kinds {
+        anonymous: kibibytes(&text, "Pss_Anon:").unwrap_or(anonymous),
+        files: field("Rss:")?.saturating_sub(anonymous),
+    })
+}
+
+/// What a process takes of memory, in bytes: what is its own alone, and its part of what it
+/// shares with others. The two add up to its proportional set size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Pages that no other process has mapped: what its end would free.
+    pub own: u64,
+    /// Of pages that others have mapped, too: its part.
+    pub shared: u64,
+}
+
+/// The memory of a process, what is its own told from what it shares.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, fields `Pss`, `Private_Clean` and `Private_Dirty`.
+pub fn shares(pid: i32) -> Result<Shares> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    shares_of(&text).with_context(|| format!("{path} says nothing of Pss"))
+}
+
+fn shares_of(text: &str) -> Option<Shares> {
+    let own = kibibytes(text, "Private_Clean:")? + kibibytes(text, "Private_Dirty:")?;
+    let all = kibibytes(text, "Pss:")?;
+    // Each figure is rounded by itself.
+    let shared = all.saturating_sub(own);
+    Some(Shares { own, shared })
+}
+
 /// What could be given to new programs without swapping, in bytes: the kernel's
 /// `MemAvailable`, and the free pages that each CPU keeps at hand.
 ///
@@ -127,6 +193,16 @@ mod tests {
         );
         assert_eq!(kibibytes("Pss: many kB\n", "Pss:"), None);
         assert_eq!(kibibytes("", "Pss:"), None);
+    }
+
+    #[test]
+    fn what_is_shared_is_what_is_not_private() {
+        let text = "Rss: 90 kB\nPss: 60 kB\nPrivate_Clean: 10 kB\nPrivate_Dirty: 20 kB\n";
+        let (own, shared) = (30 * 1024, 30 * 1024);
+        assert_eq!(shares_of(text), Some(Shares { own, shared }));
+        assert_eq!(shares_of("Pss: 60 kB\n"), None);
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(shares(pid).unwrap().own > 4096);
     }
 
     #[test]

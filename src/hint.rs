@@ -22,6 +22,12 @@ struct Coded {
 /// number.
 #[must_use]
 pub fn interrupted(message: impl Into<String>, code: u8) -> anyhow::Error {
+    coded(message, code)
+}
+
+/// An error that says `message`, with which the command ends with `code`.
+#[must_use]
+pub fn coded(message: impl Into<String>, code: u8) -> anyhow::Error {
     let message = message.into();
     Coded { message, code }.into()
 }

@@ -2,35 +2,35 @@
 //!
 //! It has no C library and no Rust standard library, so that its own start
 //! costs next to nothing and what is left of a start-up is the subject's. One
-//! static executable of about a kilobyte serves as
+//! static executable of less than a page serves as
 //!
 //! - `true exit`: write the ready byte and exit;
 //! - `true hold`: write the ready byte, wait on standard input, exit;
 //! - `true say TEXT`: write the text as a line and exit;
 //! - `init guest PROGRAM ARG ...`: as a guest's first process, connect the
-//!   second serial port to PROGRAM, wait for it, and power the machine off.
+//!   second serial port to PROGRAM, wait for it, tell how it ended, and end the machine;
+//! - `init console ...`, `init firecracker ...`: the same where there is one serial port, and
+//!   where a machine ends by a restart only;
+//! - `init run`: the same for the program that a file of the guest describes, which
+//!   carries what a kernel's command line cannot.
 //!
-//! It is process 1 in containers too, so it powers off only when told `guest`.
-//! The build script compiles it with `rustc` alone.
+//! It is process 1 in containers too, so it ends the machine only when told one of the
+//! last four. The build script compiles it with `rustc` alone.
 
 #![no_std]
 #![no_main]
 
 use core::arch::global_asm;
-use core::ptr::null;
 
+mod guest;
+mod kernel_log;
+mod port;
+mod run_file;
 mod syscall;
-use syscall::{SIGCHLD, call, number};
+use syscall::{call, number};
 
 /// What is written when the workload has started: start-up ends here.
 const READY: &[u8] = b"R";
-/// The serial port that carries the workload's standard input and output.
-const CHANNEL: &core::ffi::CStr = c"/dev/ttyS1";
-
-const O_RDWR: usize = 2;
-const AT_FDCWD: usize = -100isize as usize;
-const REBOOT_MAGIC: (usize, usize) = (0xfee1_dead, 0x2812_1969);
-const REBOOT_POWER_OFF: usize = 0x4321_fedc;
 
 type Argument = *const u8;
 
@@ -73,10 +73,11 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
             // SAFETY: argv[2] exists and is NUL-terminated.
             unsafe { say(*argv.add(2)) }
         }
-        b'g' if count > 2 => {
+        how @ (b'g' | b'c' | b'f') if count > 2 => {
             // SAFETY: argv[2] exists; argv is NULL-terminated.
-            unsafe { guest(argv.add(2), envp) }
+            unsafe { guest::of_arguments(argv.add(2), envp, how) }
         }
+        b'r' => guest::of_file(),
         _ => exit(2),
     }
     exit(0)
@@ -111,39 +112,6 @@ fn wait_on_input() {
     let mut byte = 0u8;
     // SAFETY: the buffer is one writable byte.
     unsafe { call(number::READ, [0, (&raw mut byte) as usize, 1, 0, 0]) };
-}
-
-/// Runs a program as a guest's init and powers off when it ends.
-///
-/// # Safety
-/// `argv` and `envp` are NULL-terminated arrays of strings; `argv[0]` is the
-/// program's path.
-unsafe fn guest(argv: *const Argument, envp: *const Argument) -> ! {
-    let proc = c"proc".as_ptr() as usize;
-    // SAFETY: constant strings. A failure shows in the workload, if it matters.
-    unsafe { call(number::MOUNT, [proc, c"/proc".as_ptr() as usize, proc, 0, 0]) };
-    // SAFETY: a constant path.
-    let channel = unsafe { call(number::OPENAT, [AT_FDCWD, CHANNEL.as_ptr() as usize, O_RDWR, 0, 0]) };
-    if channel >= 0 {
-        for standard in [0, 1] {
-            // SAFETY: descriptors only.
-            unsafe { call(number::DUP3, [channel as usize, standard, 0, 0, 0]) };
-        }
-    }
-    // SAFETY: fork by its oldest name; no memory is shared.
-    let child = unsafe { call(number::CLONE, [SIGCHLD, 0, 0, 0, 0]) };
-    if child == 0 {
-        // SAFETY: the caller's contract; on success this does not return.
-        unsafe { call(number::EXECVE, [*argv as usize, argv as usize, envp as usize, 0, 0]) };
-        exit(127);
-    }
-    // Process 1 reaps every orphan; it is done when its own child is.
-    // SAFETY: wait4 with no status and no usage writes nothing.
-    while unsafe { call(number::WAIT4, [-1isize as usize, null::<u8>() as usize, 0, 0, 0]) } != child {}
-    let (first, second) = REBOOT_MAGIC;
-    // SAFETY: the documented magic numbers; nothing of this guest is kept.
-    unsafe { call(number::REBOOT, [first, second, REBOOT_POWER_OFF, 0, 0]) };
-    exit(0)
 }
 
 fn exit(status: usize) -> ! {

@@ -4,7 +4,11 @@
 use core::arch::asm;
 
 /// The signal a child sends at its end; `clone(2)` takes it as its flags.
+#[allow(dead_code)]
 pub const SIGCHLD: usize = 17;
+/// The working directory, to those that take a directory.
+#[allow(dead_code)]
+pub const AT_FDCWD: usize = -100isize as usize;
 
 // Each of the two programs uses some.
 #[allow(dead_code)]
@@ -31,6 +35,11 @@ pub mod number {
     pub const MKNODAT: usize = 259;
     pub const UNLINKAT: usize = 263;
     pub const SYMLINKAT: usize = 266;
+    pub const IOCTL: usize = 16;
+    pub const SYSLOG: usize = 103;
+    pub const SETSID: usize = 112;
+    pub const IOPERM: usize = 173;
+    pub const CLOCK_GETTIME: usize = 228;
 }
 
 #[allow(dead_code)]
@@ -57,6 +66,12 @@ pub mod number {
     pub const MKNODAT: usize = 33;
     pub const UNLINKAT: usize = 35;
     pub const SYMLINKAT: usize = 36;
+    pub const IOCTL: usize = 29;
+    pub const SYSLOG: usize = 116;
+    pub const SETSID: usize = 157;
+    /// None there: the number of `getpid(2)`, whose answer is never 0.
+    pub const IOPERM: usize = 172;
+    pub const CLOCK_GETTIME: usize = 113;
 }
 
 /// One system call; a negative result is an error number.

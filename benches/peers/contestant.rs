@@ -70,6 +70,10 @@ pub(crate) struct Contestant {
     pub(crate) version: String,
     /// The commands of one trial; its time is their sum.
     pub(crate) commands: Commands,
+    /// What its commands end with, where not with success.
+    pub(crate) status: i32,
+    /// The file that its commands read, where they read any.
+    pub(crate) input: Option<PathBuf>,
     /// What must be there before a turn's trials, and its end.
     pub(crate) around_turn: Option<(Work, Work)>,
     /// What must be there before each trial, and its end.
@@ -123,6 +127,8 @@ impl Contestant {
             role,
             version,
             commands: Box::new(commands),
+            status: 0,
+            input: None,
             around_turn: None,
             around_trial: None,
             note: None,

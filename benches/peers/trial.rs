@@ -100,7 +100,7 @@ fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Opt
     let result = scratch.join("peak");
     let mut most = 0;
     let (_, left) = tried(contestant, scratch, false, |command| {
-        run_timed(&mut weigh::wrapped(command, &result)?, scratch)?;
+        run_timed(&mut weigh::wrapped(command, &result)?, contestant, scratch)?;
         most = most.max(weigh::read(&result)?);
         Ok(0.0)
     })?;
@@ -110,7 +110,7 @@ fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Opt
 /// One trial: its seconds, and what it left.
 fn timed(contestant: &Contestant, scratch: &Path, cold: bool) -> Result<(f64, Option<Left>)> {
     tried(contestant, scratch, cold, |command| {
-        run_timed(command, scratch)
+        run_timed(command, contestant, scratch)
     })
 }
 
@@ -166,12 +166,18 @@ pub(crate) fn clear_away(scratch: &Path) -> Result<()> {
     }
 }
 
-/// The seconds that a command took; it must succeed.
-fn run_timed(command: &mut Command, scratch: &Path) -> Result<f64> {
+/// The seconds that a command of `contestant` took; it must end as it should.
+fn run_timed(command: &mut Command, contestant: &Contestant, scratch: &Path) -> Result<f64> {
     let log_path = scratch.join("trial.log");
     let log = File::create(&log_path).context("cannot write to the scratch directory")?;
+    let input = match &contestant.input {
+        Some(path) => File::open(path)
+            .context("cannot read a trial's input")?
+            .into(),
+        None => Stdio::null(),
+    };
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::null())
         .stderr(log)
         // The terminal's Ctrl-C is for the bench, which ends after the trial.
@@ -185,7 +191,7 @@ fn run_timed(command: &mut Command, scratch: &Path) -> Result<f64> {
     let said = fs::read_to_string(&log_path).unwrap_or_default();
     let last = said.lines().rev().find(|line| !line.trim().is_empty());
     ensure!(
-        status.success(),
+        status.code() == Some(contestant.status),
         "{status}: {}",
         last.unwrap_or("it said nothing")
     );

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use vm_model::accel::AccelChoice;
+use vm_model::guest::phases::{Phase, Phases};
 use vm_model::guest::{Accel, Guest, RunningGuest};
 use vm_model::initramfs::Archive;
 use vm_model::kernel::{self, Kernel};
@@ -202,12 +203,13 @@ impl<'a> Bench<'a> {
             .collect();
         let used: Vec<Used> = pids.iter().map(|pid| look::used(*pid)).collect();
         let mut each = Vec::new();
-        for ((wall, pid), used) in walls.into_iter().zip(&pids).zip(&used) {
+        for (((wall, pid), used), one) in walls.into_iter().zip(&pids).zip(&used).zip(&running) {
             let held = look::held(*pid, guest.ram_bytes())?;
             each.push(Boot {
                 memory: f64::from(setup.memory_mib) * MIB,
                 archive: setup.archive_bytes as f64,
                 wall,
+                phases: parts(&one.phases()),
                 startup: (wall - used.waited).max(used.busiest),
                 processor: used.processor,
                 ram: held.ram,
@@ -243,7 +245,8 @@ impl<'a> Bench<'a> {
         Ok((said.trim_start_matches('R').trim().to_owned(), ran))
     }
 
-    fn guest(&self, setup: &Setup) -> Result<Guest> {
+    /// The guest of `setup`, not started.
+    pub(super) fn guest(&self, setup: &Setup) -> Result<Guest> {
         let mut qemu = self.qemu.clone();
         qemu.qboot &= !setup.seabios;
         let kernel = match setup.compressed {
@@ -263,6 +266,23 @@ impl<'a> Bench<'a> {
         self.made.set(self.made.get() + 1);
         self.made.get()
     }
+}
+
+/// The phases of a boot as [`Boot`] has them; those that could not be told apart count as the
+/// first of them.
+fn parts(phases: &Phases) -> [f64; 4] {
+    let mut parts = [0.0; 4];
+    for stretch in &phases.stretches {
+        let place = match stretch.phases.first() {
+            Some(Phase::Vmm) => 0,
+            Some(Phase::Firmware) => 1,
+            Some(Phase::Decompression | Phase::Kernel | Phase::Devices) => 2,
+            Some(Phase::Init | Phase::Workload) => 3,
+            Some(Phase::End) | None => continue,
+        };
+        parts[place] += stretch.time.as_secs_f64();
+    }
+    parts
 }
 
 /// Whether a guest stayed silent until its watchdog.

@@ -43,6 +43,7 @@ pub(super) fn of_guests(samples: &Samples, emulated_by: Option<String>, found: &
     let exact = Parameter::exactly("vm.reference", reference, maker.origin(maker.boots, how));
     found.parameters.push(exact);
     start(&maker, &startup, found);
+    phases(&maker, samples, found);
     let monitors = monitors(&maker, samples, found);
     let memories = || samples.boots.iter().map(|boot| boot.memory);
     let lever = memories().fold(0.0, f64::max) - memories().fold(f64::INFINITY, f64::min);
@@ -118,6 +119,31 @@ fn start(maker: &Maker, fit: &Fit, found: &mut Found) {
         maker.spread("vm.spread", reach, maker.boots, scatter),
         Parameter::new("host.speed", 1.0, DRIFT, maker.origin(1, drift)),
     ]);
+}
+
+/// Which part of a boot is whose.
+fn phases(maker: &Maker, samples: &Samples, found: &mut Found) {
+    let names = ["monitor", "firmware", "kernel", "init"];
+    for (place, name) in names.into_iter().enumerate() {
+        let whole = |boot: &Boot| boot.phases.iter().sum::<f64>();
+        let shares: Vec<f64> = samples
+            .boots
+            .iter()
+            .filter(|boot| whole(boot) > 0.0)
+            .map(|boot| boot.phases[place] / whole(boot))
+            .collect();
+        let Some(middle) = median(&shares) else {
+            return;
+        };
+        let ends = |f: fn(f64, f64) -> f64, first| shares.iter().copied().fold(first, f);
+        let interval = [ends(f64::min, 1.0), ends(f64::max, 0.0)];
+        let how = "what init and the firmware tell at a port: least, median, most of the boots";
+        let origin = maker.origin(shares.len(), how);
+        let name = format!("vm.share.{name}");
+        found
+            .parameters
+            .push(Parameter::new(&name, middle, interval, origin));
+    }
 }
 
 /// What the monitors take in the mean, how far a single one's may lie from that, and what they
@@ -311,6 +337,7 @@ mod tests {
             memory: memory * MIB,
             archive: archive * MIB,
             wall: startup * (1.5 + scatter),
+            phases: [0.1, 0.1, 1.2, 0.1],
             startup: startup * (1.0 + scatter),
             processor: 0.9 * startup,
             ram: (60.0 + memory / 64.0 + 2.0 * archive) * MIB,

@@ -10,9 +10,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::environment::read;
+use crate::footprint;
 use crate::mappings;
 
 /// What a process has used, in seconds.
@@ -71,23 +72,12 @@ pub struct Held {
 /// If the process is gone or may not be looked at.
 pub fn held(pid: i32, ram_bytes: u64) -> Result<Held> {
     let ram = mappings::split(pid, ram_bytes)?.ram as f64;
-    let path = format!("/proc/{pid}/smaps_rollup");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let of = |field| kibibytes(&text, field).with_context(|| format!("{path} has no {field}"));
-    let anonymous = of("Anonymous:")?;
-    // Older kernels have no share of anonymous pages apart; what is merged counts whole there.
-    let shared_out = kibibytes(&text, "Pss_Anon:").unwrap_or(anonymous);
+    let kinds = footprint::kinds(pid)?;
     Ok(Held {
         ram,
-        own: (shared_out - ram).max(0.0),
-        files: (of("Rss:")? - anonymous).max(0.0),
+        own: (kinds.anonymous as f64 - ram).max(0.0),
+        files: kinds.files as f64,
     })
-}
-
-fn kibibytes(text: &str, field: &str) -> Option<f64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-    let number: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(number * 1024.0)
 }
 
 /// The time that all processors together were busy, with whatever, in seconds.
@@ -120,10 +110,6 @@ mod tests {
             2.0
         );
         assert_eq!(of_stat(""), 0.0);
-        assert_eq!(
-            kibibytes("Rss:   8 kB\nPss_Anon:  4 kB\n", "Pss_Anon:"),
-            Some(4096.0)
-        );
     }
 
     #[test]

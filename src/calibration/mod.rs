@@ -13,6 +13,7 @@ mod fitted;
 mod here;
 mod look;
 mod pages;
+mod restores;
 mod samples;
 mod simple;
 mod split;
@@ -32,9 +33,10 @@ pub use disk::{Clones, Images};
 pub use here::machine;
 pub use look::{Held, Used, held};
 pub use pages::Equal;
+pub use restores::{Restores, restored};
 pub use samples::{Boot, Speed, Together};
 pub use simple::{Simple, alone};
-pub use split::{AtOnce, Disks, Guests, Merged, Split};
+pub use split::{AtOnce, Clones as ClonesOf, Disks, Guests, Merged, Split};
 pub(crate) use store::sha256;
 pub use store::{Stored, load, newest, path, save};
 
@@ -78,6 +80,8 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
                 Err(error) if interrupt.raised() => return Err(error),
                 Err(error) => found.miss("vm.boot", &error),
             }
+            progress.show(0.9, "saving and restoring a guest");
+            restores::calibrate(bench, &split, scratch.path(), interrupt, &mut found);
             (Some(bench.accelerator()), bench.hangs())
         }
         Err(error) => {
@@ -87,14 +91,6 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
     };
     progress.show(0.95, "the smallest guest");
     samples::hello(interrupt, &mut found);
-    for (name, why) in samples::NOT_YET {
-        if !found.parameters.iter().any(|one| one.name == name) {
-            found.missing.push(Missing {
-                name: name.to_owned(),
-                why: why.to_owned(),
-            });
-        }
-    }
     anyhow::ensure!(!interrupt.raised(), "interrupted: nothing was saved");
     let mut machine = here::machine();
     machine.accelerator = accelerator;

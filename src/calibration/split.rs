@@ -17,6 +17,8 @@ pub struct Split {
     pub at_once: Vec<AtOnce>,
     /// Several whose equal pages are merged.
     pub merged: Vec<Merged>,
+    /// Clones of saved guests.
+    pub restored: Vec<Clones>,
     /// Disks.
     pub disks: Vec<Disks>,
     /// Published figures.
@@ -35,6 +37,8 @@ pub struct Calibrated {
     pub archive_memory_mib: u32,
     /// How many it starts at once.
     pub at_once: Vec<u32>,
+    /// How many clones of a saved guest of the smaller memory it holds.
+    pub clones: u32,
     /// Its disk image.
     pub image_mib: u32,
     /// What is written to an overlay of it.
@@ -100,6 +104,23 @@ pub struct Merged {
     pub memory_mib: u32,
 }
 
+/// Clones of a saved guest.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clones {
+    /// What it is called.
+    pub name: String,
+    /// How many are held at once.
+    pub guests: u32,
+    /// The memory of each.
+    pub memory_mib: u32,
+    /// How often one is restored alone.
+    pub repeats: u32,
+    /// Whether `--quick` runs it.
+    #[serde(default)]
+    pub quick: bool,
+}
+
 /// Clones of a disk.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,6 +176,10 @@ mod tests {
         }
         for storm in &split.at_once {
             assert!(!seen.at_once.contains(&storm.guests), "{}", storm.name);
+        }
+        for clones in &split.restored {
+            assert_ne!(clones.guests, seen.clones, "{}", clones.name);
+            assert_ne!(clones.memory_mib, seen.memory_mib[0], "{}", clones.name);
         }
         for disk in &split.disks {
             assert_ne!(disk.image_mib, seen.image_mib, "{}", disk.name);

@@ -118,6 +118,7 @@ fn meaning(name: &str) -> &'static str {
     match name {
         "scratch" => "working files of commands",
         "kernels" => "kernels for guests",
+        "snapshots" => "guests that were saved: `isolab vm snapshot ls`",
         "images" => "images: of guests in the cache, of containers in the data",
         "reports" => "reports that `compare` kept",
         "predictions.jsonl" => "your predictions",

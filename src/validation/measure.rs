@@ -1,12 +1,14 @@
 //! What came of the predictions: runs what was predicted, interleaved, so that what
 //! drifts hits all configurations alike.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::predict::{Plan, Planned};
 use super::{Outcome, Prediction, merging};
-use crate::calibration::Images;
 use crate::calibration::bench::Bench;
+use crate::calibration::{Images, restored};
 use crate::compare::Progress;
 use crate::interrupt::Interrupt;
 
@@ -26,6 +28,7 @@ pub(super) fn all(
     plan: &Plan,
     bench: &Bench<'_>,
     images: &Result<&Images, String>,
+    dir: &Path,
     interrupt: &Interrupt,
     progress: &dyn Progress,
 ) -> Result<Vec<Outcome>> {
@@ -42,7 +45,7 @@ pub(super) fn all(
             anyhow::ensure!(!interrupt.raised(), "interrupted");
             progress.show(done / all, name(planned));
             done += 1.0;
-            if let Err(error) = one(planned, bench, images, interrupt, seen) {
+            if let Err(error) = one(planned, bench, images, dir, interrupt, seen) {
                 anyhow::ensure!(!interrupt.raised(), "interrupted");
                 seen.missing = Some(format!("{error:#}").replace('\n', " "));
             }
@@ -62,7 +65,10 @@ fn repeats(planned: &Planned) -> u32 {
     match planned {
         Planned::Guests(_, guests, _) => guests.repeats,
         Planned::AtOnce(_, storm, _) => storm.repeats,
-        Planned::Merged(..) | Planned::Disks(..) | Planned::Published(..) => 1,
+        Planned::Merged(..)
+        | Planned::Restored(..)
+        | Planned::Disks(..)
+        | Planned::Published(..) => 1,
         Planned::Missing(..) => 0,
     }
 }
@@ -72,6 +78,7 @@ fn name(planned: &Planned) -> &str {
         Planned::Guests(_, guests, _) => &guests.name,
         Planned::AtOnce(_, storm, _) => &storm.name,
         Planned::Merged(_, merged, _) => &merged.name,
+        Planned::Restored(_, clones, _) => &clones.name,
         Planned::Disks(disks, _) => &disks.name,
         Planned::Published(one, _) | Planned::Missing(one, _) => &one.name,
     }
@@ -81,6 +88,7 @@ fn one(
     planned: &Planned,
     bench: &Bench<'_>,
     images: &Result<&Images, String>,
+    dir: &Path,
     interrupt: &Interrupt,
     seen: &mut Measured,
 ) -> Result<()> {
@@ -100,6 +108,13 @@ fn one(
         }
         Planned::Merged(setup, merged, _) => {
             first.push(merging::measure(bench, setup, merged.guests, interrupt)?);
+        }
+        Planned::Restored(setup, clones, _) => {
+            let times = clones.repeats as usize;
+            let held = restored(bench, setup, dir, times, clones.guests, interrupt)?;
+            second.push(held.memory());
+            first.extend(held.times);
+            seen.wall.extend(held.walls);
         }
         Planned::Disks(disk, _) => {
             let images = images.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
@@ -128,7 +143,9 @@ fn outcomes(planned: &Planned, seen: Measured, emulated_by: Option<&String>) -> 
         missing: missing.clone(),
     };
     match planned {
-        Planned::Guests(_, _, [a, b]) | Planned::AtOnce(_, _, [a, b]) => {
+        Planned::Guests(_, _, [a, b])
+        | Planned::AtOnce(_, _, [a, b])
+        | Planned::Restored(_, _, [a, b]) => {
             let timed = Outcome {
                 wall,
                 ..made(a, first, true)

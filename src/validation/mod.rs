@@ -41,6 +41,8 @@ pub enum Quantity {
     Startup,
     /// Several at once, until the last is ready.
     AtOnce,
+    /// A guest that goes on from a saved state.
+    Restore,
     /// Images and their clones.
     Disk,
     /// The published memory of guests, which nobody measured here.
@@ -49,10 +51,11 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Memory,
         Self::Startup,
         Self::AtOnce,
+        Self::Restore,
         Self::Disk,
         Self::Published,
     ];
@@ -64,6 +67,7 @@ impl Quantity {
             Self::Memory => "memory of guests",
             Self::Startup => "a single start",
             Self::AtOnce => "several at once",
+            Self::Restore => "a restore",
             Self::Disk => "disk",
             Self::Published => "memory, published",
         }
@@ -206,6 +210,7 @@ pub fn run(
         &plan,
         &bench,
         &images.as_ref().map_err(|e| format!("{e:#}")),
+        scratch.path(),
         interrupt,
         progress,
     )?;
@@ -254,6 +259,7 @@ fn chosen(mut split: Split, quick: bool) -> Split {
     if quick {
         split.guests.retain(|one| one.quick);
         split.at_once.retain(|one| one.quick);
+        split.restored.retain(|one| one.quick);
         split.disks.retain(|one| one.quick);
         split.merged.clear();
         for one in &mut split.guests {

@@ -13,7 +13,7 @@ use vm_model::model::question::{Disk, Each, Kind, Memory, Saving, Startup, Storm
 
 use super::{Prediction, Quantity};
 use crate::calibration::bench::{Bench, Setup};
-use crate::calibration::{self, AtOnce, Disks, Guests, Merged, Split, Stored};
+use crate::calibration::{self, AtOnce, ClonesOf, Disks, Guests, Merged, Split, Stored};
 use crate::interrupt::Interrupt;
 use crate::program::{self, Program};
 
@@ -30,6 +30,8 @@ pub(super) enum Planned {
     AtOnce(Setup, AtOnce, [Prediction; 2]),
     /// Merged: the memory of all.
     Merged(Setup, Merged, Prediction),
+    /// Clones of a saved guest: one restored alone, and the memory of all.
+    Restored(Setup, ClonesOf, [Prediction; 2]),
     /// Clones with overlays and with copies.
     Disks(Disks, [Prediction; 2]),
     /// What was published.
@@ -48,9 +50,10 @@ impl Plan {
     /// The predictions, in their order.
     pub(super) fn predictions(&self) -> Vec<Prediction> {
         let of = |planned: &Planned| match planned {
-            Planned::Guests(_, _, both) | Planned::AtOnce(_, _, both) | Planned::Disks(_, both) => {
-                both.to_vec()
-            }
+            Planned::Guests(_, _, both)
+            | Planned::AtOnce(_, _, both)
+            | Planned::Restored(_, _, both)
+            | Planned::Disks(_, both) => both.to_vec(),
             Planned::Merged(_, _, one) | Planned::Published(one, _) => vec![one.clone()],
             Planned::Missing(..) => Vec::new(),
         };
@@ -117,6 +120,24 @@ pub(super) fn plan(
         plan.planned.push(match made {
             Ok(made) => Planned::Merged(setup, merged.clone(), made),
             Err(error) => maker.missing(&merged.name, Quantity::Memory, &error),
+        });
+    }
+    for clones in &split.restored {
+        let setup = bench.smallest(clones.memory_mib, 0)?;
+        let each = Each {
+            restored: true,
+            ..each_of(&setup)
+        };
+        let all = memory(clones.guests, each, Saving::Nothing);
+        let both = maker
+            .predict(&clones.name, Quantity::Restore, "alone", &Startup { each })
+            .and_then(|alone| {
+                let all = maker.predict(&clones.name, Quantity::Memory, "all of them", &all)?;
+                Ok([alone, all])
+            });
+        plan.planned.push(match both {
+            Ok(both) => Planned::Restored(setup, clones.clone(), both),
+            Err(error) => maker.missing(&clones.name, Quantity::Restore, &error),
         });
     }
     for disk in &split.disks {

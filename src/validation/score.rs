@@ -71,7 +71,7 @@ impl Score {
 fn target(quantity: Quantity) -> Target {
     let (error, half_width) = match quantity {
         Quantity::Memory => (0.05, Some(0.10)),
-        Quantity::Startup => (0.15, Some(0.25)),
+        Quantity::Startup | Quantity::Restore => (0.15, Some(0.25)),
         Quantity::AtOnce => (0.25, None),
         Quantity::Disk => (0.05, None),
         Quantity::Published => (0.03, None),

@@ -39,6 +39,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// No such hypervisor, or one that cannot run this guest.
+    #[error("cannot use {program}: {reason}")]
+    Hypervisor {
+        /// The program that was looked for or asked.
+        program: String,
+        /// What came of it.
+        reason: String,
+    },
+
     /// A disk image could not be made.
     #[error("cannot make the disk image {}: {reason}", path.display())]
     Image {
@@ -119,6 +128,28 @@ pub enum Error {
         reason: String,
     },
 
+    /// QEMU's monitor did not do what it was asked.
+    #[error("cannot have QEMU's monitor `{command}`: {reason}")]
+    Monitor {
+        /// The command.
+        command: String,
+        /// What QEMU or the kernel said.
+        reason: String,
+    },
+
+    /// A guest cannot be saved, or a saved one not be restored.
+    #[error("cannot {action} the snapshot {}: {reason}", path.display())]
+    Snapshot {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The snapshot's directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
     /// The model has no sourced parameter for what was asked.
     #[error("cannot estimate {metric}: {reason}")]
     NoFigure {
@@ -156,6 +187,10 @@ impl Error {
                 "install QEMU 4.2 or newer: `sudo apt-get install qemu-system-x86` \
                  (Fedora: `sudo dnf install qemu-system-x86-core`)"
             }
+            Self::Hypervisor { .. } => {
+                "put a release of it into a directory on PATH, and use it where KVM works; \
+                 QEMU runs guests everywhere"
+            }
             Self::Image { .. } => {
                 "install qemu-img: `sudo apt-get install qemu-utils` \
                  (Fedora: `sudo dnf install qemu-img`), and see that there is space on the disk"
@@ -167,7 +202,7 @@ impl Error {
             Self::NotAKernel { .. } => {
                 "name a bzImage (a distribution's /boot/vmlinuz-*), or fetch one with `isolab vm kernel`"
             }
-            Self::Fetch { remedy, .. } => remedy,
+            Self::Fetch { remedy, .. } | Self::Snapshot { remedy, .. } => remedy,
             Self::Boot { .. } | Self::Watchdog { .. } => {
                 "run the command line of the report by hand with `console=ttyS0 loglevel=7` to see \
                  the kernel's messages"
@@ -177,6 +212,7 @@ impl Error {
             Self::Archive { .. }
             | Self::Wait { .. }
             | Self::Guest { .. }
+            | Self::Monitor { .. }
             | Self::NoFigure { .. } => return None,
         };
         Some(hint.to_owned())

@@ -5,7 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
+use crate::{cached, whole_file};
 
 /// The program's name for guests of this architecture.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -51,7 +54,7 @@ pub struct Qemu {
 pub fn find() -> Result<Qemu> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     match along(&path) {
-        Some(program) => Qemu::at(&program),
+        Some(program) => Qemu::remembered(&program, cached::directory().as_deref()),
         None => Err(refused(
             Path::new(PROGRAM),
             "it is not installed (not found along PATH)",
@@ -67,7 +70,34 @@ fn along(path: &OsStr) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// What a QEMU said when it was asked, and which file that was.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    file: String,
+    name: String,
+}
+
 impl Qemu {
+    /// The QEMU at `path`, which is asked once for as long as its file is the same: that takes
+    /// longer than all else before a boot.
+    fn remembered(path: &Path, cache: Option<&Path>) -> Result<Self> {
+        let (Some(file), Some(cache)) = (cached::identity(path), cache) else {
+            return Self::at(path);
+        };
+        let kept = cache.join("qemu.json");
+        let asked = std::fs::read(&kept).ok();
+        let asked = asked.and_then(|json| serde_json::from_slice::<Asked>(&json).ok());
+        if let Some(asked) = asked.filter(|asked| asked.file == file) {
+            return Self::named(path, asked.name);
+        }
+        let qemu = Self::at(path)?;
+        let name = qemu.name.clone();
+        let json = serde_json::to_vec(&Asked { file, name }).unwrap_or_default();
+        // An answer that cannot be kept is asked for again next time.
+        let _ = whole_file::write(&kept, &json);
+        Ok(qemu)
+    }
+
     /// The QEMU at `path`.
     ///
     /// # Errors
@@ -79,6 +109,11 @@ impl Qemu {
             .map_err(|error| refused(path, format!("it does not run: {error}")))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let name = text.lines().next().unwrap_or_default().trim().to_owned();
+        Self::named(path, name)
+    }
+
+    /// The QEMU at `path`, which calls itself `name`.
+    fn named(path: &Path, name: String) -> Result<Self> {
         let version = parse_version(&name)
             .ok_or_else(|| refused(path, format!("it names no version: `{name}`")))?;
         if version < OLDEST {
@@ -170,6 +205,41 @@ mod tests {
         let relative = format!("{up}{}", dir.path().display());
         assert!(Path::new(&relative).join(PROGRAM).is_file());
         assert_eq!(along(OsStr::new(&relative)), None);
+    }
+
+    #[test]
+    fn a_qemu_is_asked_again_only_if_its_file_has_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        let program = dir.path().join(PROGRAM);
+        let write = |version: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            let count = dir.path().join("count");
+            let says = format!(
+                "echo x >> {}; echo QEMU emulator version {version}",
+                count.display()
+            );
+            let new = dir.path().join("new");
+            std::fs::write(&new, format!("#!/bin/sh\n{says}\n")).unwrap();
+            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+            std::fs::rename(&new, &program).unwrap();
+        };
+        let ask = || {
+            Qemu::remembered(&program, Some(&cache))
+                .unwrap()
+                .version
+                .major
+        };
+        let asked = || {
+            std::fs::read_to_string(dir.path().join("count"))
+                .unwrap()
+                .lines()
+                .count()
+        };
+        write("7.2.0");
+        assert_eq!((ask(), ask(), asked()), (7, 7, 1));
+        write("9.0.0");
+        assert_eq!((ask(), asked()), (9, 2));
     }
 
     #[test]

@@ -12,7 +12,6 @@ mod engines;
 mod held_python;
 mod hello_world;
 mod host_view;
-mod loaded;
 mod mapped;
 mod one_process;
 mod packages;

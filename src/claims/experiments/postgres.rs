@@ -14,10 +14,9 @@ use isolab_oci::spec::{Memory, Mount, Pids, Resources, User};
 use serde::Deserialize;
 
 use super::contained::{self, Started};
-use super::loaded;
 use crate::environment::bounded::{self, Ended};
 use crate::interrupt::Interrupt;
-use crate::program;
+use crate::{loaded, program};
 
 /// What runs in the container.
 const SCRIPT: &str = include_str!("database.sh");

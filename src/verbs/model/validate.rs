@@ -243,7 +243,7 @@ fn panels(made: &Validation) -> Vec<Agreement> {
             })
             .collect();
         let unit = match quantity {
-            Quantity::Startup | Quantity::AtOnce => observation::Unit::Seconds,
+            Quantity::Startup | Quantity::AtOnce | Quantity::Restore => observation::Unit::Seconds,
             Quantity::Memory | Quantity::Disk | Quantity::Published => observation::Unit::Bytes,
         };
         (!points.is_empty()).then(|| Agreement {

@@ -1,6 +1,5 @@
 //! Keeping the probe's answer, for as long as nothing that it depends on has changed.
 
-use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +11,9 @@ use sha2::{Digest, Sha256};
 use super::AccelChoice;
 use crate::error::{Error, Result};
 use crate::guest::Guest;
-use crate::whole_file;
+use crate::kernel::Kernel;
+use crate::qemu::Qemu;
+use crate::{cached, whole_file};
 
 /// All that the answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ pub struct CacheKey {
     pub boot_id: String,
     /// How QEMU names itself.
     pub qemu: String,
-    /// The SHA-256 of the guest's kernel.
+    /// Which file the guest's kernel is, and of what time.
     pub guest_kernel: String,
     /// The module that drives KVM: loaded anew, it may be another or have other options.
     pub kvm_module: String,
@@ -42,8 +43,22 @@ impl CacheKey {
     /// The key of `guest` on this host now.
     ///
     /// # Errors
-    /// [`Error::File`] if the guest's kernel or `/proc` cannot be read.
+    /// [`Error::File`] if the guest's kernel or `/proc` cannot be read, [`Error::Guest`] if it has
+    /// no QEMU.
     pub fn of(guest: &Guest) -> Result<Self> {
+        let qemu = guest.qemu().ok_or_else(|| Error::Guest {
+            reason: "no QEMU was given".to_owned(),
+        })?;
+        Self::new(qemu, guest.kernel())
+    }
+
+    /// The key of guests that boot `kernel` under `qemu`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the kernel or `/proc` cannot be read.
+    pub fn new(qemu: &Qemu, kernel: &Kernel) -> Result<Self> {
+        let gone =
+            |path: &Path| Error::file("read", path)(io::Error::from(io::ErrorKind::NotFound));
         let read = |path: &str| {
             let path = Path::new(path);
             let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
@@ -52,8 +67,8 @@ impl CacheKey {
         Ok(Self {
             host_kernel: read("/proc/version")?,
             boot_id: read("/proc/sys/kernel/random/boot_id")?,
-            qemu: guest.qemu().name.clone(),
-            guest_kernel: guest.kernel().sha256()?,
+            qemu: qemu.name.clone(),
+            guest_kernel: cached::identity(&kernel.path).ok_or_else(|| gone(&kernel.path))?,
             kvm_module: kvm_module(Path::new("/sys/module")),
             opens: super::closed(Path::new(super::DEVICE)).is_none(),
         })
@@ -102,14 +117,7 @@ impl CacheKey {
     /// Where this user's answers are kept: `$XDG_CACHE_HOME/isolab`, else `~/.cache/isolab`.
     #[must_use]
     pub fn directory() -> Option<PathBuf> {
-        let absolute = |name| {
-            env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|dir| dir.is_absolute())
-        };
-        let cache =
-            absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-        Some(cache.join("isolab"))
+        cached::directory()
     }
 
     fn file(&self, dir: &Path) -> PathBuf {

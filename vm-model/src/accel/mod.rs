@@ -17,10 +17,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::guest::{Accel, Guest, PANICKED, STOPPED};
+use crate::kvm::Grade;
 pub use cache::CacheKey;
 
 /// The kernel's interface to hardware virtualization.
 const DEVICE: &str = "/dev/kvm";
+
+/// What helps where the device is worth nothing.
+const ELSEWHERE: &str =
+    "enable nested virtualization on the host of this machine, or use one with KVM";
 
 /// What to run guests with, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,14 @@ impl AccelChoice {
     #[must_use]
     pub fn kvm(&self) -> bool {
         self.accel == Accel::Kvm
+    }
+
+    /// The answer of the smallest guest, where that is enough: one that is interpreted shows that
+    /// no kernel is executed here. One that runs shows nothing about a kernel.
+    #[must_use]
+    pub fn of_grade(grade: &Grade) -> Option<Self> {
+        let is_interpreted = matches!(grade, Grade::Interpreted { .. });
+        is_interpreted.then(|| Self::tcg(grade.to_string(), Some(ELSEWHERE)))
     }
 
     fn tcg(why: impl Into<String>, remedy: Option<&str>) -> Self {
@@ -92,7 +105,7 @@ pub fn probe_unless(
         }
         Err(error) => return Err(error),
     };
-    let remedy = "enable nested virtualization on the host of this machine, or use one with KVM";
+    let remedy = ELSEWHERE;
     Ok(match running.wait_ready_unless(bound, stop) {
         Ok(startup) => AccelChoice {
             accel: Accel::Kvm,

@@ -1,18 +1,31 @@
 //! A guest: what it is made of, and the command line that follows from it.
 //!
-//! The guest has two serial ports. The first is the kernel's console and goes to a file, read only
-//! when something fails. The second is the standard input and output of the workload, joined to
-//! pipes: one byte out says ready, one line in says go on. A serial port needs no driver module
-//! and no protocol, and every distribution's kernel has it built in.
+//! The guest has two serial ports. The first is the kernel's console, of which the end is kept.
+//! The second is the standard input and output of the workload, joined to pipes: one byte out
+//! says ready, one line in says go on. A serial port needs no driver module and no protocol, and
+//! every distribution's kernel has it built in. Beside them init tells on an I/O port when it
+//! begins, when the workload does, and how that ended ([`port`]); with what QEMU itself says that
+//! gives the [`phases`] of each boot.
 
 mod boot;
 mod channel;
-mod command_line;
+pub(crate) mod command_line;
+mod ending;
+mod fifo;
+pub(crate) mod hardware;
+pub mod phases;
+pub mod port;
+mod run_file;
 mod running;
+mod starting;
+mod tail;
+mod trace;
+mod typed;
+pub(crate) mod words;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,8 +35,13 @@ use crate::kernel::Kernel;
 use crate::qemu::Qemu;
 pub use boot::Booted;
 pub(crate) use channel::STOPPED;
-pub(crate) use running::PANICKED;
-pub use running::{Ended, RunningGuest};
+pub(crate) use ending::PANICKED;
+pub use hardware::Hardware;
+pub use phases::Phases;
+pub use run_file::{PATH as RUN_FILE, RunFile};
+pub use running::{Ended, RunningGuest, Word};
+pub(crate) use starting::start_with_monitor;
+pub use typed::{INTERRUPT, Typed};
 
 /// What executes the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,6 +60,35 @@ impl fmt::Display for Accel {
             Self::Tcg => "tcg",
         })
     }
+}
+
+/// What the guest's hardware looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// A PC as distributions expect it.
+    Q35,
+    /// QEMU's machine for small guests: no PCI, and no firmware but what starts a kernel. Under the
+    /// translator a distribution's kernel hangs on it now and then, when it calibrates its timers.
+    MicroVm,
+}
+
+impl Machine {
+    /// QEMU's name for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q35 => "q35",
+            Self::MicroVm => "microvm",
+        }
+    }
+}
+
+/// The command that starts a guest, whichever program runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The program and its arguments, launcher first.
+    pub argv: Vec<OsString>,
 }
 
 /// A guest to start, as often as wanted.
@@ -64,7 +111,8 @@ impl fmt::Display for Accel {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Guest {
-    qemu: Qemu,
+    qemu: Option<Qemu>,
+    machine: Machine,
     kernel: Kernel,
     initrd: PathBuf,
     disk: Option<PathBuf>,
@@ -76,12 +124,14 @@ pub struct Guest {
     vcpus: u32,
     accel: Accel,
     translated_cpu: Option<String>,
+    options: Vec<OsString>,
     launcher: Vec<OsString>,
 }
 
 impl Guest {
     /// A guest of one processor and 256 MiB under the translator, which boots `kernel` with the
-    /// archive `initrd` and writes its console to `console` (made anew at each start).
+    /// archive `initrd`. Its console and its port are named pipes at `console` and beside it, made
+    /// anew at each start; what comes out of them, [`RunningGuest`] has.
     #[must_use]
     pub fn new(
         qemu: Qemu,
@@ -90,7 +140,21 @@ impl Guest {
         console: impl Into<PathBuf>,
     ) -> Self {
         Self {
-            qemu,
+            qemu: Some(qemu),
+            ..Self::without_qemu(kernel, initrd, console)
+        }
+    }
+
+    /// The same for another hypervisor.
+    #[must_use]
+    pub fn without_qemu(
+        kernel: Kernel,
+        initrd: impl Into<PathBuf>,
+        console: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            qemu: None,
+            machine: Machine::Q35,
             kernel,
             initrd: initrd.into(),
             disk: None,
@@ -102,6 +166,7 @@ impl Guest {
             vcpus: 1,
             accel: Accel::Tcg,
             translated_cpu: None,
+            options: Vec::new(),
             launcher: Vec::new(),
         }
     }
@@ -168,6 +233,28 @@ impl Guest {
         self
     }
 
+    /// The machine that QEMU plays: q35, if nothing else is said.
+    #[must_use]
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.machine = machine;
+        self
+    }
+
+    /// Further words for the end of QEMU's command line.
+    #[must_use]
+    pub fn options<S: Into<OsString>>(mut self, options: impl IntoIterator<Item = S>) -> Self {
+        self.options.extend(options.into_iter().map(Into::into));
+        self
+    }
+
+    /// A socket at `path` on which QEMU takes commands (QMP).
+    #[must_use]
+    pub fn qmp(self, path: &Path) -> Self {
+        let socket = words::with_path("unix:", path);
+        let socket = command_line::joined(socket, ",server=on,wait=off");
+        self.options([OsString::from("-qmp"), socket])
+    }
+
     /// A program and its arguments to put before QEMU's command line. It must `exec` what follows
     /// it, keeping its own process and standard streams.
     #[must_use]
@@ -176,7 +263,7 @@ impl Guest {
         self
     }
 
-    /// Where the console is written.
+    /// Where the console's named pipe is made.
     #[must_use]
     pub fn console(mut self, console: impl Into<PathBuf>) -> Self {
         self.console = console.into();
@@ -195,23 +282,83 @@ impl Guest {
         u64::from(self.memory_mib) << 20
     }
 
+    /// What it is made of; nothing if no QEMU runs it.
+    #[must_use]
+    pub fn hardware(&self) -> Option<Hardware> {
+        Hardware::of(self)
+    }
+
+    /// Whether it has a disk.
+    #[must_use]
+    pub fn has_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
     /// The kernel that it boots.
     #[must_use]
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
     }
 
-    /// The QEMU that runs it.
+    /// The QEMU that runs it, if one does.
     #[must_use]
-    pub fn qemu(&self) -> &Qemu {
-        &self.qemu
+    pub fn qemu(&self) -> Option<&Qemu> {
+        self.qemu.as_ref()
+    }
+
+    /// The machine that QEMU plays.
+    #[must_use]
+    pub fn machine_type(&self) -> Machine {
+        self.machine
+    }
+
+    /// This QEMU runs it.
+    pub(crate) fn with_qemu(mut self, qemu: Qemu) -> Self {
+        self.qemu = Some(qemu);
+        self
+    }
+
+    /// Another first word for our init, which says how it talks and ends.
+    pub(crate) fn init_word(mut self, word: &str) -> Self {
+        if let Some(first) = self.args.first_mut() {
+            word.clone_into(first);
+        }
+        self
+    }
+
+    /// The words before the hypervisor's own.
+    pub(crate) fn launcher_words(&self) -> Vec<OsString> {
+        self.launcher.clone()
+    }
+
+    /// Where the console's named pipe is made.
+    pub(crate) fn console_path(&self) -> &Path {
+        &self.console
+    }
+
+    /// The archive that it boots with.
+    #[must_use]
+    pub fn initrd(&self) -> &Path {
+        &self.initrd
+    }
+
+    /// The number of its virtual processors.
+    #[must_use]
+    pub fn processors(&self) -> u32 {
+        self.vcpus
+    }
+
+    /// Where the named pipe of init's lines is made.
+    #[must_use]
+    pub fn port(&self) -> PathBuf {
+        command_line::port_path(&self.console)
     }
 
     /// The whole command line as a shell would take it: evidence for the report, and what to type
     /// to see the same boot by hand.
     #[must_use]
     pub fn describe(&self) -> String {
-        command_line::quoted(&self.argv())
+        words::quoted(&self.argv().unwrap_or_default())
     }
 
     /// Starts the guest. The clock starts just before the process is spawned.
@@ -221,8 +368,20 @@ impl Guest {
     /// [`Error::Guest`] for an argument or a variable that the kernel's command line cannot carry,
     /// [`Error::Qemu`] if the program does not start.
     pub fn start(&self) -> Result<RunningGuest> {
-        self.check_args()?;
-        running::start(self)
+        let argv = self.argv().ok_or_else(|| Error::Guest {
+            reason: "no QEMU was given".to_owned(),
+        })?;
+        self.start_as(&Launch { argv })
+    }
+
+    /// As [`start`](Self::start), by another command than QEMU's: one that joins the workload to
+    /// its standard input and output, and init's lines to [`port`](Self::port) if it can.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_as(&self, launch: &Launch) -> Result<RunningGuest> {
+        self.check()?;
+        starting::start(self, launch)
     }
 
     /// Starts the guest and waits until it is ready, again after a hang: up to `tries` times,
@@ -240,7 +399,7 @@ impl Guest {
 
 impl Guest {
     /// Refuses what would not reach init as it was given.
-    fn check_args(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let refused = |reason: String| Err(Error::Guest { reason });
         let words = self.args.iter().chain(&self.kernel_options);
         for arg in words.chain(&self.env) {

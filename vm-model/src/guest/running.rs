@@ -1,12 +1,12 @@
-//! A guest that runs: its clock, its two messages, and its certain end.
+//! A guest that runs: its clock, its messages, and its certain end.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus};
 use std::time::{Duration, Instant};
 
-use super::Guest;
 use super::channel::{Channel, Event};
+use super::ending;
+use super::phases::{Moments, Phases};
+use super::port::Heard;
 use crate::error::{Error, Result};
 
 /// The byte that a workload writes when it is ready.
@@ -15,11 +15,8 @@ const READY: u8 = b'R';
 /// The longest wait before a caller is asked whether to stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// How a kernel says that it gives up.
-const PANIC: &str = "Kernel panic - not syncing: ";
-
-/// How we say that it did.
-pub(crate) const PANICKED: &str = "its kernel panicked";
+/// What a guest of which init has said that it is over gets to be gone.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
 
 /// A running guest. Dropping it kills and reaps it.
 #[derive(Debug)]
@@ -27,45 +24,43 @@ pub struct RunningGuest {
     child: Child,
     channel: Channel,
     spawned: Instant,
-    console: PathBuf,
+    compressed: bool,
+    gone: Option<(ExitStatus, Instant)>,
 }
 
 /// How a guest ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// QEMU's exit status. It is 0 after a power-off and after a guest's panic alike.
+    /// QEMU's exit status: [`ENDED_BY_INIT`](super::port::ENDED_BY_INIT) if init ended the
+    /// machine, 0 after a power-off.
     pub status: ExitStatus,
+    /// The workload's own status, if init told of it: 128 and a signal's number if one ended it.
+    pub code: Option<u8>,
     /// When QEMU was gone and reaped.
     pub at: Instant,
 }
 
-/// Starts QEMU with the channel on its standard streams.
-pub(super) fn start(guest: &Guest) -> Result<RunningGuest> {
-    for path in [&guest.kernel.path, &guest.initrd] {
-        File::open(path).map_err(Error::file("read", path))?;
-    }
-    File::create(&guest.console).map_err(Error::file("create", &guest.console))?;
-    let argv = guest.argv();
-    let mut command = Command::new(&argv[0]);
-    command
-        .args(&argv[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let spawned = Instant::now();
-    let mut child = command.spawn().map_err(|error| Error::Qemu {
-        program: argv[0].to_string_lossy().into_owned(),
-        reason: format!("it does not start: {error}"),
-    })?;
-    Ok(RunningGuest {
-        channel: Channel::of(&mut child),
-        child,
-        spawned,
-        console: guest.console.clone(),
-    })
+/// What a guest did that was told to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its workload wrote something.
+    Said,
+    /// Its workload ended without a word, with this status if init told of it.
+    Ended(Option<u8>),
 }
 
 impl RunningGuest {
+    /// A guest that was started.
+    pub(super) fn new(child: Child, channel: Channel, spawned: Instant, compressed: bool) -> Self {
+        Self {
+            child,
+            channel,
+            spawned,
+            compressed,
+            gone: None,
+        }
+    }
+
     /// The process id of QEMU (of the launcher, until it has executed QEMU).
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -76,6 +71,34 @@ impl RunningGuest {
     #[must_use]
     pub fn spawned(&self) -> Instant {
         self.spawned
+    }
+
+    /// What init has said of the guest's life.
+    #[must_use]
+    pub fn heard(&self) -> &Heard {
+        self.channel.heard()
+    }
+
+    /// Where the time went so far; all of it once the guest is gone.
+    #[must_use]
+    pub fn phases(&self) -> Phases {
+        let traced = self.channel.traced();
+        let moments = Moments {
+            spawned: self.spawned,
+            asked: traced.first,
+            entered: traced.last,
+            compressed: self.compressed,
+            heard: self.channel.heard(),
+            ready: self.channel.said_first(),
+            gone: self.gone.map(|(_, at)| at),
+        };
+        moments.phases()
+    }
+
+    /// The end of what the console has shown: 64 KiB or a little more are kept.
+    #[must_use]
+    pub fn console_text(&self) -> String {
+        String::from_utf8_lossy(self.channel.shown()).into_owned()
     }
 
     /// Waits for the workload's ready byte and returns the time from the spawn to its arrival.
@@ -97,24 +120,11 @@ impl RunningGuest {
         watchdog: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<Duration> {
-        let deadline = self.spawned + watchdog;
-        while self.channel.said().is_empty() {
-            match self.channel.look(deadline.min(Instant::now() + GLANCE))? {
-                Event::Said => {}
-                Event::Closed => return Err(self.ended_early()),
-                Event::TimedOut if Instant::now() >= deadline || stop() => {
-                    self.kill();
-                    let waited = watchdog.min(self.spawned.elapsed());
-                    return Err(self.watchdog_error("to be ready", waited));
-                }
-                Event::TimedOut => {}
-            }
-            if let Some(message) = self.channel.stopped() {
-                return Err(self.boot_error(message));
-            }
-        }
+        let first = self.until(watchdog, stop, "to be ready", &mut |guest| {
+            guest.channel.said_first()
+        })?;
         if self.channel.said().starts_with(&[READY]) {
-            return Ok(self.spawned.elapsed());
+            return Ok(first - self.spawned);
         }
         // Not the byte but a complaint: wait for the rest of it, briefly.
         let brief = Instant::now() + Duration::from_millis(500);
@@ -132,29 +142,139 @@ impl RunningGuest {
     /// counts from the spawn as well. Asks several times a second whether to stop.
     ///
     /// # Errors
-    /// As [`wait_ready_unless`](Self::wait_ready_unless); [`Error::File`] if the console cannot be
-    /// read.
+    /// As [`wait_ready_unless`](Self::wait_ready_unless).
     pub fn wait_console_unless(
         &mut self,
         line: &str,
         watchdog: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<Duration> {
+        let shown = self.until(watchdog, stop, "to show its prompt", &mut |guest| {
+            let shows = guest.console_text().contains(line);
+            shows.then(Instant::now)
+        })?;
+        Ok(shown - self.spawned)
+    }
+
+    /// Waits until the workload is being executed: the end of what a guest costs by itself.
+    ///
+    /// # Errors
+    /// As [`wait_ready_unless`](Self::wait_ready_unless).
+    pub fn wait_workload_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Duration> {
+        let at = self.until(watchdog, stop, "to begin", &mut |guest| {
+            guest.heard().workload
+        })?;
+        Ok(at - self.spawned)
+    }
+
+    /// Waits for a word of a guest that was told to go on, or for the end of its workload, and
+    /// returns the time from the spawn to it.
+    ///
+    /// # Errors
+    /// As [`wait_ready_unless`](Self::wait_ready_unless).
+    pub fn wait_word_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(Word, Duration)> {
+        let mut word = Word::Said;
+        // A terminal gives back the line that let the workload go on: that is no word of its.
+        let is_echo = |byte: &u8| b"\r\n".contains(byte);
+        let at = self.until(watchdog, stop, "to say a word", &mut |guest| {
+            if !guest.said().iter().all(is_echo) {
+                return Some(Instant::now());
+            }
+            let (at, code) = guest.heard().ended?;
+            word = Word::Ended(Some(code));
+            Some(at)
+        })?;
+        Ok((word, at - self.spawned))
+    }
+
+    /// Ends a guest that did not do something in time, and says so.
+    pub(crate) fn too_late(&mut self, to: &'static str) -> Error {
+        let waited = self.spawned.elapsed();
+        self.kill();
+        self.watchdog_error(to, waited)
+    }
+
+    /// What became of a guest whose monitor says that something is wrong, `why`: its own end, if
+    /// it has ended, else `why` itself. It is killed.
+    pub(crate) fn gone_wrong(&mut self, why: Error) -> Error {
+        let brief = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < brief {
+            match self.channel.look(brief) {
+                Ok(Event::Said) => {}
+                Ok(Event::Closed) => return self.ended_early(),
+                Ok(Event::TimedOut) | Err(_) => break,
+            }
+        }
+        self.kill();
+        why
+    }
+
+    /// Looks until `moment` has come, at most for `watchdog` from the spawn on, and unless told to
+    /// `stop`. A guest that never comes to it is killed.
+    fn until(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+        to: &'static str,
+        moment: &mut dyn FnMut(&Self) -> Option<Instant>,
+    ) -> Result<Instant> {
         let deadline = self.spawned + watchdog;
         loop {
-            let console = fs::read(&self.console).map_err(Error::file("read", &self.console))?;
-            if String::from_utf8_lossy(&console).contains(line) {
-                return Ok(self.spawned.elapsed());
+            let event = self.channel.look(deadline.min(Instant::now() + GLANCE))?;
+            if let Some(at) = moment(self) {
+                return Ok(at);
             }
+            if let Some(message) = self.channel.stopped() {
+                return Err(self.boot_error(message));
+            }
+            if matches!(event, Event::Closed) {
+                return Err(self.ended_early());
+            }
+            // A guest that floods its console is not deaf to the watchdog.
             if Instant::now() >= deadline || stop() {
                 self.kill();
                 let waited = watchdog.min(self.spawned.elapsed());
-                return Err(self.watchdog_error("to show its prompt", waited));
-            }
-            if let Event::Closed = self.channel.look(deadline.min(Instant::now() + GLANCE))? {
-                return Err(self.ended_early());
+                return Err(self.watchdog_error(to, waited));
             }
         }
+    }
+
+    /// Waits at most for `time` until something comes; false if the guest is gone. What came is
+    /// had by [`take_said`](Self::take_said) and [`take_console`](Self::take_console).
+    ///
+    /// # Errors
+    /// [`Error::Wait`] if the kernel refuses; [`Error::Boot`] if KVM stopped the guest.
+    pub fn look(&mut self, time: Duration) -> Result<bool> {
+        let event = self.channel.look(Instant::now() + time)?;
+        if let Some(message) = self.channel.stopped() {
+            return Err(self.boot_error(message));
+        }
+        Ok(!matches!(event, Event::Closed) && !self.is_overdue())
+    }
+
+    /// Takes what the workload has said since this was last called. At most 64 KiB are kept
+    /// for it, so who wants all of it looks often.
+    pub fn take_said(&mut self) -> Vec<u8> {
+        self.channel.take_said()
+    }
+
+    /// Takes what the console has shown since this was last called, of the last 64 KiB.
+    pub fn take_console(&mut self) -> Vec<u8> {
+        self.channel.take_shown()
+    }
+
+    /// Takes the way to the workload's standard input, in the [words](super::Typed) of its line
+    /// discipline. [`release`](Self::release) needs it.
+    pub fn take_input(&mut self) -> Option<ChildStdin> {
+        self.channel.take_input()
     }
 
     /// Lets a held workload go on, and returns the moment: the clock of the teardown.
@@ -173,7 +293,7 @@ impl RunningGuest {
     ///
     /// # Errors
     /// [`Error::Watchdog`] if it is still there; it is killed then. [`Error::Boot`] if QEMU ended
-    /// with another status than 0, or if its kernel panicked, which leaves a status of 0 too.
+    /// by another hand than the guest's, or if the guest's kernel panicked.
     pub fn wait(&mut self, watchdog: Duration) -> Result<Ended> {
         self.wait_unless(watchdog, &|| false)
     }
@@ -188,6 +308,11 @@ impl RunningGuest {
         loop {
             match self.channel.look(deadline.min(Instant::now() + GLANCE))? {
                 Event::Closed => break,
+                Event::Said | Event::TimedOut if self.is_overdue() => {
+                    // All that it was for is known.
+                    self.kill();
+                    break;
+                }
                 // A guest that goes on talking is not deaf to the word to stop either.
                 Event::Said | Event::TimedOut if Instant::now() >= deadline || stop() => {
                     self.kill();
@@ -197,19 +322,22 @@ impl RunningGuest {
                 Event::Said | Event::TimedOut => {}
             }
         }
-        let status = self.reap(deadline);
-        let ended = Ended {
-            status,
-            at: Instant::now(),
-        };
-        if status.success() && self.panic().is_none() {
-            Ok(ended)
+        let (status, at) = self.reap(deadline.max(Instant::now() + LAST_MOMENT));
+        let code = self.heard().ended.map(|(_, code)| code);
+        if ending::is_good(status, self.heard(), self.channel.shown()) {
+            Ok(Ended { status, code, at })
         } else {
             Err(self.ended_early())
         }
     }
 
-    /// What the workload has said so far, the ready byte included.
+    /// Whether init has said that it is over, and yet the machine is still there.
+    fn is_overdue(&self) -> bool {
+        let ended = self.heard().ended;
+        ended.is_some_and(|(at, _)| at.elapsed() > LAST_MOMENT)
+    }
+
+    /// What the workload has said so far and was not taken, the ready byte included.
     #[must_use]
     pub fn said(&self) -> &[u8] {
         self.channel.said()
@@ -223,17 +351,24 @@ impl RunningGuest {
     }
 
     /// Waits for the exit that must follow the closing of its pipes, and kills what lingers.
-    fn reap(&mut self, deadline: Instant) -> ExitStatus {
+    fn reap(&mut self, deadline: Instant) -> (ExitStatus, Instant) {
+        if let Some(gone) = self.gone {
+            return gone;
+        }
         let mut pause = Duration::from_micros(100);
-        while Instant::now() < deadline {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return status;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                _ if Instant::now() >= deadline => {
+                    self.kill();
+                    break self.child.wait().unwrap_or_default();
+                }
+                _ => {}
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(5));
-        }
-        self.kill();
-        self.child.wait().unwrap_or_default()
+        };
+        *self.gone.insert((status, Instant::now()))
     }
 
     /// Ends the guest and words its end as an error.
@@ -255,37 +390,17 @@ impl RunningGuest {
 
     /// Words the end of a guest that is gone before its time.
     fn ended_early(&mut self) -> Error {
-        let status = self.reap(Instant::now() + Duration::from_secs(1));
-        self.channel.drain_messages();
-        let reason = match self.panic() {
-            Some(cause) => format!("{PANICKED}: {cause}"),
-            None if status.success() => "it powered off or restarted too early".to_owned(),
-            None => format!("QEMU ended with {status}"),
-        };
-        self.boot_error(reason)
-    }
-
-    /// The cause of its kernel's panic, if the console tells of one.
-    fn panic(&self) -> Option<String> {
-        let console = fs::read(&self.console).ok()?;
-        let console = String::from_utf8_lossy(&console);
-        let (_, cause) = console.lines().find_map(|line| line.split_once(PANIC))?;
-        Some(cause.trim().to_owned())
+        let (status, _) = self.reap(Instant::now() + LAST_MOMENT);
+        self.channel.drain();
+        self.boot_error(ending::cause(status, self.heard(), self.channel.shown()))
     }
 
     /// The last lines of the console, then of QEMU's messages: enough to see what went wrong.
     fn last_lines(&self) -> String {
-        let console = fs::read(&self.console).unwrap_or_default();
-        let last = |bytes: &[u8], count| {
-            let text = String::from_utf8_lossy(bytes);
-            let lines: Vec<_> = text
-                .lines()
-                .map(str::trim_end)
-                .filter(|l| !l.is_empty())
-                .collect();
-            lines[lines.len().saturating_sub(count)..].join("\n")
-        };
-        let parts = [last(&console, 8), last(self.channel.messages(), 4)];
+        let parts = [
+            ending::last_lines(self.channel.shown(), 8),
+            ending::last_lines(self.channel.messages(), 4),
+        ];
         parts
             .into_iter()
             .filter(|part| !part.is_empty())

@@ -11,6 +11,7 @@ mod fetch;
 mod find;
 mod image;
 mod lz4;
+mod own;
 mod scratch;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
+pub use own::{Own, own};
 
 /// The part of a bzImage that holds its headers, generously.
 const HEADERS: usize = 0x1_0000;
@@ -57,6 +59,9 @@ impl Kernel {
             path: path.to_owned(),
             reason,
         };
+        if let Some(processor) = own::foreign(&head) {
+            return Err(refused(format!("it is a kernel for {processor}")));
+        }
         let release = if head.starts_with(elf::MAGIC) {
             // An ELF kernel does not say its release in a header; its directory's note may.
             std::fs::read_to_string(path.with_file_name("release")).map_or_else(
@@ -78,6 +83,14 @@ impl Kernel {
             release,
             bytes,
         })
+    }
+
+    /// Whether it unpacks itself when it is booted. One that cannot be read is taken for such.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let mut magic = [0; elf::MAGIC.len()];
+        let read = File::open(&self.path).and_then(|mut file| file.read_exact(&mut magic));
+        read.is_err() || magic != elf::MAGIC
     }
 
     /// The SHA-256 of the image, in hexadecimal.
@@ -103,7 +116,7 @@ impl Kernel {
 }
 
 /// The SHA-256 of a file, in hexadecimal.
-fn sha256_of(path: &Path) -> Result<String> {
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::file("read", path))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 17];

@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(200);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 15] = [
+    let tests: [(&str, Test); 19] = [
         (
             "the_ready_byte_ends_the_start_up",
             the_ready_byte_ends_the_start_up,
@@ -71,6 +71,22 @@ pub(crate) fn trials() -> Vec<Trial> {
         (
             "a_dropped_guest_leaves_no_process",
             a_dropped_guest_leaves_no_process,
+        ),
+        (
+            "a_flooded_console_is_bounded_and_does_not_hide_the_watchdog",
+            a_flooded_console_is_bounded,
+        ),
+        (
+            "what_init_tells_is_heard_with_its_time",
+            what_init_tells_is_heard,
+        ),
+        (
+            "a_guest_that_is_over_and_does_not_go_is_killed_and_its_status_stands",
+            one_that_is_over_and_does_not_go,
+        ),
+        (
+            "a_status_that_init_did_not_tell_is_not_believed",
+            a_status_that_init_did_not_tell,
         ),
     ];
     tests.map(|(name, test)| Trial::test(name, test)).into()
@@ -263,6 +279,56 @@ fn a_dropped_guest_leaves_no_process() -> Result<(), Failed> {
     drop(running);
     assert!(is_gone(pid), "it still runs, or was not reaped");
     Ok(())
+}
+
+fn a_flooded_console_is_bounded() -> Result<(), Failed> {
+    let (dir, guest) = scripted_guest("exec 3>&1; exec yes a line of the console > console");
+    let mut running = guest.start()?;
+    let begun = Instant::now();
+    let error = running.wait_ready(SHORT * 5).unwrap_err();
+    assert!(matches!(error, Error::Watchdog { .. }), "{error}");
+    assert!(begun.elapsed() < LONG / 2, "the flood hid the watchdog");
+    let kept = running.console_text().len();
+    assert!((1..=128 << 10).contains(&kept), "{kept} bytes are kept");
+    drop(running);
+    let left: Vec<_> = fs::read_dir(dir.path())?
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert_eq!(left, ["initrd"], "the named pipes are left");
+    Ok(())
+}
+
+fn what_init_tells_is_heard() -> Result<(), Failed> {
+    let told = "printf 'I 5000000\\n' > console.port; sleep 0.2; printf 'W\\nE 2\\nX 127\\n' > console.port";
+    let (_dir, guest) = scripted_guest(&format!("{told}; exit 85"));
+    let mut running = guest.start()?;
+    let ended = running.wait(LONG)?;
+    assert_eq!(ended.code, Some(127));
+    let heard = running.heard();
+    assert_eq!(heard.errno, Some(2));
+    let (init, workload) = (heard.init.ok_or("no I")?, heard.workload.ok_or("no W")?);
+    let between = workload - init.at;
+    assert!(between >= Duration::from_millis(190), "{between:?}");
+    let phases = running.phases();
+    assert_eq!(phases.total(), ended.at - running.spawned());
+    Ok(())
+}
+
+fn one_that_is_over_and_does_not_go() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("printf 'X 3\\n' > console.port; exec sleep 60");
+    let mut running = guest.start()?;
+    let begun = Instant::now();
+    assert_eq!(running.wait(LONG)?.code, Some(3));
+    assert!(begun.elapsed() < LONG / 2, "it waited for the watchdog");
+    assert!(is_gone(running.pid()), "it still runs");
+    Ok(())
+}
+
+fn a_status_that_init_did_not_tell() -> Result<(), Failed> {
+    let (_dir, guest) = scripted_guest("exit 85");
+    let error = guest.start()?.wait(LONG).unwrap_err();
+    tells(&error, &["QEMU ended with exit status: 85"])
 }
 
 fn is_gone(pid: u32) -> bool {

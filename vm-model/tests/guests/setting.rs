@@ -71,9 +71,22 @@ fn compile_init() -> Vec<u8> {
     bytes
 }
 
+/// The kernel as it was found, before it was unpacked.
+pub(crate) fn packed_kernel() -> Option<Kernel> {
+    kernel::find()
+        .or_else(|_| kernel::fetch(&kept().join("kernels")))
+        .ok()
+}
+
 /// A guest of the init as `/init` and as `/true`, with a directory that goes with it.
 pub(crate) fn real_guest(args: &[&str]) -> (TempDir, Guest) {
-    let (qemu, kernel) = real().unwrap();
+    let (_, kernel) = real().unwrap();
+    real_guest_of(kernel, args)
+}
+
+/// The same of another kernel.
+pub(crate) fn real_guest_of(kernel: Kernel, args: &[&str]) -> (TempDir, Guest) {
+    let (qemu, _) = real().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut archive = Archive::guest(init()).unwrap();
     archive.add_file("true", 0o755, init()).unwrap();

@@ -51,7 +51,7 @@ const fn factor(name: &'static str, meaning: &'static str) -> Known {
 }
 
 /// All of them, by what they are of.
-pub const KNOWN: [Known; 56] = [
+pub const KNOWN: [Known; 60] = [
     factor(
         "host.speed",
         "the host's time for the same work, by what it was at the calibration",
@@ -120,6 +120,22 @@ pub const KNOWN: [Known; 56] = [
     part(
         "vm.contention",
         "by which part each further guest that boots at the same time makes the work of all longer",
+    ),
+    part(
+        "vm.share.monitor",
+        "the part of a boot until the firmware begins",
+    ),
+    part(
+        "vm.share.firmware",
+        "the part of a boot that is the firmware's",
+    ),
+    part(
+        "vm.share.kernel",
+        "the part of a boot that is the kernel's, with its devices",
+    ),
+    part(
+        "vm.share.init",
+        "the part of a boot from init to the workload's byte",
     ),
     any("vm.exit", Seconds, "leaving a guest and entering it again"),
     any("vm.hello", Seconds, "the smallest guest, whole"),

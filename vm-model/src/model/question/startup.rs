@@ -28,7 +28,11 @@ impl Question for Startup {
     }
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
-        let spread = values.or(&self.each.kind.parameter("spread"), 1.0);
+        // Restores are samples of their own, whose interval is that of a single one already.
+        let spread = match self.each.restored {
+            true => 1.0,
+            false => values.or(&self.each.kind.parameter("spread"), 1.0),
+        };
         let mut outcome = expected(&self.each, values)?;
         // These were given, and are no samples of ours.
         for (name, value) in &mut outcome.terms {
@@ -86,8 +90,14 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
             false => 0.0,
         };
         boot.kernel = Seconds((whole + memory + archive).max(0.0));
+        match phases(values) {
+            Some(phases) => {
+                let told = phases.map(|(name, share)| (name, whole * speed * share));
+                terms.extend(told);
+            }
+            None => terms.push(("monitor, firmware, kernel and init", whole * speed)),
+        }
         terms.extend([
-            ("monitor, firmware, kernel and init", whole * speed),
             ("its memory, by the reference's", memory * speed),
             ("its initial file system", archive * speed),
             (BEYOND, beyond),
@@ -115,6 +125,23 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
         terms,
         notes: Vec::new(),
     })
+}
+
+/// The phases of a boot and their shares, which together are all of it; `None` where they were not
+/// timed apart.
+fn phases(values: &Values<'_>) -> Option<[(&'static str, f64); 4]> {
+    let named = [
+        ("monitor", "vm.share.monitor"),
+        ("firmware", "vm.share.firmware"),
+        ("kernel and devices", "vm.share.kernel"),
+        ("init", "vm.share.init"),
+    ];
+    if !named.iter().all(|(_, name)| values.has(name)) {
+        return None;
+    }
+    let shares = named.map(|(phase, name)| (phase, values.or(name, 0.0)));
+    let all: f64 = shares.iter().map(|(_, share)| share).sum();
+    (all > 0.0).then(|| shares.map(|(phase, share)| (phase, share / all)))
 }
 
 fn restored(values: &Values<'_>) -> Result<Outcome> {
@@ -169,6 +196,20 @@ mod tests {
         let expected = (2.0 + 0.256 + 1.0) * 1.5 * 1.1;
         let started = start(each, &values);
         assert!((started - expected).abs() < 1e-12, "{started}");
+        // Where phases were timed apart, they are told apart, and are the same in sum.
+        let mut phases = values.to_vec();
+        phases.extend([
+            ("vm.share.monitor", 0.1),
+            ("vm.share.firmware", 0.1),
+            ("vm.share.kernel", 0.7),
+            ("vm.share.init", 0.1),
+        ]);
+        let told = answer(&Startup { each }, &exact(&phases), 1).unwrap();
+        assert!((told.value - expected).abs() < 1e-12);
+        assert!(
+            (told.terms[2].value - 2.0 * 0.7 * 1.5 * 1.1).abs() < 1e-12,
+            "{told:?}"
+        );
         // What the workload takes is given: it does not scatter with the boots.
         let busy = Each {
             workload_time: 0.2,

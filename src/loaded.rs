@@ -1,10 +1,10 @@
 //! What a program of the system loads before it runs: its shared libraries and their loader.
 //!
 //! The loader says so itself when it is asked by an environment variable, and does not start
-//! the program then. It is asked of the system's own programs alone: what a stranger's names as
-//! its loader would be executed.
+//! the program then. So it is asked of the system's own programs alone: what a stranger's names as
+//! its loader would be executed. Of a stranger's, the system's loader is asked by its own name.
 //!
-//! Source: `ld.so(8)`, `LD_TRACE_LOADED_OBJECTS`; `ldd(1)`, section Security.
+//! Source: `ld.so(8)`, `LD_TRACE_LOADED_OBJECTS` and `--list`; `ldd(1)`, section Security.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,12 +16,25 @@ use crate::environment::bounded::{self, Ended};
 
 const BOUND: Duration = Duration::from_secs(10);
 
-/// The files that `program` loads, under the names by which it looks for them.
-pub(super) fn by(program: &Path) -> Result<Vec<PathBuf>> {
-    let shown = program.display();
+/// The files that `program` of the system loads, under the names by which it looks for them.
+pub(crate) fn by(program: &Path) -> Result<Vec<PathBuf>> {
     let mut command = Command::new(program);
     command.env_clear().env("LD_TRACE_LOADED_OBJECTS", "1");
-    let ended = bounded::run(&mut command, BOUND).with_context(|| format!("cannot ask {shown}"))?;
+    asked(&mut command, program)
+}
+
+/// The same of anybody's `program`, as `loader` of the system's lists it.
+pub(crate) fn listed_by(loader: &Path, program: &Path) -> Result<Vec<PathBuf>> {
+    let mut command = Command::new(loader);
+    command.env_clear().arg("--list").arg(program);
+    let mut files = asked(&mut command, program)?;
+    files.push(loader.to_owned());
+    Ok(files)
+}
+
+fn asked(command: &mut Command, program: &Path) -> Result<Vec<PathBuf>> {
+    let shown = program.display();
+    let ended = bounded::run(command, BOUND).with_context(|| format!("cannot ask {shown}"))?;
     let Ended::Exited {
         code: Some(0),
         stdout,

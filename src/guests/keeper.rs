@@ -1,0 +1,253 @@
+//! Who keeps a guest that nobody waits for: a process of its own, in a session of its own.
+//!
+//! The command that starts a guest hands over the guest's directory, and the lock on it as the
+//! standard input of this process: it is the same open file, so that at no moment nobody holds it.
+//! When the guest's program runs, or cannot, one line on standard output tells that command. From
+//! then on only the record tells anything, and the log.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, ExitCode, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+use vm_model::guest::{INTERRUPT, RunningGuest};
+
+use super::Wanted;
+use super::life::{self, Company, End, Lived, TIMED_OUT};
+use super::log::Log;
+use super::record::{self, Held, Process, Record, Status};
+use crate::hint;
+use crate::interrupt::Interrupt;
+
+/// The file with what the guest is to be.
+const WANTED: &str = "wanted.json";
+/// The longest line that is read of a keeper.
+const LONGEST: u64 = 64 << 10;
+
+/// The guest to keep.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Its directory
+    directory: PathBuf,
+}
+
+/// The line by which a keeper tells how it went.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Told {
+    /// The guest's program runs.
+    Begun,
+    /// The guest is over already.
+    Over { code: u8, why: Option<String> },
+    /// It could not be had.
+    Failed {
+        message: String,
+        hint: Option<String>,
+    },
+}
+
+/// Starts a keeper for `wanted` in the directory that `held` has, and waits until the guest's
+/// program runs. What it ended with, if it has ended by then.
+///
+/// # Errors
+/// If it cannot be had; nothing of it is left then.
+pub fn start(held: Held, wanted: &Wanted) -> Result<Option<u8>> {
+    let started = hand_over(&held, wanted);
+    match started {
+        Ok(Told::Begun) => Ok(None),
+        Ok(Told::Over { code, why: None }) => Ok(Some(code)),
+        Ok(Told::Over { why: Some(why), .. }) => {
+            held.remove();
+            bail!("the guest ended at once: {why}")
+        }
+        Ok(Told::Failed { message, hint }) => {
+            held.remove();
+            Err(match hint {
+                Some(hint) => hint::with(message, hint),
+                None => anyhow::Error::msg(message),
+            })
+        }
+        Err(error) => {
+            held.remove();
+            Err(error)
+        }
+    }
+}
+
+fn hand_over(held: &Held, wanted: &Wanted) -> Result<Told> {
+    record::write_whole(held.path(), WANTED, &serde_json::to_vec(wanted)?)?;
+    let own = std::env::current_exe().context("cannot name this program's own file")?;
+    let mut keeper = Command::new(own)
+        .arg("__keep")
+        .arg(held.path())
+        .stdin(held.lock()?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot start a keeper for the guest")?;
+    let mut line = String::new();
+    let out = keeper.stdout.take().context("a keeper says something")?;
+    BufReader::new(out.take(LONGEST)).read_line(&mut line)?;
+    if line.is_empty() {
+        let status = keeper.wait()?;
+        bail!("the guest's keeper ended with {status}");
+    }
+    Ok(serde_json::from_str(&line)?)
+}
+
+/// Keeps a guest until it is over.
+///
+/// # Errors
+/// If the one who starts it has gone away before.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    // What ends the terminal that it was started from is not meant for it.
+    nix::unistd::setsid().context("cannot begin a session")?;
+    let lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let held = Held::handed_over(args.directory.clone(), lock);
+    let interrupt = Interrupt::listen()?;
+    let mut keeper = Keeper::new(&held)?;
+    let wanted = keeper.record.wanted.clone();
+    let guest = wanted.guest(held.path());
+    let lived = guest.and_then(|guest| life::live(&wanted, &guest, &mut keeper, &interrupt));
+    let (code, why) = told(&lived);
+    let begun = keeper.begun;
+    keeper.record.status = Status::Ended {
+        code,
+        why: why.clone(),
+    };
+    let told = match &lived {
+        Err(error) => Told::Failed {
+            message: format!("{error:#}"),
+            hint: hint::of(error),
+        },
+        Ok(_) => Told::Over { code, why },
+    };
+    // Whoever started it removes what never was a guest.
+    if begun || lived.is_ok() {
+        match wanted.forget {
+            true => held.remove(),
+            false => held.write(&keeper.record)?,
+        }
+    }
+    if !begun {
+        tell(&told);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a life ended with, and why, if it was not its program that ended.
+fn told(lived: &Result<Lived>) -> (u8, Option<String>) {
+    match lived {
+        Err(error) => (super::FAILED, Some(format!("{error:#}"))),
+        Ok(lived) => match &lived.end {
+            End::Program { code, errno } => (
+                *code,
+                errno.map(|errno| {
+                    let error = io::Error::from_raw_os_error(errno);
+                    format!("its program cannot be executed: {error}")
+                }),
+            ),
+            End::TimedOut => (TIMED_OUT, Some("its time was over".to_owned())),
+            End::Interrupted(code) => (*code, Some("it was stopped".to_owned())),
+            End::Unheard | End::ByHand => (super::FAILED, Some("it was ended".to_owned())),
+        },
+    }
+}
+
+fn tell(told: &Told) {
+    // Whoever started it may be gone: then nobody has to be told.
+    let line = serde_json::to_string(told).unwrap_or_default();
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+struct Keeper<'a> {
+    held: &'a Held,
+    record: Record,
+    log: Log,
+    input: Option<ChildStdin>,
+    begun: bool,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(held: &'a Held) -> Result<Self> {
+        let wanted = record::read_whole(&held.path().join(WANTED))?;
+        Ok(Self {
+            held,
+            record: new_record(serde_json::from_slice(&wanted)?)?,
+            log: Log::new(held.path())?,
+            input: None,
+            begun: false,
+        })
+    }
+}
+
+/// The record of a guest that this process is about to start.
+///
+/// # Errors
+/// If `/proc` does not say when this process was started.
+pub fn new_record(wanted: Wanted) -> Result<Record> {
+    let keeper = Process::of(std::process::id().cast_signed());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(Record {
+        wanted,
+        status: Status::Booting,
+        keeper: keeper.context("/proc does not tell of this process")?,
+        vmm: None,
+        hangs: 0,
+        since: since.unwrap_or_default().as_secs(),
+    })
+}
+
+impl Company for Keeper<'_> {
+    fn started(&mut self, guest: &RunningGuest, hangs: &[String]) -> Result<()> {
+        self.record.vmm = Process::of(guest.pid().cast_signed());
+        self.record.hangs = u32::try_from(hangs.len()).unwrap_or(u32::MAX);
+        self.held.write(&self.record)
+    }
+
+    fn hung(&mut self, hang: &str) {
+        self.log.add(format!("isolab: {hang}\n").as_bytes());
+    }
+
+    fn begun(&mut self, guest: &mut RunningGuest) -> Result<()> {
+        self.input = guest.take_input();
+        self.begun = true;
+        self.record.status = Status::Running;
+        self.held.write(&self.record)?;
+        tell(&Told::Begun);
+        Ok(())
+    }
+
+    fn said(&mut self, bytes: &[u8]) -> Result<bool> {
+        self.log.add(bytes);
+        Ok(true)
+    }
+
+    fn shown(&mut self, bytes: &[u8]) {
+        self.log.add(bytes);
+    }
+
+    fn interrupt(&mut self) -> bool {
+        let input = self.input.as_mut();
+        input.is_some_and(|input| {
+            input
+                .write_all(&[INTERRUPT])
+                .and_then(|()| input.flush())
+                .is_ok()
+        })
+    }
+}
+
+/// What is kept of a guest's words.
+///
+/// # Errors
+/// If there is no such guest.
+pub fn log_of(name: &str) -> Result<Vec<u8>> {
+    let seen = record::named(name)?;
+    Ok(super::log::read(Path::new(&seen.path)))
+}

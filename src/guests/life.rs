@@ -1,0 +1,225 @@
+//! A guest's life, from its first start to its end, again after a hang.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use vm_model::guest::{Guest, Phases, RunningGuest};
+
+use super::Wanted;
+use crate::interrupt::Interrupt;
+
+/// How long a boot may take before it counts as hung: an emulated one takes two seconds, and many
+/// at once on a small machine take as many times as long.
+pub const WATCHDOG: Duration = Duration::from_secs(45);
+/// How often a guest is started that hangs.
+pub const TRIES: u32 = 3;
+/// How long a program gets that was asked to end.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often signals and clocks are looked at.
+const GLANCE: Duration = Duration::from_millis(50);
+/// What QEMU gets to be gone.
+const LAST: Duration = Duration::from_secs(5);
+
+/// What a command ends with that its own time limit ended, as `timeout(1)` does.
+pub const TIMED_OUT: u8 = 124;
+
+/// Whoever listens to a guest and talks to it.
+pub trait Company {
+    /// It was started.
+    ///
+    /// # Errors
+    /// If that cannot be noted.
+    fn started(&mut self, _guest: &RunningGuest, _hangs: &[String]) -> Result<()> {
+        Ok(())
+    }
+    /// It hung, and is started again or not.
+    fn hung(&mut self, _hang: &str) {}
+    /// Its program begins: from now on it can be talked to.
+    ///
+    /// # Errors
+    /// If it cannot be talked to.
+    fn begun(&mut self, _guest: &mut RunningGuest) -> Result<()> {
+        Ok(())
+    }
+    /// Its program said something. False if nobody wants to hear more.
+    ///
+    /// # Errors
+    /// If it cannot be passed on.
+    fn said(&mut self, bytes: &[u8]) -> Result<bool>;
+    /// Its console showed something.
+    fn shown(&mut self, bytes: &[u8]);
+    /// Its program is to end: true if it was told.
+    fn interrupt(&mut self) -> bool {
+        false
+    }
+    /// Whether somebody wants its end now.
+    fn wants_end(&self) -> bool {
+        false
+    }
+}
+
+/// How a life ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its program ended, or it powered off.
+    Program {
+        /// With this.
+        code: u8,
+        /// It could not be executed: the error number.
+        errno: Option<i32>,
+    },
+    /// Its time was over.
+    TimedOut,
+    /// A signal came, and this is what a command ends with then.
+    Interrupted(u8),
+    /// Nobody wanted to hear more of it.
+    Unheard,
+    /// It was ended by hand.
+    ByHand,
+}
+
+/// A life that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lived {
+    /// How it ended.
+    pub end: End,
+    /// Where the time of the last start went.
+    pub phases: Phases,
+    /// The starts before it, each with how it hung.
+    pub hangs: Vec<String>,
+}
+
+/// Starts `guest` and stays with it until it is gone.
+///
+/// # Errors
+/// If it cannot be started, hung in each try, or ended by another hand than its own; nothing of it
+/// runs then.
+pub fn live(
+    wanted: &Wanted,
+    guest: &Guest,
+    company: &mut dyn Company,
+    interrupt: &Interrupt,
+) -> Result<Lived> {
+    let mut hangs = Vec::new();
+    loop {
+        let mut running = guest.start()?;
+        company.started(&running, &hangs)?;
+        let mut life = Life {
+            wanted,
+            company,
+            interrupt,
+            begun: false,
+            asked: None,
+        };
+        match life.stay(&mut running)? {
+            Stayed::Over(end) => {
+                let phases = running.phases();
+                return Ok(Lived { end, phases, hangs });
+            }
+            Stayed::Hung => {
+                // It says how far it came, and kills it.
+                let error = running.wait_workload_unless(WATCHDOG, &|| true).err();
+                let hang = error.map_or_else(String::new, |error| error.to_string());
+                company.hung(&hang);
+                hangs.push(hang);
+                if hangs.len() >= TRIES as usize {
+                    return Err(hung(&hangs));
+                }
+            }
+        }
+    }
+}
+
+fn hung(hangs: &[String]) -> anyhow::Error {
+    let last = hangs.last().map_or("", String::as_str);
+    let tries = hangs.len();
+    crate::hint::with(
+        format!("the guest hung in each of {tries} tries; the last: {last}"),
+        "choose the other machine (--machine q35), or see what its kernel says: \
+         --append loglevel=7",
+    )
+}
+
+/// What became of one start.
+enum Stayed {
+    Over(End),
+    Hung,
+}
+
+struct Life<'a> {
+    wanted: &'a Wanted,
+    company: &'a mut dyn Company,
+    interrupt: &'a Interrupt,
+    begun: bool,
+    /// When the program was asked to end.
+    asked: Option<Instant>,
+}
+
+impl Life<'_> {
+    fn stay(&mut self, running: &mut RunningGuest) -> Result<Stayed> {
+        loop {
+            let is_there = running.look(GLANCE)?;
+            if !self.pass_on(running)? {
+                running.kill();
+                return Ok(Stayed::Over(End::Unheard));
+            }
+            if !self.begun && running.heard().workload.is_some() {
+                self.begun = true;
+                self.company.begun(running)?;
+            }
+            if !is_there {
+                break;
+            }
+            match self.has_to_end(running) {
+                None => {}
+                Some(Stayed::Hung) => return Ok(Stayed::Hung),
+                Some(over) => {
+                    running.kill();
+                    return Ok(over);
+                }
+            }
+        }
+        let ended = running.wait(LAST)?;
+        self.pass_on(running)?;
+        let errno = running.heard().errno;
+        // One that powers off without a word has done what it was to do.
+        let code = ended.code.unwrap_or(0);
+        Ok(Stayed::Over(
+            match (self.asked, self.interrupt.exit_status()) {
+                (Some(_), Some(status)) if ended.code.is_none() => End::Interrupted(status),
+                _ => End::Program { code, errno },
+            },
+        ))
+    }
+
+    /// Passes on what came; false if nobody wants to hear it.
+    fn pass_on(&mut self, running: &mut RunningGuest) -> Result<bool> {
+        let shown = running.take_console();
+        if !shown.is_empty() {
+            self.company.shown(&shown);
+        }
+        let said = running.take_said();
+        Ok(said.is_empty() || self.company.said(&said)?)
+    }
+
+    /// Why it has to be killed now, if it has.
+    fn has_to_end(&mut self, running: &RunningGuest) -> Option<Stayed> {
+        let age = running.spawned().elapsed();
+        if self.wanted.timeout().is_some_and(|timeout| age > timeout) {
+            return Some(Stayed::Over(End::TimedOut));
+        }
+        if self.company.wants_end() {
+            return Some(Stayed::Over(End::ByHand));
+        }
+        if let Some(status) = self.interrupt.exit_status() {
+            match self.asked {
+                // Nothing runs in it yet that could end well.
+                None if self.begun && self.company.interrupt() => self.asked = Some(Instant::now()),
+                Some(at) if at.elapsed() < GRACE => {}
+                _ => return Some(Stayed::Over(End::Interrupted(status))),
+            }
+        }
+        let is_hung = self.wanted.speaks && !self.begun && age > WATCHDOG;
+        is_hung.then_some(Stayed::Hung)
+    }
+}

@@ -1,0 +1,466 @@
+//! A guest's directory: its files while it runs, and what others may know of it.
+//!
+//! Beside `NAME` lies `NAME.lock`, which the guest's keeper holds locked. The kernel drops the
+//! lock with the keeper, so nobody has to guess from process ids whether a guest still runs; the
+//! ids in the record are used with the start times beside them, so that a number which was given
+//! out again is nobody we would end. `system clean` leaves what is locked.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::Wanted;
+use crate::{hint, places};
+
+/// The longest name.
+const LONGEST: usize = 40;
+/// The largest record that is read.
+const LARGEST: u64 = 1 << 20;
+
+/// How far a guest has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Status {
+    /// Its program does not run yet.
+    Booting,
+    /// Its program runs.
+    Running,
+    /// It is over.
+    Ended {
+        /// What it ended with, as a command's exit status.
+        code: u8,
+        /// Why, where it was not its program that ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+}
+
+/// A process that is not mistaken for another of its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// When it was started, in ticks since the host's boot.
+    pub started: u64,
+}
+
+impl Process {
+    /// The process that has this number now.
+    #[must_use]
+    pub fn of(pid: i32) -> Option<Self> {
+        let started = start_time(pid)?;
+        Some(Self { pid, started })
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        start_time(self.pid) == Some(self.started)
+    }
+}
+
+/// When a process was started; nothing if it is gone or waits to be reaped.
+///
+/// Source: `proc_pid_stat(5)`, fields 3 and 22.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then_some(())?;
+    fields.nth(18)?.parse().ok()
+}
+
+/// What is known of a guest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What it was asked to be.
+    pub wanted: Wanted,
+    /// How far it has come.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Who keeps it.
+    pub keeper: Process,
+    /// Its QEMU.
+    #[serde(default)]
+    pub vmm: Option<Process>,
+    /// How often it hung before it booted.
+    #[serde(default)]
+    pub hangs: u32,
+    /// When it was started, in seconds since 1970.
+    pub since: u64,
+}
+
+/// A guest's directory, as long as its keeper lives.
+#[derive(Debug)]
+pub struct Held {
+    path: PathBuf,
+    lock: File,
+}
+
+impl Held {
+    /// Takes `name` for a new guest, or one that nobody has.
+    ///
+    /// # Errors
+    /// If the name is none, is taken, or its directory cannot be made.
+    pub fn take(name: Option<&str>) -> Result<Self> {
+        let base = base()?;
+        // What dead keepers left goes first.
+        let _ = all();
+        if let Some(name) = name {
+            check_name(name)?;
+            let taken = || {
+                let next = format!("choose another, or end it: isolab vm stop {name}");
+                hint::with(format!("cannot call a guest `{name}`: there is one"), next)
+            };
+            return claim(&base, name)?.ok_or_else(taken);
+        }
+        loop {
+            let name = format!("guest-{:06x}", fastrand::u32(..1 << 24));
+            if let Some(held) = claim(&base, &name)? {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// The directory that a lock was taken for already: `lock` is open in this process.
+    #[must_use]
+    pub fn handed_over(path: PathBuf, lock: File) -> Self {
+        Self { path, lock }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The guest's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The lock, to be handed over to another process.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn lock(&self) -> io::Result<File> {
+        self.lock.try_clone()
+    }
+
+    /// Writes the record, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        write_whole(&self.path, "record.json", &serde_json::to_vec(record)?)
+    }
+
+    /// Removes the directory with all that is in it.
+    pub fn remove(self) {
+        remove(&self.path);
+    }
+}
+
+/// Writes a file of `directory`, whole or not at all.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let written = (|| {
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(bytes)?;
+        file.persist(directory.join(name))?;
+        io::Result::Ok(())
+    })();
+    written.with_context(|| format!("cannot write {}", directory.join(name).display()))
+}
+
+/// A guest that others look at.
+#[derive(Debug)]
+pub struct Seen {
+    /// Its directory.
+    pub path: PathBuf,
+    /// What is known of it.
+    pub record: Record,
+    /// Whether somebody keeps it.
+    pub is_kept: bool,
+}
+
+impl Seen {
+    /// Removes it, if it is over.
+    pub fn remove(&self) {
+        if let Ok(Some(_lock)) = unheld(&lock_of(&self.path)) {
+            remove(&self.path);
+        }
+    }
+}
+
+/// All guests, sorted by name. What dead keepers left is removed on the way; those that ended
+/// without being forgotten stay.
+///
+/// # Errors
+/// If there is no directory for them that this user can use.
+pub fn all() -> Result<Vec<Seen>> {
+    let mut found = Vec::new();
+    for base in bases() {
+        let Ok(entries) = fs::read_dir(&base) else {
+            continue;
+        };
+        let locks = entries.flatten().map(|entry| entry.path());
+        let locks = locks.filter(|path| path.extension().is_some_and(|end| end == "lock"));
+        found.extend(locks.filter_map(|lock| look(&lock)));
+    }
+    found.sort_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
+    Ok(found)
+}
+
+/// The guest called `name`.
+///
+/// # Errors
+/// If there is none.
+pub fn named(name: &str) -> Result<Seen> {
+    let found = all()?
+        .into_iter()
+        .find(|seen| seen.record.wanted.name == name);
+    found.ok_or_else(|| {
+        let next = "see which there are: isolab vm ps --all";
+        hint::with(format!("there is no guest called `{name}`"), next)
+    })
+}
+
+/// Looks at the guest that `lock` belongs to, and removes it if its keeper died over it.
+fn look(lock: &Path) -> Option<Seen> {
+    let path = lock.with_extension("");
+    let free = unheld(lock).ok()?;
+    let record = read(&path);
+    let is_over = |record: &Record| matches!(record.status, Status::Ended { .. });
+    match (record, free) {
+        // Without a record it is not yet a guest.
+        (None, None) => None,
+        (Some(record), None) => {
+            let is_kept = true;
+            Some(Seen {
+                path,
+                record,
+                is_kept,
+            })
+        }
+        (Some(record), Some(_)) if is_over(&record) => {
+            let is_kept = false;
+            Some(Seen {
+                path,
+                record,
+                is_kept,
+            })
+        }
+        (_, Some(_lock)) => {
+            remove(&path);
+            None
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Record> {
+    let path = path.join("record.json");
+    let metadata = fs::metadata(&path).ok()?;
+    let fits = metadata.is_file() && metadata.len() <= LARGEST;
+    fits.then(|| serde_json::from_slice(&fs::read(path).ok()?).ok())?
+}
+
+/// The lock, held from now on, if nobody holds it.
+fn unheld(lock: &Path) -> io::Result<Option<File>> {
+    let file = File::open(lock)?;
+    // Whoever was faster may have removed it since it was opened.
+    Ok((file.try_lock().is_ok() && file.metadata()?.nlink() > 0).then_some(file))
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    lock.into()
+}
+
+/// Removes a guest's directory, then its lock: what cannot be removed now, the next to come tries
+/// again.
+fn remove(path: &Path) {
+    let gone = match fs::remove_dir_all(path) {
+        Err(error) => error.kind() == ErrorKind::NotFound,
+        Ok(()) => true,
+    };
+    if gone {
+        let _ = fs::remove_file(lock_of(path));
+    }
+}
+
+/// Locks `name`, then makes its directory; nothing if it is taken.
+fn claim(base: &Path, name: &str) -> Result<Option<Held>> {
+    let path = base.join(name);
+    let lock_path = lock_of(&path);
+    if lock_path.exists() {
+        look(&lock_path);
+    }
+    let claimed = (|| {
+        let mut options = OpenOptions::new();
+        let lock = match options.write(true).create_new(true).open(&lock_path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            opened => opened?,
+        };
+        if lock.try_lock().is_err() || lock.metadata()?.nlink() == 0 {
+            return Ok(None);
+        }
+        DirBuilder::new().mode(0o700).create(&path)?;
+        io::Result::Ok(Some(lock))
+    })();
+    let lock = claimed.with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(lock.map(|lock| Held { path, lock }))
+}
+
+/// A name becomes a file's, and stands on command lines.
+fn check_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain);
+    if !is_name || name.len() > LONGEST {
+        let rule = format!("letters, digits, - and _, at most {LONGEST}, a letter or digit first");
+        return Err(hint::with(format!("cannot call a guest `{name}`"), rule));
+    }
+    Ok(())
+}
+
+/// Where guests may lie, whether it is there or not.
+fn bases() -> Vec<PathBuf> {
+    let places = places::cache().into_iter().chain([places::temporary()]);
+    places.map(|place| place.join("guests")).collect()
+}
+
+/// The first of those places that can be used, for this user alone.
+fn base() -> Result<PathBuf> {
+    let mut failure = None;
+    for base in bases() {
+        let place = base.parent().context("a place has a name")?;
+        match places::make_private(place).and_then(|()| places::make_private(&base)) {
+            Ok(()) => return Ok(base),
+            Err(error) => failure = Some((base, error)),
+        }
+    }
+    let Some((path, error)) = failure else {
+        bail!("there is no place for guests");
+    };
+    Err(error).with_context(|| format!("cannot make {}", path.display()))
+}
+
+/// Reads a file of a guest's directory that another process of ours wrote.
+///
+/// # Errors
+/// If it is not there, or is larger than any that we write.
+pub fn read_whole(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+    ensure!(
+        metadata.len() <= LARGEST,
+        "{shown} is not of ours: it is too large"
+    );
+    fs::read(path).with_context(|| format!("cannot read {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use vm_model::accel::AccelChoice;
+    use vm_model::guest::{Accel, Machine};
+
+    use super::*;
+
+    fn record(status: Status) -> Record {
+        let accel = AccelChoice {
+            accel: Accel::Tcg,
+            why: String::new(),
+            remedy: None,
+            definite: true,
+        };
+        Record {
+            wanted: Wanted {
+                name: "a".to_owned(),
+                command: Vec::new(),
+                kernel: "/vmlinuz".into(),
+                release: "1".to_owned(),
+                initrd: "initramfs".into(),
+                machine: Machine::Q35,
+                accel,
+                memory_mib: 256,
+                cpus: 1,
+                init: Vec::new(),
+                env: Vec::new(),
+                append: Vec::new(),
+                speaks: true,
+                timeout_ms: None,
+                forget: false,
+            },
+            status,
+            keeper: Process { pid: 1, started: 1 },
+            vmm: None,
+            hangs: 0,
+            since: 0,
+        }
+    }
+
+    #[test]
+    fn a_name_is_a_files_name_and_nothing_more() {
+        for name in ["a", "guest-1", "A_b"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "-a", "a/b", "..", "a.lock", "ä", &"x".repeat(41)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_once_and_given_out_again_after_a_kill() {
+        let base = tempfile::tempdir().unwrap();
+        let held = claim(base.path(), "a").unwrap().unwrap();
+        held.write(&record(Status::Running)).unwrap();
+        assert!(claim(base.path(), "a").unwrap().is_none());
+        // What a kill leaves: the files, and a lock that nobody holds.
+        drop(held);
+        let again = claim(base.path(), "a").unwrap().unwrap();
+        assert!(!again.path().join("record.json").exists());
+    }
+
+    #[test]
+    fn one_that_ended_stays_until_it_is_removed_and_one_that_died_does_not() {
+        let base = tempfile::tempdir().unwrap();
+        let lock = base.path().join("a.lock");
+        let ended = Status::Ended { code: 3, why: None };
+        for (status, stays) in [(ended, true), (Status::Running, false)] {
+            let held = claim(base.path(), "a").unwrap().unwrap();
+            held.write(&record(status)).unwrap();
+            assert!(look(&lock).unwrap().is_kept);
+            drop(held);
+            let seen = look(&lock);
+            assert_eq!(seen.is_some(), stays);
+            if let Some(seen) = seen {
+                assert!(!seen.is_kept);
+                seen.remove();
+            }
+            assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_when_it_was_started() {
+        let own = Process::of(std::process::id().cast_signed()).unwrap();
+        assert!(own.lives());
+        let other = Process {
+            started: own.started + 1,
+            ..own
+        };
+        assert!(!other.lives());
+        assert_eq!(Process::of(4_194_305), None); // above pid_max
+    }
+}

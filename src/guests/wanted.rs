@@ -1,0 +1,86 @@
+//! All that has to be known to boot a guest, as it is handed to whoever keeps it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use vm_model::accel::AccelChoice;
+use vm_model::guest::{Accel, Guest, Machine};
+use vm_model::kernel::Kernel;
+use vm_model::qemu;
+
+use crate::guard;
+
+/// A guest as it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// The program and its arguments, as they were typed; empty if its init is somebody else's.
+    pub command: Vec<String>,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// Which one that is.
+    pub release: String,
+    /// The archive it boots with; if not absolute, in the guest's directory.
+    pub initrd: PathBuf,
+    /// What hardware it sees.
+    pub machine: Machine,
+    /// What executes it, and why.
+    pub accel: AccelChoice,
+    /// Its memory.
+    pub memory_mib: u32,
+    /// Its processors.
+    pub cpus: u32,
+    /// What init is told.
+    pub init: Vec<String>,
+    /// Init's environment.
+    pub env: Vec<String>,
+    /// Further options for the kernel.
+    pub append: Vec<String>,
+    /// Whether its init is ours, and says when it begins.
+    pub speaks: bool,
+    /// How long it may live, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Whether it is forgotten when it is over.
+    pub forget: bool,
+}
+
+impl Wanted {
+    /// The guest, with its files in `directory`. It dies with this process.
+    ///
+    /// # Errors
+    /// If there is no QEMU that can be used.
+    pub fn guest(&self, directory: &Path) -> Result<Guest> {
+        let kernel = Kernel {
+            path: self.kernel.clone(),
+            release: self.release.clone(),
+            bytes: 0,
+        };
+        let initrd = directory.join(&self.initrd);
+        let guest = Guest::new(qemu::find()?, kernel, initrd, directory.join("console"));
+        Ok(guest
+            .machine(self.machine)
+            .accel(self.accel.accel)
+            .memory_mib(self.memory_mib)
+            .vcpus(self.cpus)
+            .args(self.init.iter().cloned())
+            .env(self.env.iter().cloned())
+            .kernel_options(self.append.iter().cloned())
+            .qmp(&directory.join("qmp"))
+            .launcher(guard::words()?))
+    }
+
+    /// How long it may live.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// Whether it is executed by an emulator, whose speed is no virtual machine's.
+    #[must_use]
+    pub fn is_emulated(&self) -> bool {
+        self.accel.accel == Accel::Tcg
+    }
+}

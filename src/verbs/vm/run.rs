@@ -1,0 +1,239 @@
+//! `isolab vm run`: a guest that runs a program, and where its start-up went.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::prepare;
+use super::told::{self, Told};
+use crate::guests::life::{self, Company, End, Lived, TIMED_OUT};
+use crate::guests::record::{Held, Process, Record, Status};
+use crate::guests::terminal::{Joined, Output};
+use crate::guests::{FAILED, Wanted, keeper};
+use crate::interrupt::Interrupt;
+use crate::{hint, stderr, stdout};
+
+/// What `vm run` is asked to run.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
+    the program is missing, 126 where it cannot be executed, 125 where there was no guest, 124 \
+    where its time was over. At a terminal every key is the guest's; ^] ends it."
+)]
+pub struct RunArgs {
+    /// Its memory: a number of MiB, or with K, M or G [default: 256M, more for large programs]
+    #[arg(short, long, value_name = "SIZE", value_parser = prepare::mebibytes)]
+    pub(super) memory: Option<u32>,
+    /// Its processors
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) cpus: u32,
+    /// What hardware it sees; auto is q35, but for an uncompressed kernel of your own
+    #[arg(long, value_enum, default_value_t = MachineChoice::Auto)]
+    pub(super) machine: MachineChoice,
+    /// What executes it; auto is KVM where it is shown to run this kernel
+    #[arg(long, value_enum, default_value_t = AccelChoice::Auto)]
+    pub(super) accel: AccelChoice,
+    /// Its kernel [default: as `isolab vm kernel` finds it]
+    #[arg(long, value_name = "PATH")]
+    pub(super) kernel: Option<PathBuf>,
+    /// Boot this archive with its own init, and show its console
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["program", "file", "env"])]
+    pub(super) initrd: Option<PathBuf>,
+    /// A further option for its kernel
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(super) append: Vec<String>,
+    /// Do not wait for it: print its name once its program runs
+    #[arg(short, long, conflicts_with_all = ["phases", "json"])]
+    pub(super) detach: bool,
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Forget a detached one when it ends, log and all; others are always forgotten
+    #[arg(long)]
+    pub(super) rm: bool,
+    /// Set a variable; without a value, to what it is here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub(super) env: Vec<String>,
+    /// Put a file or directory of this machine into it
+    #[arg(long, value_name = "SOURCE:DESTINATION")]
+    pub(super) file: Vec<String>,
+    /// Show where its time went, devices apart, on standard error
+    #[arg(long)]
+    pub(super) phases: bool,
+    /// End it after this time: 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(super) timeout: Option<Duration>,
+    /// Print what became of it as JSON; what its program says goes to standard error
+    #[arg(long)]
+    pub(super) json: bool,
+    /// A program of this machine, and its arguments; without one, a guest that only boots
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "PROGRAM"
+    )]
+    pub(super) program: Vec<OsString>,
+}
+
+/// What hardware is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum MachineChoice {
+    /// What suits the kernel
+    Auto,
+    /// A PC
+    Q35,
+    /// QEMU's small machine
+    Microvm,
+}
+
+/// What is asked to execute it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccelChoice {
+    /// KVM where it works
+    Auto,
+    /// The processor
+    Kvm,
+    /// QEMU's emulator
+    Tcg,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    match carry_out(args) {
+        Ok(code) => Ok(code.into()),
+        Err(error) => {
+            hint::tell(&error);
+            // A program that is not there has a code of its own.
+            let code = hint::code(&error);
+            Ok(if code == 1 { FAILED } else { code }.into())
+        }
+    }
+}
+
+fn carry_out(args: &RunArgs) -> Result<u8> {
+    let interrupt = Interrupt::listen()?;
+    let held = Held::take(args.name.as_deref())?;
+    let wanted = match prepare::wanted(args, &held, &interrupt) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            held.remove();
+            return Err(error);
+        }
+    };
+    if args.detach {
+        let ended = keeper::start(held, &wanted)?;
+        stdout::print(format!("{}\n", wanted.name))?;
+        return Ok(ended.unwrap_or(0));
+    }
+    let lived = attended(args, &held, &wanted, &interrupt);
+    held.remove();
+    let lived = lived?;
+    let code = code_of(&lived, &wanted);
+    let told = Told::of(&wanted, &lived, code);
+    if args.json {
+        stdout::print(told.json()?)?;
+    } else if args.program.is_empty() && args.initrd.is_none() {
+        stdout::print(told.text(told::Style::of_stdout()))?;
+    } else if args.phases {
+        stderr::write(told.text(told::Style::of_stderr()));
+    } else if !lived.hangs.is_empty() {
+        stderr::tell(told.hangs());
+    }
+    Ok(code)
+}
+
+/// Stays with the guest until it is over.
+fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Lived> {
+    let guest = wanted.guest(held.path())?;
+    let output = match () {
+        () if wanted.speaks && args.program.is_empty() => Output::Nowhere,
+        () if args.json => Output::Stderr,
+        () => Output::Stdout,
+    };
+    let record = keeper::new_record(wanted.clone())?;
+    let mut company = Attended {
+        joined: Joined::new(output, prepare::has_terminal(args))?,
+        held,
+        record,
+        console_is_output: !wanted.speaks && !args.json,
+    };
+    let lived = life::live(wanted, &guest, &mut company, interrupt);
+    company.joined.leave();
+    lived
+}
+
+/// What the command ends with; what nobody else says is told here.
+fn code_of(lived: &Lived, wanted: &Wanted) -> u8 {
+    match lived.end {
+        End::Program { code, errno: None } => code,
+        End::Program {
+            code,
+            errno: Some(errno),
+        } => {
+            let error = std::io::Error::from_raw_os_error(errno);
+            let program = wanted.command.first().map_or("", String::as_str);
+            stderr::tell(format_args!(
+                "error: cannot execute {program} in the guest: {error}"
+            ));
+            code
+        }
+        End::TimedOut => {
+            stderr::tell("error: the guest's time was over: it was ended");
+            TIMED_OUT
+        }
+        End::Interrupted(code) => code,
+        // As a program that writes to a pipe which nobody reads.
+        End::Unheard => 141,
+        End::ByHand => 130,
+    }
+}
+
+/// This command as a guest's company, which leaves a record for others.
+struct Attended<'a> {
+    joined: Joined,
+    held: &'a Held,
+    record: Record,
+    console_is_output: bool,
+}
+
+impl Company for Attended<'_> {
+    fn started(&mut self, guest: &vm_model::guest::RunningGuest, hangs: &[String]) -> Result<()> {
+        self.record.vmm = Process::of(guest.pid().cast_signed());
+        self.record.hangs = u32::try_from(hangs.len()).unwrap_or(u32::MAX);
+        self.held.write(&self.record)
+    }
+
+    fn hung(&mut self, hang: &str) {
+        self.joined.hung(hang);
+    }
+
+    fn begun(&mut self, guest: &mut vm_model::guest::RunningGuest) -> Result<()> {
+        self.record.status = Status::Running;
+        self.held.write(&self.record)?;
+        self.joined.begun(guest)
+    }
+
+    fn said(&mut self, bytes: &[u8]) -> Result<bool> {
+        self.joined.said(bytes)
+    }
+
+    fn shown(&mut self, bytes: &[u8]) {
+        if self.console_is_output {
+            // Whether somebody still reads it, the next word of the program would tell.
+            let _ = stdout::print(bytes);
+        } else {
+            self.joined.shown(bytes);
+        }
+    }
+
+    fn interrupt(&mut self) -> bool {
+        self.joined.interrupt()
+    }
+
+    fn wants_end(&self) -> bool {
+        self.joined.wants_end()
+    }
+}

@@ -1,0 +1,183 @@
+//! Guests that nobody waits for: started, listed, read and ended by other commands.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Tested;
+use crate::place::{LONG, Place, said};
+
+pub(crate) fn trials() -> Vec<(&'static str, fn() -> Tested)> {
+    vec![
+        (
+            "a_detached_guest_outlives_its_command_and_is_stopped",
+            outlives,
+        ),
+        (
+            "one_that_does_not_listen_is_killed_after_its_time",
+            is_killed,
+        ),
+        (
+            "one_that_has_ended_is_remembered_until_it_is_forgotten",
+            is_remembered,
+        ),
+        ("two_guests_are_not_called_alike", alike),
+        (
+            "a_keeper_that_is_killed_takes_its_guest_along",
+            keeper_killed,
+        ),
+        ("a_detached_flood_keeps_a_bounded_log", bounded_log),
+        (
+            "one_that_cannot_boot_is_told_by_the_command_that_starts_it",
+            cannot_boot,
+        ),
+        ("who_is_not_there_cannot_be_stopped", not_there),
+    ]
+}
+
+/// Starts a shell in a detached guest.
+fn start(place: &Place, options: &[&str], script: &str) -> String {
+    let words = [&["--detach"], options, &["sh", "-c", script]].concat();
+    let output = place.run(&words);
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn outlives() -> Tested {
+    let place = Place::new();
+    let name = start(
+        &place,
+        &[],
+        "echo here; trap 'echo bye; exit 0' INT; while :; do read line; done",
+    );
+    let guests = place.guests(&[]);
+    assert_eq!(guests[0]["name"], name);
+    assert_eq!(guests[0]["status"], "running");
+    assert!(
+        guests[0]["pid"].is_number() && guests[0]["keeper"].is_number(),
+        "{guests:?}"
+    );
+    let wait = Instant::now();
+    let log = || String::from_utf8(place.output(&["logs", &name]).stdout).unwrap();
+    while !log().contains("here") {
+        assert!(wait.elapsed() < LONG, "nothing was said");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let table = String::from_utf8(place.output(&["ps"]).stdout)?;
+    assert!(
+        table.contains(&name) && table.contains("q35") && table.contains("256M"),
+        "{table}"
+    );
+    let output = place.output(&["stop", &name]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        output.stderr.is_empty(),
+        "it had to be killed: {}",
+        said(&output)
+    );
+    assert!(place.guests(&["--all"]).is_empty());
+    place.is_clean();
+    Ok(())
+}
+
+fn is_killed() -> Tested {
+    let place = Place::new();
+    let name = start(&place, &[], "trap '' INT; while :; do :; done");
+    let output = place.output(&["stop", "--json", "-t", "1", &name]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("killed"), "{}", said(&output));
+    place.is_clean();
+    Ok(())
+}
+
+fn is_remembered() -> Tested {
+    let place = Place::new();
+    let kept = start(&place, &["--name", "kept"], "echo last words; exit 6");
+    let gone = start(&place, &["--name", "gone", "--rm"], "exit 0");
+    let begun = Instant::now();
+    while !place.guests(&[]).is_empty() {
+        assert!(begun.elapsed() < LONG, "they do not end");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let all = place.guests(&["--all"]);
+    assert_eq!(all.len(), 1, "{gone} is remembered: {all:?}");
+    assert_eq!(
+        (&all[0]["name"], &all[0]["code"]),
+        (&"kept".into(), &6.into())
+    );
+    assert!(said(&place.output(&["logs", &kept])).contains("last words"));
+    let again = place.run(&["--name", "kept"]);
+    assert_eq!(again.status.code(), Some(125), "{}", said(&again));
+    assert!(place.output(&["stop", &kept]).status.success());
+    place.is_clean();
+    Ok(())
+}
+
+fn alike() -> Tested {
+    let place = Place::new();
+    let name = start(&place, &["--name", "one"], "read line");
+    let output = place.run(&["--name", "one"]);
+    assert_eq!(output.status.code(), Some(125), "{}", said(&output));
+    assert!(said(&output).contains("there is one"), "{}", said(&output));
+    assert_eq!(place.guests(&[]).len(), 1);
+    assert!(place.output(&["stop", &name]).status.success());
+    place.is_clean();
+    Ok(())
+}
+
+fn keeper_killed() -> Tested {
+    let place = Place::new();
+    start(&place, &[], "read line");
+    let keeper = place.guests(&[])[0]["keeper"].as_i64().ok_or("no keeper")?;
+    kill(Pid::from_raw(i32::try_from(keeper)?), Signal::SIGKILL)?;
+    assert!(place.processes().is_empty(), "QEMU outlived its keeper");
+    assert!(place.guests(&["--all"]).is_empty());
+    place.is_clean();
+    Ok(())
+}
+
+fn bounded_log() -> Tested {
+    let place = Place::new();
+    let line = "x".repeat(1000);
+    let name = start(&place, &[], &format!("while :; do echo {line}; done"));
+    thread::sleep(Duration::from_secs(4));
+    let log = place.output(&["logs", &name]).stdout.len();
+    assert!((1..=1 << 20).contains(&log), "{log} bytes");
+    assert!(place.output(&["stop", "-t", "1", &name]).status.success());
+    place.is_clean();
+    Ok(())
+}
+
+fn cannot_boot() -> Tested {
+    let place = Place::new();
+    let output = place.run(&[
+        "--detach",
+        "--append",
+        "init=/true",
+        "--append",
+        "rdinit=/nothing",
+        "--append",
+        "root=/dev/nothing",
+    ]);
+    assert!(!output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("panicked"), "{}", said(&output));
+    place.is_clean();
+    Ok(())
+}
+
+fn not_there() -> Tested {
+    let place = Place::new();
+    for verb in ["stop", "logs"] {
+        let output = place.output(&[verb, "nobody"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(
+            said(&output).contains("no guest called `nobody`"),
+            "{}",
+            said(&output)
+        );
+    }
+    place.is_clean();
+    Ok(())
+}
