@@ -210,7 +210,7 @@ impl<'a> Bench<'a> {
                 archive: setup.archive_bytes as f64,
                 wall,
                 phases: parts(&one.phases()),
-                startup: (wall - used.waited).max(used.busiest),
+                startup: used.undisturbed(wall),
                 processor: used.processor,
                 ram: held.ram,
                 own: held.own,
@@ -227,8 +227,8 @@ impl<'a> Bench<'a> {
         Ok((together, looked))
     }
 
-    /// Runs the guest to its end, and gives what it said after its ready byte, with the part of
-    /// its time for which its processor was not kept waiting by others.
+    /// Runs the guest to its end, and gives what it said after its ready byte, with the processor
+    /// time that it had used by then.
     ///
     /// # Errors
     /// As [`boot`](Self::boot).
@@ -241,8 +241,8 @@ impl<'a> Bench<'a> {
             .unwrap_or_default();
         running.wait_unless(WATCHDOG, &stop)?;
         let said = String::from_utf8_lossy(running.said()).into_owned();
-        let ran = used.busiest / (used.busiest + used.waited).max(f64::MIN_POSITIVE);
-        Ok((said.trim_start_matches('R').trim().to_owned(), ran))
+        let said = said.trim_start_matches('R').trim().to_owned();
+        Ok((said, used.processor))
     }
 
     /// The guest of `setup`, not started.

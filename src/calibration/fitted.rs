@@ -47,7 +47,9 @@ pub(super) fn of_guests(samples: &Samples, emulated_by: Option<String>, found: &
     let monitors = monitors(&maker, samples, found);
     let memories = || samples.boots.iter().map(|boot| boot.memory);
     let lever = memories().fold(0.0, f64::max) - memories().fold(f64::INFINITY, f64::min);
-    memory(&maker, &ram, &monitors, lever.max(HUGE), found);
+    let archives = samples.boots.iter().map(|boot| boot.archive);
+    let size = archives.fold(0.0, f64::max);
+    memory(&maker, &ram, &monitors, [lever.max(HUGE), size], found);
     at_once(&maker, samples, &startup, found);
     slowdown(&maker, samples, found);
     if maker.emulated_by.is_some() {
@@ -192,7 +194,15 @@ fn monitors(maker: &Maker, samples: &Samples, found: &mut Found) -> Monitors {
     seen
 }
 
-fn memory(maker: &Maker, fit: &Fit, monitors: &Monitors, lever: f64, found: &mut Found) {
+/// What guests touch. `lever` is how far the memory of those that were booted differs, and `size`
+/// the largest initial file system among them: each was measured to a huge page.
+fn memory(
+    maker: &Maker,
+    fit: &Fit,
+    monitors: &Monitors,
+    [lever, size]: [f64; 2],
+    found: &mut Found,
+) {
     let how = "a plane through what the guests touched, by Student's distribution";
     let huge = "the same; a huge page allowed for at each end";
     let scatter = "what single guests and their monitors scatter, by Student's distribution, and \
@@ -212,6 +222,7 @@ fn memory(maker: &Maker, fit: &Fit, monitors: &Monitors, lever: f64, found: &mut
     archive.low += monitors.archive;
     archive.high += monitors.archive;
     widen(&mut archive, monitors.archive_reach);
+    widen(&mut archive, HUGE / size.max(HUGE));
     found.parameters.extend([
         maker.coefficient("vm.memory.kernel", fit, 0, how),
         accounts,

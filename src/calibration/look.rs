@@ -21,11 +21,19 @@ use crate::mappings;
 pub struct Used {
     /// On processors, all threads together.
     pub processor: f64,
-    /// For how long its busiest thread could have run and waited for a processor: a
-    /// guest's own processor is one thread.
+    /// For how long its threads could have run and waited for a processor, all together: while one
+    /// of them waits, the others wait for it.
     pub waited: f64,
-    /// For how long that thread ran.
+    /// For how long its busiest thread ran: a guest's own processor is one thread.
     pub busiest: f64,
+}
+
+impl Used {
+    /// What `wall` would have been without the waiting; no less than its busiest thread ran.
+    #[must_use]
+    pub fn undisturbed(&self, wall: f64) -> f64 {
+        (wall - self.waited).max(self.busiest).min(wall)
+    }
 }
 
 /// What `pid` has used so far.
@@ -110,6 +118,18 @@ mod tests {
             2.0
         );
         assert_eq!(of_stat(""), 0.0);
+    }
+
+    #[test]
+    fn what_was_waited_is_taken_off_and_no_more() {
+        let used = Used {
+            processor: 1.2,
+            waited: 0.5,
+            busiest: 1.0,
+        };
+        assert_eq!(used.undisturbed(2.0), 1.5);
+        assert_eq!(used.undisturbed(1.25), 1.0);
+        assert_eq!(used.undisturbed(0.9), 0.9);
     }
 
     #[test]

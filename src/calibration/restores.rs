@@ -83,7 +83,7 @@ fn of_saved(
             .wait_running_unless(PATIENCE.watchdog, &stop)?
             .as_secs_f64();
         let used = look::used(i32::try_from(guest.pid())?);
-        seen.times.push((wall - used.waited).max(used.busiest));
+        seen.times.push(used.undisturbed(wall));
         seen.walls.push(wall);
         guest.kill();
     }
