@@ -204,7 +204,7 @@ fn memory(
     found: &mut Found,
 ) {
     let how = "a plane through what the guests touched, by Student's distribution";
-    let huge = "the same; a huge page allowed for at each end";
+    let huge = "a plane through what the guests touched; a huge page allowed for at each end";
     let scatter = "what single guests and their monitors scatter, by Student's distribution, and \
                    two huge pages: whether a range becomes one is the host's affair";
     let whole = fit.coefficients[0] + monitors.whole;
@@ -216,7 +216,7 @@ fn memory(
         "vm.memory.archive",
         fit,
         2,
-        "the same, and what the monitor keeps of it",
+        "a plane through what the guests touched, and what the monitor keeps of it",
     );
     archive.value += monitors.archive;
     archive.low += monitors.archive;

@@ -22,9 +22,9 @@ const NUMBERS: [&str; 12] = [
 ];
 
 /// Words that say nothing which is computed with.
-const IDLE: [&str; 22] = [
-    "a", "an", "of", "the", "with", "each", "having", "and", "in", "on", "what", "do", "does",
-    "cost", "costs", "take", "takes", "how", "much", "for", "if", "there",
+const IDLE: [&str; 23] = [
+    "about", "a", "an", "of", "the", "with", "each", "having", "and", "in", "on", "what", "do",
+    "does", "cost", "costs", "take", "takes", "how", "much", "for", "if", "there",
 ];
 
 /// Reads one.
