@@ -140,8 +140,8 @@ fn parameters(seen: &Restores, emulated_by: Option<&String>, found: &mut Found) 
             .parameters
             .push(Parameter::new(name, middle, interval, origin));
     };
-    let how = "a saved guest, restored alone, until it runs; a tenth for what sessions differ by";
-    add("vm.restore", &seen.times, 0.1, how);
+    let how = "a saved guest, restored alone, until it runs; a fifth for what sessions differ by";
+    add("vm.restore", &seen.times, 0.2, how);
     let how = "anonymous memory of clones that were held together, and a twentieth";
     add("vm.clone.own", &seen.own, 0.05, how);
     let how = "pages of files that a clone has mapped, the saved memory above all, and a twentieth";

@@ -73,6 +73,23 @@ impl Fit {
         })
     }
 
+    /// The same with what is known of the scatter beforehand, as if `freedom` more observations had
+    /// shown `scatter`: two or three residuals alone say next to nothing of it.
+    ///
+    /// Source: Gelman et al., *Bayesian Data Analysis*, third edition, 2013, section 2.6 (the
+    /// scaled inverse chi-square prior of a variance).
+    #[must_use]
+    pub fn tempered(mut self, scatter: f64, freedom: usize) -> Self {
+        let squares = |scatter: f64, freedom: usize| freedom as f64 * scatter * scatter;
+        let together = self.freedom + freedom;
+        if together > 0 {
+            let sum = squares(self.scatter, self.freedom) + squares(scatter, freedom);
+            self.scatter = (sum / together as f64).sqrt();
+            self.freedom = together;
+        }
+        self
+    }
+
     /// What is expected of a row.
     #[must_use]
     pub fn at(&self, row: &[f64]) -> f64 {
@@ -222,6 +239,17 @@ mod tests {
         }
         let share = f64::from(held) / f64::from(TRIALS);
         assert!((share - 0.9).abs() < 0.015, "{share}");
+    }
+
+    #[test]
+    fn what_is_known_beforehand_counts_as_so_many_observations() {
+        let fit = Fit::of(&vec![vec![1.0]; 3], &[1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((fit.scatter, fit.freedom), (1.0, 2));
+        let tempered = fit.clone().tempered(0.5, 2);
+        assert_eq!(tempered.freedom, 4);
+        assert!((tempered.scatter - 0.625f64.sqrt()).abs() < 1e-12);
+        assert_eq!(tempered.coefficients, fit.coefficients);
+        assert!(tempered.reach(&[1.0]) < fit.reach(&[1.0]));
     }
 
     #[test]
