@@ -73,6 +73,9 @@ enum Command {
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(crate::verbs::vm::Command),
+    /// What guests, containers and processes would cost, by equations that are held to account
+    #[command(subcommand)]
+    Model(crate::verbs::model::Command),
     /// The reports of a class as one
     #[command(subcommand)]
     Class(crate::verbs::class::Command),
@@ -150,6 +153,9 @@ enum Command {
     /// Take files out of the view of a container (what `claims` runs)
     #[command(name = "__hide", hide = true)]
     Hide(crate::hide::Args),
+    /// Have the kernel merge equal pages until standard input ends (what `model validate` starts)
+    #[command(name = "__merge", hide = true)]
+    Merge,
     /// Ask a server that was just started (what `compare` runs)
     #[command(name = "__ask", hide = true)]
     Ask(crate::ask::Args),
@@ -248,6 +254,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Claims(asked) => crate::verbs::claims::run(&asked),
         Command::Venv(command) => venv::run(*command),
         Command::Vm(command) => crate::verbs::vm::run(command),
+        Command::Model(command) => crate::verbs::model::run(command),
         Command::Class(command) => crate::verbs::class::run(command),
         Command::Run(args) => image::run::run(&args),
         Command::Build(args) => image::build(&args),
@@ -289,6 +296,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inside(args) => crate::inside::run(&args),
         Command::Canary(args) => crate::inside::canary::run(&args),
         Command::Hide(args) => crate::hide::run(&args),
+        Command::Merge => crate::validation::merging::hold(),
         Command::Ask(args) => crate::ask::run(&args),
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod ask;
 pub mod cache;
+pub mod calibration;
 pub mod claims;
 pub mod class;
 pub mod clean;
@@ -52,4 +53,5 @@ pub mod statistics;
 pub mod stderr;
 pub mod stdout;
 pub mod terminal;
+pub mod validation;
 pub mod verbs;

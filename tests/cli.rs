@@ -356,6 +356,7 @@ fn every_verb_has_help_with_what_it_does() {
         "matrix",
         "venv",
         "vm",
+        "model",
         "system",
         "demo",
         "completions",

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod explain;
 pub mod image;
 pub mod matrix;
+pub mod model;
 pub mod predict;
 pub mod registry;
 pub mod reveal;

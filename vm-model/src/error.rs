@@ -167,6 +167,15 @@ pub enum Error {
         /// Which figure is missing.
         reason: String,
     },
+
+    /// Parameters of the model that cannot be used, or a question that they cannot answer.
+    #[error("cannot use these parameters: {reason}")]
+    Parameters {
+        /// What is wrong with them.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
 }
 
 impl Error {
@@ -211,6 +220,7 @@ impl Error {
                  the kernel's messages"
             }
             Self::Tries { last, .. } => return last.hint(),
+            Self::Parameters { remedy, .. } => remedy,
             Self::Archive { .. }
             | Self::Wait { .. }
             | Self::Guest { .. }

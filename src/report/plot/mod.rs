@@ -4,7 +4,9 @@
 //! What was measured is filled, what was emulated is hollow, and what a model
 //! says is a hatched range.
 
+mod agreement;
 mod axis;
+mod curves;
 mod figure;
 mod paint;
 mod palette;
@@ -13,6 +15,8 @@ mod shape;
 mod sheet;
 mod strip;
 
+pub use agreement::{Agreement, AgreementPoint, agreement_png, agreement_svg};
+pub use curves::{Curve, CurvePoint, Curves};
 pub use figure::{Figure, FigureId, Group, WIDTH, figure, figure_at, font_faces};
 pub(in crate::report) use figure::{draw_figure, of_figure};
 pub use strip::{MarkKind, Strip, StripMark, StripRow, strips_png, strips_svg};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The file that ships with the crate.
-const PUBLISHED: &str = include_str!("figures.csv");
+const PUBLISHED: &str = include_str!("../../data/figures.csv");
 
 /// How near to the original a figure was checked, from `figures.csv`'s last column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ fn parse_line(line: &str) -> Result<Source, String> {
 }
 
 /// The fields of a line: separated by commas, which lose that meaning between quotation marks.
-fn fields(line: &str) -> Result<Vec<String>, String> {
+pub(super) fn fields(line: &str) -> Result<Vec<String>, String> {
     let mut fields = vec![String::new()];
     let mut quoted = false;
     for c in line.chars() {

@@ -9,6 +9,8 @@ pub struct Guest {
     pub size: Bytes,
     /// The program that runs it, besides that memory.
     pub vmm: Bytes,
+    /// Of that program, the pages that all guests' share: one has them, and so have many.
+    pub shared: Bytes,
     /// What its kernel touches, whatever the size.
     pub kernel: Bytes,
     /// Which part of its memory its kernel touches besides, to keep account of it.
@@ -31,7 +33,7 @@ impl Guest {
             true => self.split,
             false => Bytes(0.0),
         };
-        self.vmm + touched.min(self.size) + split
+        self.shared + self.vmm + touched.min(self.size) + split
     }
 }
 
@@ -63,7 +65,7 @@ pub fn memory(guest: &Guest, count: u32, saved: Saved) -> Bytes {
         Saved::Merged { within, between } => within * guests + between * (guests - 1.0),
         Saved::Balloon(each) => each * guests,
     };
-    guest.alone() * guests - saved
+    guest.shared + (guest.alone() - guest.shared) * guests - saved
 }
 
 /// The memory of `count` guests that go on from one saved state, whose pages they share until
@@ -112,6 +114,7 @@ mod tests {
         Guest {
             size: Bytes(mib * MIB),
             vmm: Bytes(10.0 * MIB),
+            shared: Bytes(0.0),
             kernel: Bytes(30.0 * MIB),
             accounts: 1.0 / 64.0,
             workload: Bytes(16.0 * MIB),
@@ -147,6 +150,12 @@ mod tests {
 
     #[test]
     fn what_is_shared_counts_once() {
+        let shared = Guest {
+            shared: Bytes(5.0 * MIB),
+            ..guest(256.0)
+        };
+        let three = memory(&shared, 3, Saved::Nothing);
+        assert_eq!(three, guest(256.0).alone() * 3.0 + Bytes(5.0 * MIB));
         let disk = Disk {
             image: Bytes(700e6),
             overlay: Bytes(2e5),

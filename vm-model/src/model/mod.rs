@@ -10,13 +10,19 @@
 //!
 //! Beside that stand the equations for what a calibrated model answers, pure functions whose
 //! quantities carry their [`units`]: [`startup`], [`footprint`], [`slowdown`], [`queue`], [`storm`]
-//! and [`money`]. They hold no figure.
+//! and [`money`]. They hold no figure. [`parameters`] are what they are fed with, [`question`] puts
+//! them together, and [`answer`] carries the parameters' intervals into the answer's.
 
+pub mod answer;
 pub mod density;
 mod figures;
+pub mod fit;
 pub mod footprint;
 pub mod money;
+pub mod parameters;
+pub mod question;
 pub mod queue;
+mod random;
 pub mod slowdown;
 pub mod startup;
 pub mod storm;
@@ -30,6 +36,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 pub use figures::{Checked, Figures, Source};
+
+/// Which configurations and figures a calibration sees, and which only a validation: TOML.
+pub const SPLIT: &str = include_str!("../../data/split.toml");
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,0 +1,222 @@
+//! Containers and processes: what a start takes, what one holds, and how much they
+//! are in each other's way. They start in milliseconds, so all of it takes a second.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use vm_model::model::fit::single;
+use vm_model::model::parameters::{Origin, Parameter};
+
+use super::Found;
+use crate::footprint::{kernel_bytes, proportional_set_bytes};
+use crate::interrupt::Interrupt;
+use crate::isolation::container::Container;
+use crate::isolation::process::BareProcess;
+use crate::isolation::{Isolation, Provisioned, Running};
+use crate::program::Program;
+use crate::statistics::{median, summarize};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Starts of one alone.
+const STARTS: usize = 15;
+/// How many are started at once, and how often.
+const AT_ONCE: usize = 8;
+const ROUNDS: usize = 3;
+
+/// What one kind showed. Times in seconds, sizes in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simple {
+    /// From the start to the ready byte.
+    pub starts: Vec<f64>,
+    /// What each held.
+    pub memory: Vec<f64>,
+    /// From the first start until the last of eight was ready.
+    pub at_once: Vec<f64>,
+    /// What the kernel held for each of those eight.
+    pub kernel: Vec<f64>,
+}
+
+/// The parameters of containers and processes; what cannot be had is noted.
+pub(super) fn calibrate(dir: &Path, interrupt: &Interrupt, found: &mut Found) {
+    let kinds: [(&str, &dyn Isolation); 2] = [("process", &BareProcess), ("container", &Container)];
+    for (name, isolation) in kinds {
+        match samples(isolation, &dir.join(name), interrupt) {
+            Ok(seen) => parameters(name, &seen, found),
+            Err(error) => found.miss(&format!("{name}.start"), &error),
+        }
+    }
+}
+
+fn samples(isolation: &dyn Isolation, dir: &Path, interrupt: &Interrupt) -> Result<Simple> {
+    fs::create_dir(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let program = Program::make_true(dir)?;
+    let home = dir.join("home");
+    fs::create_dir(&home)?;
+    let standing = isolation.provision(&program, &home)?;
+    let mut seen = Simple {
+        starts: Vec::new(),
+        memory: Vec::new(),
+        at_once: Vec::new(),
+        kernel: Vec::new(),
+    };
+    for _ in 0..=STARTS {
+        let (startup, memory) = one(standing.as_ref(), interrupt)?;
+        seen.starts.push(startup);
+        seen.memory.push(memory);
+    }
+    // The first found nothing in caches.
+    seen.starts.remove(0);
+    for _ in 0..ROUNDS {
+        let (all, kernel) = together(standing.as_ref(), interrupt)?;
+        seen.at_once.push(all);
+        seen.kernel.push(kernel);
+    }
+    Ok(seen)
+}
+
+/// One alone: what its start took, and what it held.
+fn one(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<(f64, f64)> {
+    let begun = Instant::now();
+    let mut running = standing.start()?;
+    let ready = running.wait_ready(DEADLINE, interrupt)?;
+    let startup = ready.duration_since(begun).as_secs_f64();
+    let mut memory = 0;
+    for pid in running.processes() {
+        memory += proportional_set_bytes(pid)?;
+    }
+    end(running.as_mut(), interrupt)?;
+    Ok((startup, memory as f64))
+}
+
+/// Eight at once: until the last is ready, and what the kernel then holds for each.
+fn together(standing: &dyn Provisioned, interrupt: &Interrupt) -> Result<(f64, f64)> {
+    let before = kernel_bytes()?;
+    let begun = Instant::now();
+    let started = (0..AT_ONCE).map(|_| standing.start());
+    let mut running = started.collect::<Result<Vec<_>>>()?;
+    let mut last = begun;
+    for one in &mut running {
+        last = last.max(one.wait_ready(DEADLINE, interrupt)?);
+    }
+    let kernel = kernel_bytes()?.saturating_sub(before) as f64 / AT_ONCE as f64;
+    for one in &mut running {
+        end(one.as_mut(), interrupt)?;
+    }
+    Ok((last.duration_since(begun).as_secs_f64(), kernel))
+}
+
+fn end(running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
+    running.release()?;
+    running.wait_gone(DEADLINE, interrupt)
+}
+
+fn parameters(name: &str, seen: &Simple, found: &mut Found) {
+    let origin = |samples: &[f64], how: &str| Origin::Calibrated {
+        samples: samples.len(),
+        how: how.to_owned(),
+        emulated_by: None,
+    };
+    let (Some(start), Some(held)) = (median(&seen.starts), median(&seen.memory)) else {
+        return;
+    };
+    // A start has a long right tail: the interval is of its quantiles, not of a normal's.
+    let mut sorted = seen.starts.clone();
+    sorted.sort_by(f64::total_cmp);
+    let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
+    let reach = single(&seen.memory).map_or(0.0, |(_, reach)| reach);
+    let mut add = |what: &str, value: f64, interval: [f64; 2], origin: Origin| {
+        let name = format!("{name}.{what}");
+        found
+            .parameters
+            .push(Parameter::new(&name, value, interval, origin));
+    };
+    let how = "the median of starts, its interval by bootstrap";
+    let ends = summarize(&seen.starts).map_or((least, most), |one| one.range.ends());
+    add("start", start, [ends.0, ends.1], origin(&seen.starts, how));
+    let how = "the least and the most of the starts, by their median";
+    add(
+        "spread",
+        1.0,
+        [least / start, most / start],
+        origin(&seen.starts, how),
+    );
+    let how = "proportional set size, by Student's distribution, and the median of what the \
+               kernel held for each of eight, from the least to the most";
+    let kernel = median(&seen.kernel).unwrap_or(0.0);
+    let of = |f: fn(f64, f64) -> f64, first| seen.kernel.iter().copied().fold(first, f);
+    let (fewest, more) = (of(f64::min, kernel), of(f64::max, kernel));
+    let interval = [held - reach + fewest, held + reach + more];
+    add("memory", held + kernel, interval, origin(&seen.memory, how));
+    if let Some(all) = median(&seen.at_once) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let others = processors.min(AT_ONCE as f64) - 1.0;
+        let shares = (AT_ONCE as f64 / processors).max(1.0);
+        let of = |all: f64| (all / (start * shares) - 1.0) / others;
+        if others > 0.0 {
+            let ends = |f: fn(f64, f64) -> f64, first| seen.at_once.iter().copied().fold(first, f);
+            let interval = [of(ends(f64::min, f64::INFINITY)), of(ends(f64::max, 0.0))];
+            let how = "eight started one after the other without waiting, by processor sharing";
+            add("contention", of(all), interval, origin(&seen.at_once, how));
+        }
+    }
+}
+
+/// What `program` takes as a bare process, in the median of `count` starts: time in
+/// seconds, and memory in bytes.
+///
+/// # Errors
+/// If it does not start.
+pub fn alone(
+    program: &Program,
+    dir: &Path,
+    count: usize,
+    interrupt: &Interrupt,
+) -> Result<(f64, f64)> {
+    let standing = BareProcess.provision(program, dir)?;
+    let (mut starts, mut memory) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let (start, held) = one(standing.as_ref(), interrupt)?;
+        starts.push(start);
+        memory.push(held);
+    }
+    let start = median(&starts).context("it was not started")?;
+    Ok((start, median(&memory).context("it was not started")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_starts_alone_and_at_once_gives_a_contention() {
+        let seen = Simple {
+            starts: vec![0.9, 1.0, 1.1],
+            memory: vec![10.0, 12.0, 11.0],
+            at_once: vec![100.0],
+            kernel: vec![3.0, 4.0, 50.0],
+        };
+        let mut found = Found::default();
+        parameters("process", &seen, &mut found);
+        let names: Vec<&str> = found
+            .parameters
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        assert_eq!(
+            names[..3],
+            ["process.start", "process.spread", "process.memory"]
+        );
+        let checked = found.parameters.iter().map(Parameter::check);
+        assert!(checked.into_iter().all(|checked| checked.is_ok()));
+    }
+
+    #[test]
+    fn a_process_is_calibrated_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = samples(&BareProcess, &dir.path().join("p"), &Interrupt::default()).unwrap();
+        assert_eq!((seen.starts.len(), seen.at_once.len()), (STARTS, ROUNDS));
+        assert!(seen.starts.iter().all(|start| *start > 0.0));
+    }
+}

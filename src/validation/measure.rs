@@ -1,0 +1,163 @@
+//! What came of the predictions: runs what was predicted, interleaved, so that what
+//! drifts hits all configurations alike.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::predict::{Plan, Planned};
+use super::{Outcome, Prediction, merging};
+use crate::calibration::bench::Bench;
+use crate::calibration::{Images, restored};
+use crate::compare::Progress;
+use crate::interrupt::Interrupt;
+
+/// The samples of one configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// One list for each prediction of the configuration.
+    pub samples: [Vec<f64>; 2],
+    /// The times of the first by the clock on the wall, others' share included.
+    pub wall: Vec<f64>,
+    /// Why there are fewer than there should be.
+    pub missing: Option<String>,
+}
+
+/// Runs all of `plan`.
+pub(super) fn all(
+    plan: &Plan,
+    bench: &Bench<'_>,
+    images: &Result<&Images, String>,
+    dir: &Path,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<Vec<Outcome>> {
+    let mut measured: Vec<Measured> = plan.planned.iter().map(|_| Measured::default()).collect();
+    let rounds: Vec<u32> = plan.planned.iter().map(repeats).collect();
+    let all = f64::from(rounds.iter().sum::<u32>().max(1));
+    let mut done = 0.0;
+    for round in 0..rounds.iter().copied().max().unwrap_or(0) {
+        for (planned, (seen, repeats)) in plan.planned.iter().zip(measured.iter_mut().zip(&rounds))
+        {
+            if round >= *repeats || seen.missing.is_some() {
+                continue;
+            }
+            anyhow::ensure!(!interrupt.raised(), "interrupted");
+            progress.show(done / all, name(planned));
+            done += 1.0;
+            if let Err(error) = one(planned, bench, images, dir, interrupt, seen) {
+                anyhow::ensure!(!interrupt.raised(), "interrupted");
+                seen.missing = Some(format!("{error:#}").replace('\n', " "));
+            }
+        }
+    }
+    let emulated_by = bench.emulated_by();
+    let outcomes = plan
+        .planned
+        .iter()
+        .zip(measured)
+        .flat_map(|(planned, seen)| outcomes(planned, seen, emulated_by.as_ref()));
+    Ok(outcomes.collect())
+}
+
+/// How often each is run.
+fn repeats(planned: &Planned) -> u32 {
+    match planned {
+        Planned::Guests(_, guests, _) => guests.repeats,
+        Planned::AtOnce(_, storm, _) => storm.repeats,
+        Planned::Merged(..)
+        | Planned::Restored(..)
+        | Planned::Disks(..)
+        | Planned::Published(..) => 1,
+        Planned::Missing(..) => 0,
+    }
+}
+
+fn name(planned: &Planned) -> &str {
+    match planned {
+        Planned::Guests(_, guests, _) => &guests.name,
+        Planned::AtOnce(_, storm, _) => &storm.name,
+        Planned::Merged(_, merged, _) => &merged.name,
+        Planned::Restored(_, clones, _) => &clones.name,
+        Planned::Disks(disks, _) => &disks.name,
+        Planned::Published(one, _) | Planned::Missing(one, _) => &one.name,
+    }
+}
+
+fn one(
+    planned: &Planned,
+    bench: &Bench<'_>,
+    images: &Result<&Images, String>,
+    dir: &Path,
+    interrupt: &Interrupt,
+    seen: &mut Measured,
+) -> Result<()> {
+    let [first, second] = &mut seen.samples;
+    match planned {
+        Planned::Guests(setup, ..) => {
+            let boot = bench.boot(setup)?;
+            first.push(boot.startup);
+            second.push(boot.ram + boot.own + boot.files);
+            seen.wall.push(boot.wall);
+        }
+        Planned::AtOnce(setup, storm, _) => {
+            let together = bench.at_once(setup, storm.guests)?;
+            first.push(together.last_ready);
+            second.push(together.memory());
+            seen.wall.push(together.wall);
+        }
+        Planned::Merged(setup, merged, _) => {
+            first.push(merging::measure(bench, setup, merged.guests, interrupt)?);
+        }
+        Planned::Restored(setup, clones, _) => {
+            let times = clones.repeats as usize;
+            let held = restored(bench, setup, dir, times, clones.guests, interrupt)?;
+            second.push(held.memory());
+            first.extend(held.times);
+            seen.wall.extend(held.walls);
+        }
+        Planned::Disks(disk, _) => {
+            let images = images.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
+            let (image, growth) = (disk.image_mib, disk.growth_mib);
+            let made = images.cloned(image, growth, disk.clones, interrupt)?;
+            first.push(made.image + made.grown.iter().sum::<f64>());
+            second.push(made.copies.iter().sum());
+        }
+        Planned::Published(_, resident) => first.push(*resident),
+        Planned::Missing(..) => {}
+    }
+    Ok(())
+}
+
+fn outcomes(planned: &Planned, seen: Measured, emulated_by: Option<&String>) -> Vec<Outcome> {
+    let Measured {
+        samples: [first, second],
+        wall,
+        missing,
+    } = seen;
+    let made = |prediction: &Prediction, measured, ran: bool| Outcome {
+        prediction: prediction.clone(),
+        measured,
+        wall: Vec::new(),
+        emulated_by: emulated_by.filter(|_| ran).cloned(),
+        missing: missing.clone(),
+    };
+    match planned {
+        Planned::Guests(_, _, [a, b])
+        | Planned::AtOnce(_, _, [a, b])
+        | Planned::Restored(_, _, [a, b]) => {
+            let timed = Outcome {
+                wall,
+                ..made(a, first, true)
+            };
+            vec![timed, made(b, second, true)]
+        }
+        Planned::Disks(_, [a, b]) => vec![made(a, first, false), made(b, second, false)],
+        Planned::Merged(_, _, one) => vec![made(one, first, true)],
+        Planned::Published(one, _) => vec![made(one, first, false)],
+        Planned::Missing(one, why) => vec![Outcome {
+            missing: Some(why.clone()),
+            ..made(one, Vec::new(), false)
+        }],
+    }
+}

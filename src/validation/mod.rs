@@ -1,0 +1,287 @@
+//! The cost model held to account: what no calibration has seen is predicted, then
+//! run, and the two are set beside each other.
+//!
+//! The order is the point. The calibration's bytes are hashed first; the predictions
+//! are computed from them and written down, with that hash; only then does anything
+//! run. What was predicted is never computed again.
+
+mod measure;
+pub mod merging;
+mod predict;
+mod score;
+
+use std::fs;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use vm_model::model::parameters::Unit;
+
+use crate::calibration::bench::Bench;
+use crate::calibration::{self, Images, Split, Stored};
+use crate::compare::Progress;
+use crate::interrupt::Interrupt;
+use crate::places;
+use crate::report::Target;
+use crate::scratch::Scratch;
+
+pub use measure::Measured;
+pub use score::{Score, Target as Goal, scores};
+
+/// The schema of what is written.
+pub const SCHEMA: &str = "isolab.validation/1";
+
+/// A quantity that is predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quantity {
+    /// The memory of guests, one or several.
+    Memory,
+    /// The start of a single guest.
+    Startup,
+    /// Several at once, until the last is ready.
+    AtOnce,
+    /// A guest that goes on from a saved state.
+    Restore,
+    /// Images and their clones.
+    Disk,
+    /// The published memory of guests, which nobody measured here.
+    Published,
+}
+
+impl Quantity {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Memory,
+        Self::Startup,
+        Self::AtOnce,
+        Self::Restore,
+        Self::Disk,
+        Self::Published,
+    ];
+
+    /// A heading for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Memory => "memory of guests",
+            Self::Startup => "a single start",
+            Self::AtOnce => "several at once",
+            Self::Restore => "a restore",
+            Self::Disk => "disk",
+            Self::Published => "memory, published",
+        }
+    }
+}
+
+/// A prediction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The configuration, as `split.toml` calls it.
+    pub name: String,
+    /// What of it.
+    pub quantity: Quantity,
+    /// What of that, where there are several.
+    pub what: String,
+    /// The unit of its numbers.
+    pub unit: Unit,
+    /// What is expected.
+    pub value: f64,
+    /// In 5 of 100 cases it is less.
+    pub low: f64,
+    /// In 5 of 100 cases it is more.
+    pub high: f64,
+    /// What was measured beforehand to ask at all: a workload as a bare process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
+    /// Whether the model has no term for it: it is shown then, and not scored.
+    pub beyond: bool,
+}
+
+/// All predictions, before anything ran.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Predicted {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// When they were written, in UTC, by RFC 3339.
+    pub made: String,
+    /// The calibration's file, by its bytes.
+    pub calibration_sha256: String,
+    /// When that was made.
+    pub calibration_created: String,
+    /// The split, by its bytes.
+    pub split_sha256: String,
+    /// The predictions.
+    pub predictions: Vec<Prediction>,
+}
+
+/// A prediction with what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// What was predicted.
+    pub prediction: Prediction,
+    /// What was measured, or published; nothing where it could not be.
+    pub measured: Vec<f64>,
+    /// Times as the clock on the wall had them, before what others took was taken off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wall: Vec<f64>,
+    /// The emulator, where one ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emulated_by: Option<String>,
+    /// Why nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// A validation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Validation {
+    /// Always [`SCHEMA`].
+    pub schema: &'static str,
+    /// What was predicted, before anything ran.
+    pub predicted: Predicted,
+    /// The predictions' file, by its bytes.
+    pub predicted_sha256: String,
+    /// The load average of one minute before and after.
+    pub load: [f64; 2],
+    /// For which part of ten seconds something waited for a processor, in percent, before and
+    /// after; where the kernel says.
+    pub pressure: [Option<f64>; 2],
+    /// How many guests hung and were started again.
+    pub hangs: u32,
+    /// Whether it was bounded to a few configurations.
+    pub quick: bool,
+    /// What came of the predictions.
+    pub outcomes: Vec<Outcome>,
+    /// How good each quantity's were.
+    pub scores: Vec<Score>,
+}
+
+/// Predicts what `stored` has not seen, writes that down, runs it, and compares.
+///
+/// `tell` is told what was frozen, before anything runs.
+///
+/// # Errors
+/// If there are no guests here, something cannot be written, or the user
+/// interrupts.
+pub fn run(
+    stored: &Stored,
+    quick: bool,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+    tell: &dyn Fn(&str),
+) -> Result<Validation> {
+    let scratch = Scratch::new()?;
+    let split = chosen(Split::ours()?, quick);
+    let bench = Bench::find(scratch.path(), interrupt)?;
+    let images = Images::find(scratch.path());
+    progress.show(0.0, "predicting");
+    let plan = predict::plan(&split, &bench, stored, scratch.path(), interrupt)?;
+    let created = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let predicted = Predicted {
+        schema: SCHEMA,
+        made: created.clone(),
+        calibration_sha256: stored.sha256.clone(),
+        calibration_created: stored.calibration.created.clone(),
+        split_sha256: calibration::sha256(vm_model::model::SPLIT.as_bytes()),
+        predictions: plan.predictions(),
+    };
+    let dir = places::make_data()?.join("model");
+    places::make_private(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let name: String = created
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    let path = dir.join(format!("predicted-{name}.json"));
+    let text = format!("{}\n", serde_json::to_string_pretty(&predicted)?);
+    Target::at(&path).replace(text.as_bytes())?;
+    let predicted_sha256 = calibration::sha256(text.as_bytes());
+    tell(&format!(
+        "frozen: the calibration {} (SHA-256)",
+        stored.sha256
+    ));
+    tell(&format!(
+        "frozen: {} predictions in {} ({predicted_sha256})",
+        predicted.predictions.len(),
+        path.display()
+    ));
+    let before = calibration::busy();
+    let outcomes = measure::all(
+        &plan,
+        &bench,
+        &images.as_ref().map_err(|e| format!("{e:#}")),
+        scratch.path(),
+        interrupt,
+        progress,
+    )?;
+    let after = calibration::busy();
+    let validation = Validation {
+        schema: SCHEMA,
+        predicted,
+        predicted_sha256,
+        load: [before.load, after.load],
+        pressure: [before.pressure, after.pressure],
+        hangs: bench.hangs(),
+        quick,
+        scores: scores(&outcomes),
+        outcomes,
+    };
+    let path = dir.join(format!("validation-{name}.json"));
+    let text = format!("{}\n", serde_json::to_string_pretty(&validation)?);
+    Target::at(&path).replace(text.as_bytes())?;
+    forget_old(&dir);
+    Ok(validation)
+}
+
+/// How many validations are kept.
+const KEPT: usize = 20;
+
+/// Lets the oldest go: each is two files.
+fn forget_old(dir: &std::path::Path) {
+    for beginning in ["predicted-", "validation-"] {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries
+            .map(|entry| entry.path())
+            .filter(|path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.is_some_and(|name| name.starts_with(beginning))
+            })
+            .collect();
+        files.sort();
+        for old in files.iter().take(files.len().saturating_sub(KEPT)) {
+            let _ = fs::remove_file(old);
+        }
+    }
+}
+
+/// The part of the split that a quick validation runs.
+fn chosen(mut split: Split, quick: bool) -> Split {
+    if quick {
+        split.guests.retain(|one| one.quick);
+        split.at_once.retain(|one| one.quick);
+        split.restored.retain(|one| one.quick);
+        split.disks.retain(|one| one.quick);
+        split.merged.clear();
+        for one in &mut split.guests {
+            one.repeats = one.repeats.min(2);
+        }
+        for one in &mut split.at_once {
+            one.repeats = 1;
+        }
+    }
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_one_is_a_part_of_the_whole() {
+        let whole = Split::ours().unwrap();
+        let quick = chosen(whole.clone(), true);
+        assert!(!quick.guests.is_empty() && quick.guests.len() < whole.guests.len());
+        assert!(!quick.at_once.is_empty() && !quick.disks.is_empty());
+        assert_eq!(chosen(whole.clone(), false), whole);
+    }
+}

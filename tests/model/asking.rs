@@ -1,0 +1,237 @@
+//! Questions to the model, none of which starts anything.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::Tested;
+use super::support::{Home, contains};
+
+pub(crate) fn an_answer() -> Tested {
+    let home = Home::new();
+    for topic in ["startup", "memory", "density", "storm", "money"] {
+        let told = home.json(&[
+            "ask",
+            topic,
+            "--from",
+            "published",
+            "--guests",
+            "3",
+            "--json",
+        ]);
+        for answer in told["answers"].as_array().unwrap() {
+            let number = |name: &str| answer[name].as_f64().unwrap();
+            assert_eq!(answer["evidence"], "modelled", "{topic}");
+            assert!(
+                number("low") < number("value") && number("value") < number("high"),
+                "{answer}"
+            );
+            for parameter in answer["parameters"].as_array().unwrap() {
+                assert!(parameter["origin"]["kind"].is_string(), "{parameter}");
+            }
+            let shares = answer["sensitivity"].as_array().unwrap();
+            let all: f64 = shares
+                .iter()
+                .map(|one| one["share"].as_f64().unwrap())
+                .sum();
+            assert!((all - 1.0).abs() < 1e-9, "{answer}");
+        }
+    }
+    let text = home.says(&["ask", "memory", "--from", "published", "--guests", "3"]);
+    contains(
+        &text,
+        &[
+            "the memory of 3 guests",
+            "modelled",
+            "90 %",
+            "NSDI 2020",
+            "vm.memory.kernel",
+        ],
+    );
+    Ok(())
+}
+
+pub(crate) fn in_words() -> Tested {
+    let home = Home::new();
+    let question = "three guests of a 700 MB system";
+    let mut words = vec!["ask", "--from", "published"];
+    words.extend(question.split(' '));
+    let text = home.says(&words);
+    // Three copies, and one with three overlays of three clusters each.
+    contains(
+        &text,
+        &[
+            "the disk of 3 guests",
+            "2.10 GB",
+            "701 MB",
+            "the memory of 3 guests",
+        ],
+    );
+    let told = home.model(&words);
+    contains(
+        &String::from_utf8_lossy(&told.stderr),
+        &["understood: 3 guests", "700 MB"],
+    );
+    Ok(())
+}
+
+pub(crate) fn a_sweep() -> Tested {
+    let home = Home::new();
+    let words = [
+        "ask",
+        "memory",
+        "--from",
+        "published",
+        "--sweep",
+        "guests=1..200",
+        "-o",
+        "m.svg",
+    ];
+    let text = home.says(&words);
+    contains(&text, &["guests", "200", "90 % interval"]);
+    let svg = fs::read_to_string(home.path().join("m.svg")).unwrap();
+    roxmltree::Document::parse(&svg).unwrap();
+    contains(&svg, &["Modelled", "Memory by guests"]);
+    let told = home.json(&[
+        "ask",
+        "memory",
+        "--from",
+        "published",
+        "--sweep",
+        "guests=1..3",
+        "--json",
+    ]);
+    let points = told[0]["points"].as_array().unwrap();
+    let values: Vec<f64> = points
+        .iter()
+        .map(|point| point["value"].as_f64().unwrap())
+        .collect();
+    assert_eq!(values.len(), 3);
+    // The equation is linear in the number of guests.
+    assert!(
+        (values[2] - values[1] - (values[1] - values[0])).abs() < 1.0,
+        "{values:?}"
+    );
+    home.says(&[
+        "ask",
+        "memory",
+        "--from",
+        "published",
+        "--sweep",
+        "guests=1..9",
+        "-o",
+        "m.png",
+    ]);
+    assert!(
+        fs::read(home.path().join("m.png"))
+            .unwrap()
+            .starts_with(b"\x89PNG")
+    );
+    Ok(())
+}
+
+pub(crate) fn refused() -> Tested {
+    let home = Home::new();
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["ask", "what", "about", "cats"], &["`cats`", "hint"]),
+        (&["ask", "memory", "--guests", "0"], &["--guests", "1..="]),
+        (&["ask", "memory", "--memory", "7 parsecs"], &["--memory"]),
+        (
+            &["ask", "memory", "--sweep", "guests=9..1"],
+            &["less to more", "hint"],
+        ),
+        (&["ask", "memory", "--set", "vm.bot=1"], &["vm.bot", "hint"]),
+        (
+            &["ask", "memory", "--sweep", "guests=1..9", "-o", "m.pdf"],
+            &["m.pdf", ".svg"],
+        ),
+        (
+            &["ask", "memory", "--kind", "container", "--restored"],
+            &["no memory of its own"],
+        ),
+    ];
+    for (arguments, parts) in cases {
+        contains(&home.fails(arguments), parts);
+    }
+    assert!(!home.path().join("m.pdf").exists());
+    Ok(())
+}
+
+pub(crate) fn bad_calibrations() -> Tested {
+    let home = Home::new();
+    let check = |change: fn(&mut Value), part: &str| {
+        let file = home.calibration(change);
+        let said = home.fails(&["ask", "startup", "--from", &file]);
+        contains(&said, &[part, "hint", "isolab model calibrate"]);
+    };
+    check(
+        |v| v["parameters"][0]["unit"] = json!("B"),
+        "its unit is `s`",
+    );
+    check(|v| v["parameters"][0]["value"] = json!(-3), "can only be");
+    check(
+        |v| v["parameters"][0]["low"] = json!(99),
+        "contradicts itself",
+    );
+    check(
+        |v| v["parameters"][0]["name"] = json!("vm.soup"),
+        "no parameter of this model",
+    );
+    check(
+        |v| v["machine"]["cpu"] = json!("a processor of a dream"),
+        "another machine",
+    );
+    check(|v| v["machine"]["cpus"] = json!(4097), "another machine");
+    check(|v| v["surprise"] = json!(1), "surprise");
+    fs::write(home.path().join("none.json"), "{").unwrap();
+    contains(
+        &home.fails(&["ask", "startup", "--from", "none.json"]),
+        &["hint"],
+    );
+    contains(
+        &home.fails(&["ask", "startup", "--from", "absent.json"]),
+        &["absent.json", "hint"],
+    );
+    // And one that is as it should be is used, and says that an emulator stands behind it.
+    let file = home.calibration(|_| ());
+    let text = home.says(&["ask", "startup", "--from", &file]);
+    contains(
+        &text,
+        &[
+            "modelled, from samples that were emulated by QEMU TCG 7.2",
+            "1.50 s",
+        ],
+    );
+    Ok(())
+}
+
+pub(crate) fn missing() -> Tested {
+    let home = Home::new();
+    let file = home.calibration(|_| ());
+    let said = home.fails(&["ask", "startup", "--restored", "--from", &file]);
+    contains(&said, &["vm.restore", "--set vm.restore="]);
+    let text = home.says(&[
+        "ask",
+        "startup",
+        "--restored",
+        "--from",
+        &file,
+        "--set",
+        "vm.restore=0.03..0.05",
+    ]);
+    contains(&text, &["40.0 ms", "given by --set"]);
+    Ok(())
+}
+
+pub(crate) fn nothing_to_validate() -> Tested {
+    let home = Home::new();
+    contains(
+        &home.fails(&["validate"]),
+        &["no calibration", "isolab model calibrate"],
+    );
+    contains(
+        &home.fails(&["validate", "-o", "v.txt"]),
+        &["v.txt", ".svg"],
+    );
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! From the start to the workload's ready byte.
+
+use super::{Each, Kind};
+use crate::error::{Error, Result};
+use crate::model::answer::{Outcome, Question, Values};
+use crate::model::parameters::Unit;
+use crate::model::startup::{ColdBoot, Restore};
+use crate::model::units::{Bytes, BytesPerSecond, Seconds};
+
+/// How long one takes to start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Startup {
+    /// What starts.
+    pub each: Each,
+}
+
+impl Question for Startup {
+    fn what(&self) -> String {
+        let how = match self.each.restored {
+            true => "the restore",
+            false => "the start",
+        };
+        format!("{how} of {}", self.each.kind.counted(1))
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Seconds
+    }
+
+    fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
+        // Restores are samples of their own, whose interval is that of a single one already.
+        let spread = match self.each.restored {
+            true => 1.0,
+            false => values.or(&self.each.kind.parameter("spread"), 1.0),
+        };
+        let mut outcome = expected(&self.each, values)?;
+        // These were given, and are no samples of ours.
+        for (name, value) in &mut outcome.terms {
+            if *name != WORKLOAD && *name != BEYOND {
+                *value *= spread;
+            }
+        }
+        Ok(Outcome::sum(outcome.terms))
+    }
+}
+
+const WORKLOAD: &str = "workload";
+const BEYOND: &str = "other firmware, and unpacking";
+
+/// What many of them take in the mean.
+pub(super) fn expected(each: &Each, values: &Values<'_>) -> Result<Outcome> {
+    let speed = values.or("host.speed", 1.0);
+    match each.kind {
+        Kind::Vm if each.restored => restored(values),
+        Kind::Vm => booted(each, values, speed),
+        kind => {
+            let start = values.get(&kind.parameter("start"))? * speed;
+            Ok(Outcome::sum(vec![
+                ("start", start),
+                (WORKLOAD, each.workload_time),
+            ]))
+        }
+    }
+}
+
+fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
+    let in_guest = |native: f64| match native > 0.0 {
+        true => Ok(native * values.get("vm.slowdown")?),
+        false => Ok::<_, Error>(0.0),
+    };
+    let (workload, beyond) = (in_guest(each.workload_time)?, in_guest(each.beyond)?);
+    let phase = |name: &str| Seconds(values.or(name, 0.0));
+    let device = match each.devices {
+        0 => Seconds(0.0),
+        _ => Seconds(values.get("vm.device")?),
+    };
+    let mut boot = ColdBoot {
+        firmware: Seconds(beyond),
+        devices: vec![device; each.devices as usize],
+        workload: Seconds(workload),
+        ..ColdBoot::default()
+    };
+    let mut terms = Vec::new();
+    if values.has("vm.boot") || !values.has("vm.kernel") {
+        let whole = values.get("vm.boot")?;
+        let further = each.memory - values.get("vm.reference")?;
+        let memory = values.or("vm.boot.memory", 0.0) * further;
+        let archive = match each.archive > 0.0 {
+            true => values.get("vm.boot.archive")? * each.archive,
+            false => 0.0,
+        };
+        boot.kernel = Seconds((whole + memory + archive).max(0.0));
+        match phases(values) {
+            Some(phases) => {
+                let told = phases.map(|(name, share)| (name, whole * speed * share));
+                terms.extend(told);
+            }
+            None => terms.push(("monitor, firmware, kernel and init", whole * speed)),
+        }
+        terms.extend([
+            ("its memory, by the reference's", memory * speed),
+            ("its initial file system", archive * speed),
+            (BEYOND, beyond),
+        ]);
+    } else {
+        boot.vmm = phase("vm.vmm");
+        boot.firmware = boot.firmware + phase("vm.firmware");
+        boot.decompression = phase("vm.decompression");
+        boot.kernel = Seconds(values.get("vm.kernel")?);
+        boot.init = phase("vm.init");
+        terms.extend([
+            ("monitor", boot.vmm.0),
+            ("firmware", boot.firmware.0),
+            ("decompression", boot.decompression.0),
+            ("kernel", boot.kernel.0 * speed),
+            ("init", boot.init.0),
+        ]);
+    }
+    terms.push(("devices", boot.devices.iter().map(|device| device.0).sum()));
+    terms.push((WORKLOAD, boot.workload.0));
+    let value = boot.total(speed).0;
+    let terms = Outcome::sum(terms).terms;
+    Ok(Outcome {
+        value,
+        terms,
+        notes: Vec::new(),
+    })
+}
+
+/// The phases of a boot and their shares, which together are all of it; `None` where they were not
+/// timed apart.
+fn phases(values: &Values<'_>) -> Option<[(&'static str, f64); 4]> {
+    let named = [
+        ("monitor", "vm.share.monitor"),
+        ("firmware", "vm.share.firmware"),
+        ("kernel and devices", "vm.share.kernel"),
+        ("init", "vm.share.init"),
+    ];
+    if !named.iter().all(|(_, name)| values.has(name)) {
+        return None;
+    }
+    let shares = named.map(|(phase, name)| (phase, values.or(name, 0.0)));
+    let all: f64 = shares.iter().map(|(_, share)| share).sum();
+    (all > 0.0).then(|| shares.map(|(phase, share)| (phase, share / all)))
+}
+
+fn restored(values: &Values<'_>) -> Result<Outcome> {
+    if values.has("vm.restore") || !values.has("vm.restore.state") {
+        return Ok(Outcome::sum(vec![("restore", values.get("vm.restore")?)]));
+    }
+    let restore = Restore {
+        vmm: Seconds(values.get("vm.restore.vmm")?),
+        state: Bytes(values.get("vm.restore.state")?),
+        bandwidth: BytesPerSecond(values.get("vm.restore.bandwidth")?),
+        faults: values.get("vm.restore.faults")?,
+        fault: Seconds(values.get("vm.restore.fault")?),
+    };
+    let read = (restore.state / restore.bandwidth).0;
+    Ok(Outcome {
+        value: restore.total().0,
+        terms: vec![
+            ("monitor", restore.vmm.0),
+            ("the state, read", read),
+            ("pages, fetched", (restore.fault * restore.faults).0),
+        ],
+        notes: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::exact;
+    use super::*;
+    use crate::model::answer::answer;
+
+    fn start(each: Each, values: &[(&str, f64)]) -> f64 {
+        answer(&Startup { each }, &exact(values), 1).unwrap().value
+    }
+
+    #[test]
+    fn a_calibrated_guest_starts_by_its_memory_its_archive_and_the_hosts_speed() {
+        let values = [
+            ("vm.boot", 2.0),
+            ("vm.reference", 256.0),
+            ("vm.boot.memory", 0.001),
+            ("vm.boot.archive", 0.01),
+            ("host.speed", 1.5),
+            ("vm.spread", 1.1),
+            ("vm.slowdown", 10.0),
+        ];
+        let each = Each {
+            memory: 512.0,
+            archive: 100.0,
+            ..Each::default()
+        };
+        let expected = (2.0 + 0.256 + 1.0) * 1.5 * 1.1;
+        let started = start(each, &values);
+        assert!((started - expected).abs() < 1e-12, "{started}");
+        // Where phases were timed apart, they are told apart, and are the same in sum.
+        let mut phases = values.to_vec();
+        phases.extend([
+            ("vm.share.monitor", 0.1),
+            ("vm.share.firmware", 0.1),
+            ("vm.share.kernel", 0.7),
+            ("vm.share.init", 0.1),
+        ]);
+        let told = answer(&Startup { each }, &exact(&phases), 1).unwrap();
+        assert!((told.value - expected).abs() < 1e-12);
+        assert!(
+            (told.terms[2].value - 2.0 * 0.7 * 1.5 * 1.1).abs() < 1e-12,
+            "{told:?}"
+        );
+        // What the workload takes is given: it does not scatter with the boots.
+        let busy = Each {
+            workload_time: 0.2,
+            ..each
+        };
+        assert!((start(busy, &values) - expected - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_published_guest_starts_by_its_phases_and_slowness_is_the_kernels() {
+        let values = [
+            ("vm.vmm", 0.05),
+            ("vm.kernel", 0.1),
+            ("vm.init", 0.01),
+            ("vm.device", 0.002),
+            ("host.speed", 2.0),
+        ];
+        let each = Each {
+            devices: 3,
+            ..Each::default()
+        };
+        assert!((start(each, &values) - (0.05 + 0.2 + 0.01 + 0.006)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_container_a_process_and_a_restore_have_their_own() {
+        let of = |kind| Each {
+            kind,
+            workload_time: 0.1,
+            ..Each::default()
+        };
+        let container = start(of(Kind::Container), &[("container.start", 0.005)]);
+        let process = start(of(Kind::Process), &[("process.start", 0.001)]);
+        assert!((container - 0.105).abs() < 1e-12 && (process - 0.101).abs() < 1e-12);
+        let restored = Each {
+            restored: true,
+            ..Each::default()
+        };
+        assert_eq!(start(restored, &[("vm.restore", 0.04)]), 0.04);
+        let missing = answer(&Startup { each: restored }, &exact(&[]), 1).unwrap_err();
+        assert!(missing.to_string().contains("vm.restore"), "{missing}");
+    }
+}
