@@ -1,7 +1,8 @@
 //! Compiles the workload and the kernel's floor, static programs without any
 //! library, with `rustc` alone: they must not depend on what the rest of the build
-//! links. And three with the C library: one that does nothing and one that only
-//! makes an environment, to compare with, and the init of guests with a disk.
+//! links. And four with the C library: one that does nothing and one that only
+//! makes an environment, to compare with, one that times its own loops, and the init
+//! of guests with a disk.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +18,7 @@ fn main() {
     );
     build("workload/floor.rs", &out.join("floor"));
     let with_libc = &["-Ctarget-feature=+crt-static"];
-    for name in ["empty", "environment", "disk"] {
+    for name in ["empty", "environment", "speed", "disk"] {
         let source = format!("workload/{name}.rs");
         compile(&source, &out.join(name), with_libc)
             .unwrap_or_else(|said| panic!("cannot build {source}: {said}"));

@@ -31,6 +31,33 @@ pub fn total_bytes() -> Result<u64> {
     kibibytes(&text, "MemTotal:").context("/proc/meminfo says nothing of MemTotal")
 }
 
+/// What a process has mapped and touched, in bytes, by what it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kinds {
+    /// Of no file: its own, but for the part that is merged with others' equal pages.
+    pub anonymous: u64,
+    /// Of files: the same pages for every process that has them mapped.
+    pub files: u64,
+}
+
+/// The memory of a process, by what it is of.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, fields `Rss` and `Anonymous`; and `Pss_Anon`, where the kernel
+/// has it.
+pub fn kinds(pid: i32) -> Result<Kinds> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let field = |name| kibibytes(&text, name).with_context(|| format!("{path} has no {name}"));
+    let anonymous = field("Anonymous:")?;
+    Ok(Kinds {
+        anonymous: kibibytes(&text, "Pss_Anon:").unwrap_or(anonymous),
+        files: field("Rss:")?.saturating_sub(anonymous),
+    })
+}
+
 /// What a process takes of memory, in bytes: what is its own alone, and its part of what it
 /// shares with others. The two add up to its proportional set size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
