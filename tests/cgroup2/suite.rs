@@ -30,7 +30,7 @@ pub(crate) fn executable(package: &str, name: &str) -> Result<PathBuf, String> {
     }
     let output = cargo.output().map_err(|error| format!("cargo: {error}"))?;
     let messages = String::from_utf8_lossy(&output.stdout);
-    let found = messages.lines().filter_map(|line| {
+    let mut found = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let id = message["package_id"].as_str()?;
         let named = id.contains(&format!("#{package}@")) && message["target"]["name"] == name;
@@ -38,7 +38,7 @@ pub(crate) fn executable(package: &str, name: &str) -> Result<PathBuf, String> {
             message["executable"].as_str().filter(|_| named)?,
         ))
     });
-    found.last().ok_or_else(|| {
+    found.next_back().ok_or_else(|| {
         let errors = String::from_utf8_lossy(&output.stderr);
         format!("cargo made no test `{name}`: {errors}")
     })

@@ -116,20 +116,20 @@ pub fn load(args: &LoadArgs) -> Result<ExitCode> {
         ));
     }
     let open = || super::room::input(args.input.as_deref());
-    super::room::unpacking(open, |owners| load_here(args, open()?, owners))
+    super::room::unpacking(open, |owners| load_here(args, &open()?, owners))
 }
 
-fn load_here(args: &LoadArgs, input: File, owners: Option<Owners>) -> Result<ExitCode> {
+fn load_here(args: &LoadArgs, input: &File, owners: Option<Owners>) -> Result<ExitCode> {
     let store = store()?;
     let provenance = Provenance {
         from: args.input.as_ref().map(|path| path.display().to_string()),
         ..by_me(Provenance::now(Origin::Loaded))
     };
     if let Some(owners) = owners {
-        let taken = store.take_layers(&input, owners, &Platform::host());
+        let taken = store.take_layers(input, owners, &Platform::host());
         taken.context("cannot read the archive")?;
     }
-    let loaded = store.load_file(&input, &provenance)?;
+    let loaded = store.load_file(input, &provenance)?;
     // Before a layer is refused: they are here, whatever becomes of their files.
     if !args.quiet {
         let told = loaded.iter().map(|version| {
