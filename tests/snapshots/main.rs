@@ -112,7 +112,7 @@ impl Home {
     /// Starts a command, and waits until a QEMU of it has something of this home in its words.
     fn started(&self, arguments: &[&str]) -> (Child, i32) {
         let mut command = self.isolab(arguments);
-        let child = command
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -122,7 +122,11 @@ impl Home {
             if let Some(pid) = self.guests().pop() {
                 return (child, pid);
             }
-            assert!(Instant::now() < end, "it started no QEMU");
+            if Instant::now() >= end {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("it started no QEMU");
+            }
             thread::sleep(Duration::from_millis(10));
         }
     }
