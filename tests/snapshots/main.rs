@@ -118,17 +118,19 @@ impl Home {
             .spawn()
             .unwrap();
         let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(pid) = self.guests().pop() {
-                return (child, pid);
-            }
-            if Instant::now() >= end {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("it started no QEMU");
+        let pid = loop {
+            let found = self.guests().pop();
+            if found.is_some() || Instant::now() >= end {
+                break found;
             }
             thread::sleep(Duration::from_millis(10));
-        }
+        };
+        let Some(pid) = pid else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it started no QEMU");
+        };
+        (child, pid)
     }
 
     /// The processes of guests that have files in this home.
