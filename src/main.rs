@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use isolab::verbs::image;
-use isolab::{cli, guest_disk, hint, interrupt};
+use isolab::{cli, guard, guest_disk, hint, interrupt};
 use isolab_engine::room::task;
 
 fn main() -> ExitCode {
@@ -22,7 +22,11 @@ fn main() -> ExitCode {
     if let Some(code) = task::perform(&tasks) {
         return code.into();
     }
-    match cli::run(cli::Cli::of_words()) {
+    let done = match guard::Args::of_process() {
+        Some(args) => guard::run(&args),
+        None => cli::run(cli::Cli::of_words()),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             hint::tell(&error);

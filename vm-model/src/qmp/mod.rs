@@ -55,7 +55,7 @@ impl Monitor {
     pub fn pair() -> Result<(Self, OwnedFd)> {
         let (own, other) = UnixStream::pair().map_err(failed("make a socket for"))?;
         let mut monitor = Self::over(own)?;
-        monitor.ask(BEGIN, &json!({}))?;
+        monitor.ask(BEGIN, &Value::Null)?;
         Ok((monitor, other.into()))
     }
 
@@ -72,7 +72,7 @@ impl Monitor {
     }
 
     /// Sends a command without waiting for what comes of it: an error of it is told by the next
-    /// call that reads.
+    /// call that reads. Null stands for no arguments.
     ///
     /// # Errors
     /// [`Error::Monitor`] if QEMU is gone or does not read.
@@ -141,7 +141,7 @@ impl Monitor {
     /// Tells QEMU to end, at once, and does not wait for it.
     pub fn quit(&mut self) {
         // Where it cannot be told, it is gone or will be killed.
-        let _ = self.ask("quit", &json!({}));
+        let _ = self.ask("quit", &Value::Null);
     }
 
     /// QEMU did not say in time what was waited for.
@@ -158,7 +158,11 @@ impl Monitor {
     ) -> Result<()> {
         let id = self.next;
         self.next += 1;
-        let line = json!({ "execute": command, "arguments": arguments, "id": id });
+        // As short as it can be: QEMU reads it byte by byte, with several system calls for each.
+        let line = match arguments {
+            Value::Null => json!({ "execute": command, "id": id }),
+            arguments => json!({ "execute": command, "arguments": arguments, "id": id }),
+        };
         let line = format!("{line}\n");
         send_all(&self.socket, line.as_bytes(), fd).map_err(failed(command))?;
         self.asked.push_back((id, command));
@@ -310,7 +314,7 @@ mod tests {
                 writeln!(output, "{{\"event\": \"EVENT_{index}\"}}\r").unwrap();
             }
         });
-        monitor.ask("stop", &json!({})).unwrap();
+        monitor.ask("stop", &Value::Null).unwrap();
         let last = monitor.settle(soon()).unwrap();
         assert_eq!(last, json!({ "index": 1 }));
         let seen = monitor.wait_event(&["EVENT_1", "EVENT_0"], soon()).unwrap();

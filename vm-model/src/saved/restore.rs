@@ -21,7 +21,7 @@ use crate::guest::{RunningGuest, Word, start_with_monitor};
 use crate::qmp::Monitor;
 
 /// The name by which QEMU knows the file of the state.
-const FILE: &str = "state";
+const FILE: &str = "s";
 
 /// The longest wait before a caller is asked whether to stop.
 const GLANCE: Duration = Duration::from_millis(100);
