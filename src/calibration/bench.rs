@@ -184,6 +184,7 @@ impl<'a> Bench<'a> {
         ensure!(!self.interrupt.raised(), "interrupted");
         let guest = self.guest(setup)?;
         let (begun, busy) = (Instant::now(), look::busy());
+        let waiting = look::own_waiting();
         let started = (0..count).map(|_| {
             let console = self.dir.join(format!("console-{}", self.next()));
             guest.clone().console(console).start()
@@ -197,6 +198,7 @@ impl<'a> Bench<'a> {
         }
         let wall = begun.elapsed().as_secs_f64();
         let busy = look::busy() - busy;
+        let waiting = look::own_waiting() - waiting;
         let pids: Vec<i32> = running
             .iter()
             .filter_map(|one| i32::try_from(one.pid()).ok())
@@ -210,7 +212,7 @@ impl<'a> Bench<'a> {
                 archive: setup.archive_bytes as f64,
                 wall,
                 phases: parts(&one.phases()),
-                startup: used.undisturbed(wall),
+                startup: used.undisturbed(wall, waiting),
                 processor: used.processor,
                 ram: held.ram,
                 own: held.own,

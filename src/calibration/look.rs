@@ -29,10 +29,11 @@ pub struct Used {
 }
 
 impl Used {
-    /// What `wall` would have been without the waiting; no less than its busiest thread ran.
+    /// What `wall` would have been without the waiting, that of the `others` who looked on included;
+    /// no less than its busiest thread ran.
     #[must_use]
-    pub fn undisturbed(&self, wall: f64) -> f64 {
-        (wall - self.waited).max(self.busiest).min(wall)
+    pub fn undisturbed(&self, wall: f64, others: f64) -> f64 {
+        (wall - self.waited - others).max(self.busiest).min(wall)
     }
 }
 
@@ -53,6 +54,13 @@ pub(super) fn used(pid: i32) -> Used {
         },
         busiest: sum.busiest.max(ran),
     })
+}
+
+/// For how long this very thread could have run and waited for a processor: until it does run, a
+/// guest that is ready is not seen to be.
+#[must_use]
+pub(super) fn own_waiting() -> f64 {
+    times(&read("/proc/thread-self/schedstat")).map_or(0.0, |(_, waited)| waited)
 }
 
 /// `123456 7890 12`: nanoseconds on a processor, and waiting for one.
@@ -127,9 +135,9 @@ mod tests {
             waited: 0.5,
             busiest: 1.0,
         };
-        assert_eq!(used.undisturbed(2.0), 1.5);
-        assert_eq!(used.undisturbed(1.25), 1.0);
-        assert_eq!(used.undisturbed(0.9), 0.9);
+        assert_eq!(used.undisturbed(2.0, 0.25), 1.25);
+        assert_eq!(used.undisturbed(1.25, 0.0), 1.0);
+        assert_eq!(used.undisturbed(0.9, 0.0), 0.9);
     }
 
     #[test]

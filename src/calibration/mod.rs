@@ -76,7 +76,9 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
         Ok(bench) => {
             let seen = samples::take(bench, &split, deadline, interrupt, progress);
             match seen {
-                Ok(seen) => fitted::of_guests(&seen, bench.emulated_by(), &mut found),
+                Ok(seen) => {
+                    fitted::of_guests(&seen, bench.emulated_by(), forced.is_some(), &mut found);
+                }
                 Err(error) if interrupt.raised() => return Err(error),
                 Err(error) => found.miss("vm.boot", &error),
             }

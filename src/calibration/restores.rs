@@ -78,12 +78,14 @@ fn of_saved(
     // The first finds nothing in caches.
     for _ in 0..=times {
         ensure!(!interrupt.raised(), "interrupted");
+        let waiting = look::own_waiting();
         let mut guest = ready.start(&launcher, &dir.join("restored-console"))?;
         let wall = guest
             .wait_running_unless(PATIENCE.watchdog, &stop)?
             .as_secs_f64();
+        let waiting = look::own_waiting() - waiting;
         let used = look::used(i32::try_from(guest.pid())?);
-        seen.times.push(used.undisturbed(wall));
+        seen.times.push(used.undisturbed(wall, waiting));
         seen.walls.push(wall);
         guest.kill();
     }
