@@ -31,6 +31,36 @@ pub fn total_bytes() -> Result<u64> {
     kibibytes(&text, "MemTotal:").context("/proc/meminfo says nothing of MemTotal")
 }
 
+/// What a process takes of memory, in bytes: what is its own alone, and its part of what it
+/// shares with others. The two add up to its proportional set size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Pages that no other process has mapped: what its end would free.
+    pub own: u64,
+    /// Of pages that others have mapped, too: its part.
+    pub shared: u64,
+}
+
+/// The memory of a process, what is its own told from what it shares.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, fields `Pss`, `Private_Clean` and `Private_Dirty`.
+pub fn shares(pid: i32) -> Result<Shares> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    shares_of(&text).with_context(|| format!("{path} says nothing of Pss"))
+}
+
+fn shares_of(text: &str) -> Option<Shares> {
+    let own = kibibytes(text, "Private_Clean:")? + kibibytes(text, "Private_Dirty:")?;
+    let all = kibibytes(text, "Pss:")?;
+    // Each figure is rounded by itself.
+    let shared = all.saturating_sub(own);
+    Some(Shares { own, shared })
+}
+
 /// What could be given to new programs without swapping, in bytes: the kernel's
 /// `MemAvailable`, and the free pages that each CPU keeps at hand.
 ///
@@ -136,6 +166,16 @@ mod tests {
         );
         assert_eq!(kibibytes("Pss: many kB\n", "Pss:"), None);
         assert_eq!(kibibytes("", "Pss:"), None);
+    }
+
+    #[test]
+    fn what_is_shared_is_what_is_not_private() {
+        let text = "Rss: 90 kB\nPss: 60 kB\nPrivate_Clean: 10 kB\nPrivate_Dirty: 20 kB\n";
+        let (own, shared) = (30 * 1024, 30 * 1024);
+        assert_eq!(shares_of(text), Some(Shares { own, shared }));
+        assert_eq!(shares_of("Pss: 60 kB\n"), None);
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(shares(pid).unwrap().own > 4096);
     }
 
     #[test]

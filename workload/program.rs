@@ -6,6 +6,7 @@
 //!
 //! - `true exit`: write the ready byte and exit;
 //! - `true hold`: write the ready byte, wait on standard input, exit;
+//! - `true answer`: write the ready byte, and again for each byte of standard input;
 //! - `true say TEXT`: write the text as a line and exit;
 //! - `init guest PROGRAM ARG ...`: as a guest's first process, connect the
 //!   second serial port to PROGRAM, wait for it, tell how it ended, and end the machine;
@@ -65,9 +66,11 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     // SAFETY: argv[1] exists and is a NUL-terminated string of at least its NUL.
     match unsafe { **argv.add(1) } {
         b'e' => ready(),
-        b'h' => {
+        how @ (b'h' | b'a') => {
             ready();
-            wait_on_input();
+            while wait_on_input() && how == b'a' {
+                ready();
+            }
         }
         b's' if count > 2 => {
             // SAFETY: argv[2] exists and is NUL-terminated.
@@ -106,12 +109,12 @@ unsafe fn say(text: Argument) {
     unsafe { call(number::WRITE, [1, b"\n".as_ptr() as usize, 1, 0, 0]) };
 }
 
-/// Returns at the first byte or at the end of standard input, so that nothing
-/// that holds outlives whoever asked it to.
-fn wait_on_input() {
+/// Returns at the first byte, with whether there was one, or at the end of standard
+/// input, so that nothing that holds outlives whoever asked it to.
+fn wait_on_input() -> bool {
     let mut byte = 0u8;
     // SAFETY: the buffer is one writable byte.
-    unsafe { call(number::READ, [0, (&raw mut byte) as usize, 1, 0, 0]) };
+    unsafe { call(number::READ, [0, (&raw mut byte) as usize, 1, 0, 0]) == 1 }
 }
 
 fn exit(status: usize) -> ! {

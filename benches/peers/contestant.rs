@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -70,6 +71,12 @@ pub(crate) struct Contestant {
     pub(crate) version: String,
     /// The commands of one trial; its time is their sum.
     pub(crate) commands: Commands,
+    /// What its commands end with, where not with success.
+    pub(crate) status: i32,
+    /// How long a command may take, where it may hang.
+    pub(crate) at_most: Option<Duration>,
+    /// The file that its commands read, where they read any.
+    pub(crate) input: Option<PathBuf>,
     /// What must be there before a turn's trials, and its end.
     pub(crate) around_turn: Option<(Work, Work)>,
     /// What must be there before each trial, and its end.
@@ -123,6 +130,9 @@ impl Contestant {
             role,
             version,
             commands: Box::new(commands),
+            status: 0,
+            at_most: None,
+            input: None,
             around_turn: None,
             around_trial: None,
             note: None,

@@ -1,6 +1,6 @@
 //! Ours beside the field's: what is installed of other container runtimes and
-//! makers of virtual environments runs in turns with ours, and the ratios are
-//! printed with the targets they are to reach.
+//! makers of virtual environments, and QEMU by hand, run in turns with ours, and the
+//! ratios are printed with the targets they are to reach.
 //!
 //! Runtimes get one bundle and must first be seen to make the same container of
 //! it: where one does less than crun, there is no ratio to print.
@@ -25,6 +25,7 @@ mod crowd;
 mod environments;
 mod equal;
 mod facts;
+mod guests;
 mod images;
 mod index;
 mod installs;
@@ -90,15 +91,22 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut environment = Environment::capture(scratch.path());
     // Before there is a thread that would not have them.
     let own_mounts = runtimes::keep_mounts()?;
-    let field = Field::find(scratch.path(), own_mounts)?;
-    if arguments.timeline {
-        print!("{}", timeline::of(&field, arguments.runs)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut races = runtimes::races(&field)?;
-    races.extend(environments::races(scratch.path())?);
-    // They fetch what they install, so only if they are wanted.
     let filter = arguments.filter.as_deref();
+    let mut races = Vec::new();
+    // For guests alone, no runtime has to be built.
+    let field = match filter.is_some_and(guests::is_all_that_is_meant) {
+        true => None,
+        false => Some(Field::find(scratch.path(), own_mounts)?),
+    };
+    if let Some(field) = &field {
+        if arguments.timeline {
+            print!("{}", timeline::of(field, arguments.runs)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        races.extend(runtimes::races(field)?);
+        races.extend(environments::races(scratch.path())?);
+    }
+    // They fetch what they install, so only if they are wanted.
     if filter.is_none_or(installs::is_meant) {
         match installs::races(scratch.path()) {
             Ok(more) => races.extend(more),
@@ -112,24 +120,33 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
             Err(error) => println!("no race of those who keep images: {error:#}\n"),
         }
     }
+    // They boot and save several.
+    let mut weighed = Vec::new();
+    if filter.is_none_or(guests::is_meant) {
+        let found = guests::Guests::find(scratch.path());
+        match found.and_then(|guests| Ok((guests.races()?, guests.memory()?))) {
+            Ok((more, memory)) => {
+                races.extend(more);
+                weighed = memory;
+            }
+            Err(error) => println!("no race of guests: {error:#}\n"),
+        }
+        println!("{}\n", guests::hello()?);
+        print!("{}", guests::memory::render(&weighed));
+    }
     if let Some(filter) = &arguments.filter {
         races.iter_mut().for_each(|race| race.keep_only(filter));
     }
     races.retain(Race::has_peers);
-    let weighs = arguments
-        .filter
-        .as_ref()
-        .is_none_or(|filter| MEMORY.contains(filter));
+    let weighs = filter.is_none_or(|filter| MEMORY.contains(filter));
     ensure!(
         weighs || !races.is_empty(),
         "nothing to compare with: no peer is installed, or none matches"
     );
-    let kept = match weighs {
-        true => memory::of(&field),
-        false => Vec::new(),
-    };
-    if weighs {
-        print!("{}", memory::render(&kept, &field));
+    let weighing = field.as_ref().filter(|_| weighs);
+    let kept = weighing.map_or_else(Vec::new, memory::of);
+    if let Some(field) = weighing {
+        print!("{}", memory::render(&kept, field));
     }
     for race in &mut races {
         if interrupt.raised() {
@@ -154,7 +171,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         environment.cpus, environment.load_before, environment.load_after, arguments.runs
     );
     if let Some(path) = &arguments.json {
-        let text = Record::of(&environment, &races, &kept).to_json()?;
+        let text = Record::of(&environment, &races, &kept, &weighed).to_json()?;
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         println!("every sample: {}", path.display());
     }

@@ -9,10 +9,11 @@ use isolab::statistics::Summary;
 use serde::Serialize;
 
 use crate::contestant::{Contestant, Race, State};
+use crate::guests::memory::Weighed;
 use crate::memory::Kept;
 
 /// The schema that this writes.
-const SCHEMA: &str = "isolab.peers/2";
+const SCHEMA: &str = "isolab.peers/3";
 
 /// What one run of the bench found.
 #[derive(Serialize)]
@@ -22,6 +23,8 @@ pub(crate) struct Record<'a> {
     races: Vec<RaceRecord<'a>>,
     /// What each runtime keeps in memory for a container.
     memory: &'a [Kept],
+    /// What guests take of memory, with the program that runs each.
+    guests: &'a [Weighed],
 }
 
 #[derive(Serialize)]
@@ -62,7 +65,12 @@ struct StateRecord<'a> {
 
 impl<'a> Record<'a> {
     /// The record of `races`, run in `environment`.
-    pub(crate) fn of(environment: &'a Environment, races: &'a [Race], memory: &'a [Kept]) -> Self {
+    pub(crate) fn of(
+        environment: &'a Environment,
+        races: &'a [Race],
+        memory: &'a [Kept],
+        guests: &'a [Weighed],
+    ) -> Self {
         let races = races.iter().map(|race| RaceRecord {
             name: race.name,
             about: race.about,
@@ -78,6 +86,7 @@ impl<'a> Record<'a> {
             environment,
             races: races.collect(),
             memory,
+            guests,
         }
     }
 

@@ -9,15 +9,17 @@ use std::fs::{self, File};
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use isolab::footprint::{allocated_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
-use nix::unistd::syncfs;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, syncfs};
 
 use crate::contestant::{Contestant, Left, Race, Role, State, Turn};
 use crate::weigh;
@@ -104,7 +106,7 @@ fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Opt
     let result = scratch.join("peak");
     let mut most = 0;
     let (_, left) = tried(contestant, scratch, false, |command| {
-        run_timed(&mut weigh::wrapped(command, &result)?, scratch)?;
+        run_timed(&mut weigh::wrapped(command, &result)?, contestant, scratch)?;
         most = most.max(weigh::read(&result)?);
         Ok(0.0)
     })?;
@@ -114,7 +116,7 @@ fn weighed(contestant: &Contestant, scratch: &Path) -> Result<(Option<Left>, Opt
 /// One trial: its seconds, and what it left.
 fn timed(contestant: &Contestant, scratch: &Path, cold: bool) -> Result<(f64, Option<Left>)> {
     tried(contestant, scratch, cold, |command| {
-        run_timed(command, scratch)
+        run_timed(command, contestant, scratch)
     })
 }
 
@@ -179,30 +181,59 @@ pub(crate) fn clear_away(scratch: &Path) -> Result<()> {
     }
 }
 
-/// The seconds that a command took; it must succeed.
-fn run_timed(command: &mut Command, scratch: &Path) -> Result<f64> {
+/// The seconds that a command of `contestant` took; it must end as it should.
+fn run_timed(command: &mut Command, contestant: &Contestant, scratch: &Path) -> Result<f64> {
     let log_path = scratch.join("trial.log");
     let log = File::create(&log_path).context("cannot write to the scratch directory")?;
+    let input = match &contestant.input {
+        Some(path) => File::open(path)
+            .context("cannot read a trial's input")?
+            .into(),
+        None => Stdio::null(),
+    };
     command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::null())
         .stderr(log)
         // The terminal's Ctrl-C is for the bench, which ends after the trial.
         .process_group(0);
 
     let began = Instant::now();
-    let status = command.status();
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    let watched = contestant.at_most.map(|time| Watchdog::over(&child, time));
+    let status = child.wait();
     let seconds = began.elapsed().as_secs_f64();
 
-    let status = status.with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    drop(watched);
+    let status = status.context("cannot wait for a trial")?;
     let said = fs::read_to_string(&log_path).unwrap_or_default();
     let last = said.lines().rev().find(|line| !line.trim().is_empty());
     ensure!(
-        status.success(),
+        status.code() == Some(contestant.status),
         "{status}: {}",
         last.unwrap_or("it said nothing")
     );
     Ok(seconds)
+}
+
+/// Ends a command that takes too long.
+struct Watchdog(#[expect(dead_code, reason = "its end is what counts")] Sender<()>);
+
+impl Watchdog {
+    /// Watches `child` until this is dropped.
+    fn over(child: &Child, time: Duration) -> Self {
+        let (sender, receiver) = mpsc::channel::<()>();
+        let pid = Pid::from_raw(child.id().cast_signed());
+        thread::spawn(move || {
+            if receiver.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                // Gone already, if it fails.
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        Self(sender)
+    }
 }
 
 /// A turn that no other has been.

@@ -122,6 +122,7 @@ fn meaning(name: &str) -> &'static str {
             "disks of guests, each made of an image: `isolab system prune` frees those \
              whose image is gone"
         }
+        "snapshots" => "guests that were saved: `isolab vm snapshot ls`",
         "images" => "images: of guests in the cache, of containers in the data",
         "reports" => "reports that `compare` kept",
         "predictions.jsonl" => "your predictions",

@@ -10,11 +10,11 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitCode, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
-use vm_model::guest::{INTERRUPT, RunningGuest};
+use vm_model::guest::{INTERRUPT, RunningGuest, power};
 
 use super::Wanted;
 use super::life::{self, Company, End, Lived, TIMED_OUT};
@@ -240,6 +240,15 @@ impl Company for Keeper<'_> {
                 .and_then(|()| input.flush())
                 .is_ok()
         })
+    }
+
+    fn grace(&self) -> Duration {
+        // Whoever asked decides, and kills this process.
+        Duration::MAX
+    }
+
+    fn power_button(&mut self) -> bool {
+        power::press(&self.held.path().join("qmp")).is_ok()
     }
 }
 

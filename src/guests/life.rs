@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 pub const WATCHDOG: Duration = Duration::from_secs(45);
 /// How often a guest is started that hangs.
 pub const TRIES: u32 = 3;
-/// How long a program gets that was asked to end.
+/// How long a program gets that was asked to end from a terminal.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often signals and clocks are looked at.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -51,6 +51,14 @@ pub trait Company {
     /// Its program is to end: true if it was told.
     fn interrupt(&mut self) -> bool {
         false
+    }
+    /// Its power button is to be pressed, since its init is its own: true if it was.
+    fn power_button(&mut self) -> bool {
+        false
+    }
+    /// How long it gets then.
+    fn grace(&self) -> Duration {
+        GRACE
     }
     /// Whether somebody wants its end now.
     fn wants_end(&self) -> bool {
@@ -212,13 +220,26 @@ impl Life<'_> {
             return Some(Stayed::Over(End::ByHand));
         }
         if let Some(status) = self.interrupt.exit_status() {
-            match self.asked {
-                // Nothing runs in it yet that could end well.
-                None if self.begun && self.company.interrupt() => self.asked = Some(Instant::now()),
-                Some(at) if at.elapsed() < GRACE => {}
-                _ => return Some(Stayed::Over(End::Interrupted(status))),
+            if self.asked.is_none() && self.ask_to_end() {
+                self.asked = Some(Instant::now());
+            }
+            let grace = self.company.grace();
+            if self.asked.is_none_or(|at| at.elapsed() >= grace) {
+                return Some(Stayed::Over(End::Interrupted(status)));
             }
         }
+        self.is_hung(age)
+    }
+
+    /// Asks it to end. Before its program runs there is nothing in it that could end well.
+    fn ask_to_end(&mut self) -> bool {
+        match self.wanted.speaks {
+            true => self.begun && self.company.interrupt(),
+            false => self.company.power_button(),
+        }
+    }
+
+    fn is_hung(&self, age: Duration) -> Option<Stayed> {
         let is_hung = self.wanted.speaks && !self.begun && age > WATCHDOG;
         is_hung.then_some(Stayed::Hung)
     }

@@ -1,7 +1,7 @@
 //! Ending a guest: its program is asked first, its keeper is killed last.
 //!
-//! The keeper takes SIGTERM for what ^C is at a terminal: the guest's program gets SIGINT, and is
-//! killed with its machine ten seconds later. One that does not come to its end in the time that
+//! The keeper takes SIGTERM for what ^C is at a terminal: the guest's program gets SIGINT, or, where
+//! init is not ours, the power button is pressed. One that does not come to its end in the time that
 //! was given is killed, and QEMU with it: it dies with its keeper.
 
 use std::thread;

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Parts of the names of those that are about nothing else.
 const GROUPS: [&str; 3] = ["group", "limit", "pause"];
-/// Of all of them.
+/// An underscore is in the name of each.
 const ALL: [&str; 1] = ["_"];
 
 fn main() {

@@ -42,6 +42,7 @@ pub(crate) fn trials() -> Vec<Named> {
         ("python_runs_with_what_it_loads", python),
         ("a_missing_qemu_is_told_with_the_remedy", missing_qemu),
         ("a_qemu_that_crashes_is_told_by_its_own_word", crashing_qemu),
+        ("a_qemu_that_is_too_old_is_told_with_its_version", old_qemu),
         (
             "another_users_own_archive_boots_with_its_own_init",
             own_archive,
@@ -355,6 +356,23 @@ fn crashing_qemu() -> Tested {
         assert!(said(&output).contains(told), "{}", said(&output));
         place.is_clean();
     }
+    Ok(())
+}
+
+fn old_qemu() -> Tested {
+    let place = Place::new();
+    let mut command = scripted(&place, "exit 0")?;
+    let program = place.path().join("bin/qemu-system-x86_64");
+    let text = fs::read_to_string(&program)?.replace("version 7.2.0", "version 3.1.0");
+    fs::write(&program, text)?;
+    let output = command.output()?;
+    assert_eq!(output.status.code(), Some(125), "{}", said(&output));
+    assert!(
+        said(&output).contains("4.2 is the oldest"),
+        "{}",
+        said(&output)
+    );
+    place.is_clean();
     Ok(())
 }
 

@@ -137,6 +137,28 @@ pub enum Error {
         reason: String,
     },
 
+    /// QEMU's monitor did not do what it was asked.
+    #[error("cannot have QEMU's monitor `{command}`: {reason}")]
+    Monitor {
+        /// The command.
+        command: String,
+        /// What QEMU or the kernel said.
+        reason: String,
+    },
+
+    /// A guest cannot be saved, or a saved one not be restored.
+    #[error("cannot {action} the snapshot {}: {reason}", path.display())]
+    Snapshot {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The snapshot's directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+
     /// The model has no sourced parameter for what was asked.
     #[error("cannot estimate {metric}: {reason}")]
     NoFigure {
@@ -183,7 +205,7 @@ impl Error {
             Self::Module { .. } => {
                 "fetch a kernel with its modules: `isolab vm kernel --fetch` (it takes apt and the network)"
             }
-            Self::Fetch { remedy, .. } => remedy,
+            Self::Fetch { remedy, .. } | Self::Snapshot { remedy, .. } => remedy,
             Self::Boot { .. } | Self::Watchdog { .. } => {
                 "run the command line of the report by hand with `console=ttyS0 loglevel=7` to see \
                  the kernel's messages"
@@ -192,6 +214,7 @@ impl Error {
             Self::Archive { .. }
             | Self::Wait { .. }
             | Self::Guest { .. }
+            | Self::Monitor { .. }
             | Self::NoFigure { .. } => return None,
         };
         Some(hint.to_owned())

@@ -4,7 +4,8 @@
 //! kernel ([`kernel`]) with an initial file system of our own making ([`initramfs`]) under QEMU
 //! ([`qemu`]), with hardware virtualization where it is shown to work ([`accel`]), and the clock
 //! runs from just before the process is spawned to the byte that the workload writes when it is
-//! ready. [`model`] computes what published measurements say that a virtual machine costs, as a
+//! ready; [`saved`] keeps such a guest and restores it as often as wanted, spoken to by its monitor
+//! ([`qmp`]). [`model`] computes what published measurements say that a virtual machine costs, as a
 //! range with its sources, and declines where nobody published a figure. Below both lies [`kvm`]:
 //! the smallest guest that there can be, and what this machine's `/dev/kvm` is worth.
 //!
@@ -25,6 +26,8 @@ pub mod kernel;
 pub mod kvm;
 pub mod model;
 pub mod qemu;
+pub mod qmp;
+pub mod saved;
 mod whole_file;
 
 pub use error::{Error, Result};

@@ -6,7 +6,9 @@ mod kernel;
 mod of_image;
 mod prepare;
 mod ps;
+mod restore;
 mod run;
+mod snapshot;
 mod stop;
 mod told;
 
@@ -32,12 +34,16 @@ pub enum Command {
     Stop(stop::StopArgs),
     /// Show what a detached guest has said
     Logs(stop::LogsArgs),
+    /// Save a guest that is ready, and see or remove those that were saved
+    Snapshot(snapshot::SnapshotArgs),
+    /// Make guests of a saved one, and see what each takes
+    Restore(restore::RestoreArgs),
 }
 
 /// Does it.
 ///
 /// # Errors
-/// If there is no kernel and none can be had; if no guest runs.
+/// If there is no kernel and none can be had; if no guest runs; if a snapshot does not fit.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Disk(args) => disk::run(&args),
@@ -47,5 +53,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Ps(args) => ps::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Logs(args) => stop::logs(&args),
+        Command::Snapshot(args) => snapshot::run(args),
+        Command::Restore(args) => restore::run(&args),
     }
 }

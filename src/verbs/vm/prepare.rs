@@ -11,7 +11,7 @@ use vm_model::kernel::{self, Kernel};
 use vm_model::qemu;
 
 use super::of_image;
-use super::run::{AccelChoice, MachineChoice, RunArgs};
+use super::run::{AccelChoice, RunArgs};
 use crate::footprint::{self, total_bytes};
 use crate::guest_disk::start;
 use crate::guests::record::Held;
@@ -42,7 +42,7 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
     };
     let qemu = qemu::find()?;
     let start = of_image::start(args)?;
-    let (kernel, machine) = kernel(args)?;
+    let (kernel, suits) = kernel(args)?;
     let (kernel, archive) = match &start {
         None => (kernel, of_ours),
         Some(start) => {
@@ -64,12 +64,19 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         }
         (None, None) => unreachable!("an archive was made above"),
     };
-    let memory_mib = memory(args.memory, bytes)?;
+    let memory_mib = memory(args.memory, bytes, MEMORY_MIB)?;
     let accel = match args.accel {
         AccelChoice::Tcg => asked(Accel::Tcg),
         AccelChoice::Kvm => asked(Accel::Kvm),
         AccelChoice::Auto => accelerator(&qemu, &kernel, held.path(), interrupt)?,
     };
+    // The small machine has no power button for an init that is not ours, and no bus for a disk.
+    let usual = match (&args.initrd, &start) {
+        (None, None) => soonest(&kernel, suits, accel.accel),
+        (None, Some(_)) => Machine::Q35,
+        (Some(_), _) => suits,
+    };
+    let machine = args.machine.or(usual);
     Ok(Wanted {
         name: held.name(),
         command: match &start {
@@ -114,7 +121,7 @@ pub(super) fn has_terminal(args: &RunArgs) -> bool {
 fn asked(accel: Accel) -> Choice {
     Choice {
         accel,
-        why: "it was asked for".to_owned(),
+        why: format!("--accel {accel} was asked for"),
         remedy: None,
         definite: true,
     }
@@ -211,34 +218,34 @@ fn environment(args: &RunArgs) -> Vec<String> {
     env
 }
 
-/// The kernel, and the machine that suits it.
+/// The kernel, and a machine that suits it.
 fn kernel(args: &RunArgs) -> Result<(Kernel, Machine)> {
-    let (kernel, suits) = match &args.kernel {
-        None => (find_kernel()?, Machine::Q35),
-        Some(path) => {
-            let own = kernel::own(&std::path::absolute(path)?)?;
-            // A distribution's hangs there now and then under an emulator.
-            let machine = match own.is_a_distributions || own.kernel.is_compressed() {
-                true => Machine::Q35,
-                false => Machine::MicroVm,
-            };
-            (own.kernel, machine)
-        }
+    let Some(path) = &args.kernel else {
+        return Ok((find_kernel()?, Machine::Q35));
     };
-    Ok((
-        kernel,
-        match args.machine {
-            MachineChoice::Auto => suits,
-            MachineChoice::Q35 => Machine::Q35,
-            MachineChoice::Microvm => Machine::MicroVm,
-        },
-    ))
+    let own = kernel::own(&std::path::absolute(path)?)?;
+    let machine = match own.is_a_distributions || own.kernel.is_compressed() {
+        true => Machine::Q35,
+        false => Machine::MicroVm,
+    };
+    Ok((own.kernel, machine))
 }
 
-/// The guest's memory in MiB: it keeps the archive and what it unpacks at the same time.
-fn memory(asked: Option<u32>, archive_bytes: u64) -> Result<u32> {
+/// The machine that `kernel` boots on soonest: under the emulator the small one, if the kernel need
+/// not find out how fast its clock ticks. There, a distribution's may fail at that, and hang.
+pub(super) fn soonest(kernel: &Kernel, suits: Machine, accel: Accel) -> Machine {
+    let is_told = vm_model::guest::emulated_clock_khz().is_some();
+    match accel == Accel::Tcg && is_told && !kernel.is_compressed() {
+        true => Machine::MicroVm,
+        false => suits,
+    }
+}
+
+/// The guest's memory in MiB, `usual` if nothing is asked for: it keeps the archive and what it
+/// unpacks at the same time.
+pub(super) fn memory(asked: Option<u32>, archive_bytes: u64, usual: u32) -> Result<u32> {
     let needed = u32::try_from(BESIDE_MIB + 3 * archive_bytes / (1 << 20)).unwrap_or(u32::MAX);
-    let mib = asked.unwrap_or_else(|| MEMORY_MIB.max(needed));
+    let mib = asked.unwrap_or_else(|| usual.max(needed));
     if mib < LEAST_MIB {
         let next = format!("give it {LEAST_MIB}M or more");
         return Err(hint::with(
@@ -321,11 +328,13 @@ mod tests {
 
     #[test]
     fn memory_beyond_the_machines_is_refused_with_what_is_free() {
-        let error = memory(Some(u32::MAX), 0).unwrap_err().to_string();
+        let error = memory(Some(u32::MAX), 0, MEMORY_MIB)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("free"), "{error}");
-        assert!(memory(Some(16), 0).is_err());
-        assert!(memory(Some(64), 100 << 20).is_err());
-        assert_eq!(memory(None, 0).unwrap(), MEMORY_MIB);
-        assert_eq!(memory(None, 100 << 20).unwrap(), 428);
+        assert!(memory(Some(16), 0, MEMORY_MIB).is_err());
+        assert!(memory(Some(64), 100 << 20, MEMORY_MIB).is_err());
+        assert_eq!(memory(None, 0, MEMORY_MIB).unwrap(), MEMORY_MIB);
+        assert_eq!(memory(None, 100 << 20, MEMORY_MIB).unwrap(), 428);
     }
 }

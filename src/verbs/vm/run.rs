@@ -1,12 +1,15 @@
 //! `isolab vm run`: a guest that runs a program, and where its start-up went.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use vm_model::guest::Machine;
+use vm_model::guest::power;
 
 use super::of_image::{self, ImageArgs};
 use super::prepare;
@@ -32,7 +35,8 @@ pub struct RunArgs {
     /// Its processors
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) cpus: u32,
-    /// What hardware it sees; auto is q35, but for an uncompressed kernel of your own
+    /// What hardware it sees; auto is the small machine for uncompressed kernels where that is
+    /// sooner, and else q35
     #[arg(long, value_enum, default_value_t = MachineChoice::Auto)]
     pub(super) machine: MachineChoice,
     /// What executes it; auto is KVM where it is shown to run this kernel
@@ -99,6 +103,17 @@ pub(super) enum MachineChoice {
     Q35,
     /// QEMU's small machine
     Microvm,
+}
+
+impl MachineChoice {
+    /// The machine that was asked for, else `usual`.
+    pub(super) fn or(self, usual: Machine) -> Machine {
+        match self {
+            Self::Auto => usual,
+            Self::Q35 => Machine::Q35,
+            Self::Microvm => Machine::MicroVm,
+        }
+    }
 }
 
 /// What is asked to execute it.
@@ -174,6 +189,7 @@ fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt)
     };
     let lived = life::live(wanted, &guest, &mut company, interrupt);
     company.joined.leave();
+    company.tell_wait(false);
     lived
 }
 
@@ -185,7 +201,7 @@ fn code_of(lived: &Lived, wanted: &Wanted) -> u8 {
             code,
             errno: Some(errno),
         } => {
-            let error = std::io::Error::from_raw_os_error(errno);
+            let error = io::Error::from_raw_os_error(errno);
             let program = wanted.command.first().map_or("", String::as_str);
             stderr::tell(format_args!(
                 "error: cannot execute {program} in the guest: {error}"
@@ -211,8 +227,22 @@ struct Attended<'a> {
     console_is_output: bool,
 }
 
+impl Attended<'_> {
+    /// Tells whoever sits there that a guest boots, which takes seconds under an emulator.
+    fn tell_wait(&self, waits: bool) {
+        let is_silent = self.record.wanted.command.is_empty() && !self.console_is_output;
+        if is_silent && io::stderr().is_terminal() {
+            stderr::write(match waits {
+                true => "\rbooting a guest ...",
+                false => "\r\x1b[K",
+            });
+        }
+    }
+}
+
 impl Company for Attended<'_> {
     fn started(&mut self, guest: &vm_model::guest::RunningGuest, hangs: &[String]) -> Result<()> {
+        self.tell_wait(true);
         self.record.vmm = Process::of(guest.pid().cast_signed());
         self.record.hangs = u32::try_from(hangs.len()).unwrap_or(u32::MAX);
         self.held.write(&self.record)
@@ -243,6 +273,10 @@ impl Company for Attended<'_> {
 
     fn interrupt(&mut self) -> bool {
         self.joined.interrupt()
+    }
+
+    fn power_button(&mut self) -> bool {
+        power::press(&self.held.path().join("qmp")).is_ok()
     }
 
     fn wants_end(&self) -> bool {

@@ -172,7 +172,7 @@ fn table(phases: &Phases, style: Style) -> String {
     let all = phases.total();
     let names: Vec<String> = phases.stretches.iter().map(ToString::to_string).collect();
     let widest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
-    let widest = widest.min(style.width.saturating_sub(26));
+    let widest = widest.min(style.width.saturating_sub(24));
     let mut text = String::new();
     for (index, (stretch, name)) in phases.stretches.iter().zip(&names).enumerate() {
         let mark = style.mark(index, 1);

@@ -9,17 +9,22 @@
 
 mod boot;
 mod channel;
-mod command_line;
+mod clock;
+pub(crate) mod command_line;
 mod ending;
 mod fifo;
+pub(crate) mod hardware;
 mod network;
 pub mod phases;
 pub mod port;
+pub mod power;
 mod run_file;
 mod running;
+mod starting;
 mod tail;
 mod trace;
 mod typed;
+pub(crate) mod words;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -33,11 +38,14 @@ use crate::kernel::Kernel;
 use crate::qemu::Qemu;
 pub use boot::Booted;
 pub(crate) use channel::STOPPED;
+pub use clock::kilohertz as emulated_clock_khz;
 pub(crate) use ending::PANICKED;
+pub use hardware::Hardware;
 pub use network::{Forward, Network};
 pub use phases::Phases;
 pub use run_file::{PATH as RUN_FILE, RunFile};
-pub use running::{Ended, RunningGuest};
+pub use running::{Ended, RunningGuest, Word};
+pub(crate) use starting::start_with_monitor;
 pub use typed::{INTERRUPT, Typed};
 
 /// What executes the guest's instructions.
@@ -150,6 +158,7 @@ impl Guest {
         initrd: impl Into<PathBuf>,
         console: impl Into<PathBuf>,
     ) -> Self {
+        clock::begin();
         Self {
             qemu: None,
             machine: Machine::Q35,
@@ -256,7 +265,7 @@ impl Guest {
     /// A socket at `path` on which QEMU takes commands (QMP).
     #[must_use]
     pub fn qmp(self, path: &Path) -> Self {
-        let socket = command_line::with_path("unix:", path);
+        let socket = words::with_path("unix:", path);
         let socket = command_line::joined(socket, ",server=on,wait=off");
         self.options([OsString::from("-qmp"), socket])
     }
@@ -286,6 +295,18 @@ impl Guest {
     #[must_use]
     pub fn ram_bytes(&self) -> u64 {
         u64::from(self.memory_mib) << 20
+    }
+
+    /// What it is made of; nothing if no QEMU runs it.
+    #[must_use]
+    pub fn hardware(&self) -> Option<Hardware> {
+        Hardware::of(self)
+    }
+
+    /// Whether it has a disk.
+    #[must_use]
+    pub fn has_disk(&self) -> bool {
+        self.disk.is_some()
     }
 
     /// The kernel that it boots.
@@ -352,7 +373,7 @@ impl Guest {
     /// to see the same boot by hand.
     #[must_use]
     pub fn describe(&self) -> String {
-        command_line::quoted(&self.argv().unwrap_or_default())
+        words::quoted(&self.argv().unwrap_or_default())
     }
 
     /// Starts the guest. The clock starts just before the process is spawned.
@@ -375,7 +396,7 @@ impl Guest {
     /// As there.
     pub fn start_as(&self, launch: &Launch) -> Result<RunningGuest> {
         self.check()?;
-        running::start(self, launch)
+        starting::start(self, launch)
     }
 
     /// Starts the guest and waits until it is ready, again after a hang: up to `tries` times,

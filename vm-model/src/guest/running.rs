@@ -1,14 +1,12 @@
 //! A guest that runs: its clock, its messages, and its certain end.
 
-use std::fs::File;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Event};
-use super::fifo::Fifo;
+use super::ending;
 use super::phases::{Moments, Phases};
 use super::port::Heard;
-use super::{Guest, Launch, command_line, ending};
 use crate::error::{Error, Result};
 
 /// The byte that a workload writes when it is ready.
@@ -42,35 +40,27 @@ pub struct Ended {
     pub at: Instant,
 }
 
-/// Starts the VMM with the channel on its standard streams.
-pub(super) fn start(guest: &Guest, launch: &Launch) -> Result<RunningGuest> {
-    for path in [&guest.kernel.path, &guest.initrd] {
-        File::open(path).map_err(Error::file("read", path))?;
-    }
-    let console = Fifo::make(&guest.console)?;
-    let port = Fifo::make(&command_line::port_path(&guest.console))?;
-    let argv = &launch.argv;
-    let mut command = Command::new(&argv[0]);
-    command
-        .args(&argv[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let spawned = Instant::now();
-    let mut child = command.spawn().map_err(|error| Error::Qemu {
-        program: argv[0].to_string_lossy().into_owned(),
-        reason: format!("it does not start: {error}"),
-    })?;
-    Ok(RunningGuest {
-        channel: Channel::of(&mut child, console, port),
-        child,
-        spawned,
-        compressed: guest.kernel.is_compressed(),
-        gone: None,
-    })
+/// What a guest did that was told to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its workload wrote something.
+    Said,
+    /// Its workload ended without a word, with this status if init told of it.
+    Ended(Option<u8>),
 }
 
 impl RunningGuest {
+    /// A guest that was started.
+    pub(super) fn new(child: Child, channel: Channel, spawned: Instant, compressed: bool) -> Self {
+        Self {
+            child,
+            channel,
+            spawned,
+            compressed,
+            gone: None,
+        }
+    }
+
     /// The process id of QEMU (of the launcher, until it has executed QEMU).
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -179,6 +169,52 @@ impl RunningGuest {
             guest.heard().workload
         })?;
         Ok(at - self.spawned)
+    }
+
+    /// Waits for a word of a guest that was told to go on, or for the end of its workload, and
+    /// returns the time from the spawn to it.
+    ///
+    /// # Errors
+    /// As [`wait_ready_unless`](Self::wait_ready_unless).
+    pub fn wait_word_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(Word, Duration)> {
+        let mut word = Word::Said;
+        // A terminal gives back the line that let the workload go on: that is no word of its.
+        let is_echo = |byte: &u8| b"\r\n".contains(byte);
+        let at = self.until(watchdog, stop, "to say a word", &mut |guest| {
+            if !guest.said().iter().all(is_echo) {
+                return Some(Instant::now());
+            }
+            let (at, code) = guest.heard().ended?;
+            word = Word::Ended(Some(code));
+            Some(at)
+        })?;
+        Ok((word, at - self.spawned))
+    }
+
+    /// Ends a guest that did not do something in time, and says so.
+    pub(crate) fn too_late(&mut self, to: &'static str) -> Error {
+        let waited = self.spawned.elapsed();
+        self.kill();
+        self.watchdog_error(to, waited)
+    }
+
+    /// What became of a guest whose monitor says that something is wrong, `why`: its own end, if
+    /// it has ended, else `why` itself. It is killed.
+    pub(crate) fn gone_wrong(&mut self, why: Error) -> Error {
+        let brief = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < brief {
+            match self.channel.look(brief) {
+                Ok(Event::Said) => {}
+                Ok(Event::Closed) => return self.ended_early(),
+                Ok(Event::TimedOut) | Err(_) => break,
+            }
+        }
+        self.kill();
+        why
     }
 
     /// Looks until `moment` has come, at most for `watchdog` from the spawn on, and unless told to

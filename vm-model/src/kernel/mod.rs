@@ -118,7 +118,7 @@ impl Kernel {
 }
 
 /// The SHA-256 of a file, in hexadecimal.
-fn sha256_of(path: &Path) -> Result<String> {
+pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     let mut file = File::open(path).map_err(Error::file("read", path))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 17];

@@ -15,6 +15,10 @@ mod machine;
 mod program;
 #[cfg(target_arch = "x86_64")]
 mod run;
+#[cfg(target_arch = "x86_64")]
+mod ticks;
 
 pub use grade::{BOUND, Grade, INTERPRETED_BELOW, grade};
 pub use hello::{Asked, Exits, Hello, hello};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use ticks::ticks;

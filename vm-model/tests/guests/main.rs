@@ -6,6 +6,7 @@
 mod failures;
 mod foreign;
 mod real;
+mod saved;
 mod setting;
 
 use libtest_mimic::Arguments;
@@ -15,5 +16,6 @@ fn main() {
     let mut trials = failures::trials();
     trials.extend(foreign::trials());
     trials.extend(real::trials());
+    trials.extend(saved::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use vm_model::Error;
 use vm_model::accel::{self, CacheKey};
 use vm_model::guest::phases::Phase;
-use vm_model::guest::{Guest, INTERRUPT, Machine, RUN_FILE, RunFile, Typed};
+use vm_model::guest::{Accel, Guest, INTERRUPT, Machine, RUN_FILE, RunFile, Typed};
+use vm_model::hypervisor::Kind;
 use vm_model::initramfs::Archive;
 
 use crate::setting::{init, packed_kernel, real, real_guest, real_guest_of, trial};
@@ -75,6 +76,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ] {
         trials.push(trial(name, missing.clone(), test));
     }
+    trials.extend(Kind::ALL.map(hypervisor));
     trials.push(trial(
         "a_guest_on_the_small_machine_boots_or_its_hangs_are_counted",
         missing.clone(),
@@ -104,6 +106,39 @@ fn a_guest_boots_holds_and_powers_off() -> Result<(), Failed> {
     booted.guest.release()?;
     booted.guest.wait(LONG)?;
     Ok(())
+}
+
+/// A guest through the trait, by each hypervisor that is here and can run it.
+fn hypervisor(kind: Kind) -> Trial {
+    let emulates = matches!(kind, Kind::Q35 | Kind::MicroVm);
+    let missing = real()
+        .err()
+        .or_else(|| kind.find().err().map(|error| error.to_string()));
+    // Those that cannot emulate need a KVM that runs kernels, which opening it does not show.
+    let missing = missing.or_else(|| (!emulates).then(kvm_is_missing).flatten());
+    let name = format!("a_guest_boots_by_the_trait_{kind:?}").to_lowercase();
+    trial(&name, missing, move || {
+        let (_dir, guest) = real_guest(&["guest", "/true", "exit"]);
+        let accel = if emulates { Accel::Tcg } else { Accel::Kvm };
+        let hypervisor = kind.find()?;
+        let mut running = hypervisor.start(&guest.accel(accel))?;
+        let ended = running.wait(LONG)?;
+        assert_eq!(ended.code.is_some(), hypervisor.shows().life, "{ended:?}");
+        assert_eq!(ended.code.unwrap_or(0), 0);
+        let told = running.phases().of(Phase::Firmware);
+        assert_eq!(told.is_some(), hypervisor.shows().firmware);
+        assert!(running.said().contains(&b'R'), "{:?}", running.said());
+        Ok(())
+    })
+}
+
+fn kvm_is_missing() -> Option<String> {
+    let (_dir, guest) = real_guest(&["guest", "/true", "exit"]);
+    match accel::probe(&guest, Duration::from_secs(5)) {
+        Ok(choice) if choice.kvm() => None,
+        Ok(choice) => Some(choice.why),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// A program that prints its environment and needs no library.
@@ -226,9 +261,15 @@ fn a_compressed_kernel_shows_its_decompression() -> Result<(), Failed> {
 fn without_a_port_a_guest_powers_off() -> Result<(), Failed> {
     let (dir, guest) = real_guest(&["guest", "/true", "exit"]);
     let line = guest.describe();
-    let at = line.find(" -chardev file,id=port").ok_or("no port")?;
-    // What follows are the port, its end, and the events.
-    let without = format!("exec {}", &line[..at]);
+    let port = " -device isa-debugcon,iobase=0xe9,chardev=port";
+    let end = " -device isa-debug-exit,iobase=0xf4,iosize=0x04";
+    let without = format!("exec {line}")
+        .replacen(port, "", 1)
+        .replacen(end, "", 1);
+    assert!(
+        without.len() + port.len() + end.len() == line.len() + 5,
+        "no port"
+    );
     let (qemu, kernel) = real()?;
     let guest = Guest::new(
         qemu,

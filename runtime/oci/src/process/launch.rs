@@ -104,7 +104,6 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     shared
         .marks
         .runtime("wait for the execution of its program");
-    drop(restore);
     let (failure, step) = (
         shared.failure.load(Ordering::Acquire),
         shared.step.load(Ordering::Relaxed),
@@ -129,6 +128,9 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     });
     running.host_root = plan.host_root.take();
     let running = finish(plan.end, running, score)?;
+    // Not as soon as the memory is ours alone: the kernel says so a moment before
+    // /proc shows the child with another. By now it has run what it executed.
+    drop(restore);
     #[cfg(feature = "trace")]
     let running = running.with_trace(events);
     Ok(running)
@@ -376,7 +378,8 @@ fn hand_over_listener(child: &Child, shared: &Shared<'_>, attend: &mut dyn Atten
 
 /// What the child changes on shared memory's account, put back afterwards:
 /// a change of user makes all who share the memory undumpable (their files in
-/// /proc become root's). And the time namespace, which only we can enter for it.
+/// /proc become root's). Not before the child shares it no more, or who is in its
+/// namespaces could open our file by it (`/proc/PID/exe`). And the time namespace, which only we can enter for it.
 struct Restore {
     _seen: Option<Seen>,
     /// It goes back when it is dropped.

@@ -139,7 +139,9 @@ impl Plan {
 
     fn enter_namespaces(&mut self, spec: &Spec, mut namespaces: Namespaces) -> Result<()> {
         let by_parent = namespaces.need_two_clones();
-        self.time = namespaces.joined.time.take().map(Time::Joined);
+        if let Some(time) = namespaces.joined.time.take() {
+            self.time = Some(Time::Joined(time));
+        }
         let joined = std::mem::take(&mut namespaces.joined);
         let joins_user = joined.user.is_some();
         // Whoever is in a pid namespace that exists may be looked at by whoever

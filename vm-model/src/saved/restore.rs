@@ -1,0 +1,237 @@
+//! Restoring a guest: QEMU is given the state and the memory, and all its orders before it runs.
+//!
+//! Nothing is waited for but what happens: the orders lie in the monitor's socket when QEMU
+//! starts, and its event says when the guest runs.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::files::{self, Identity, LONGEST_STATE};
+use super::{MEMORY, STATE, Snapshot, TAKE_AGAIN, refused};
+use crate::error::{Error, Result};
+use crate::guest::command_line::console_words;
+use crate::guest::hardware::MemoryFile;
+use crate::guest::{RunningGuest, Word, start_with_monitor};
+use crate::qmp::Monitor;
+
+/// The name by which QEMU knows the file of the state.
+const FILE: &str = "state";
+
+/// The longest wait before a caller is asked whether to stop.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// What helps where memory is short.
+const LESS: &str = "end other programs, or take a snapshot of a guest with less memory: `-m`";
+
+/// A snapshot that was seen to be whole and to fit this machine.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    snapshot: &'a Snapshot,
+    qemu: PathBuf,
+}
+
+/// A guest that was restored, or is being.
+#[derive(Debug)]
+pub struct Restored {
+    running: RunningGuest,
+    monitor: Monitor,
+}
+
+impl Snapshot {
+    /// Looks whether it can be restored here. The memory is read only if its file is not known
+    /// to be the one that was written.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if a file is missing, damaged or cut off, if another QEMU or processor
+    /// took it, or if its memory is more than this machine has left.
+    pub fn ready(&self) -> Result<Ready<'_>> {
+        let qemu = self.manifest.checked_qemu(&self.dir)?;
+        self.manifest.check_processor(&self.dir)?;
+        self.check_room()?;
+        self.check_state()?;
+        self.check_memory()?;
+        Ok(Ready {
+            snapshot: self,
+            qemu,
+        })
+    }
+
+    fn check_state(&self) -> Result<()> {
+        let expected = &self.manifest.state;
+        let mut bytes = Vec::new();
+        let read = File::open(self.dir.join(STATE))
+            .and_then(|file| file.take(LONGEST_STATE).read_to_end(&mut bytes));
+        read.map_err(|error| self.damaged(STATE, &error.to_string()))?;
+        if bytes.len() as u64 != expected.bytes {
+            let (is, was) = (bytes.len(), expected.bytes);
+            return Err(self.damaged(STATE, &format!("it has {is} bytes and had {was}")));
+        }
+        match files::sha256(&bytes) == expected.sha256 {
+            true => Ok(()),
+            false => Err(self.damaged(STATE, "its digest is another")),
+        }
+    }
+
+    fn check_memory(&self) -> Result<()> {
+        let (path, manifest) = (self.dir.join(MEMORY), &self.manifest);
+        let found = fs::metadata(&path);
+        let found = found.map_err(|error| self.damaged(MEMORY, &error.to_string()))?;
+        let (is, was) = (found.len(), manifest.memory.bytes);
+        if is != was || was != manifest.hardware.ram_bytes() {
+            return Err(self.damaged(MEMORY, &format!("it has {is} bytes and had {was}")));
+        }
+        if Identity::of(&found) == manifest.memory_identity {
+            return Ok(());
+        }
+        match files::memory(&path, false)? == manifest.memory {
+            true => Ok(()),
+            false => Err(self.damaged(MEMORY, "its digest is another")),
+        }
+    }
+
+    fn check_room(&self) -> Result<()> {
+        let needed = self.manifest.hardware.ram_bytes();
+        match available() {
+            Some(available) if available < needed => {
+                let (needed, available) = (needed >> 20, available >> 20);
+                let reason =
+                    format!("its memory of {needed} MiB is more than the {available} MiB left");
+                Err(refused(&self.dir, reason, LESS))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn damaged(&self, file: &str, why: &str) -> Error {
+        refused(
+            &self.dir,
+            format!("its file `{file}` is damaged: {why}"),
+            TAKE_AGAIN,
+        )
+    }
+}
+
+/// What this machine could give to new programs, in bytes.
+///
+/// Source: `proc_meminfo(5)`, field `MemAvailable`.
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let value = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+impl Ready<'_> {
+    /// The program and its arguments by which it is restored, but for its two sockets; `launcher`
+    /// stands before them.
+    fn argv(&self, launcher: &[OsString], console: &Path) -> Vec<OsString> {
+        let path = self.snapshot.dir.join(MEMORY);
+        let memory = MemoryFile {
+            path: &path,
+            shared: false,
+        };
+        let hardware = &self.snapshot.manifest.hardware;
+        let mut argv = launcher.to_vec();
+        argv.push(self.qemu.clone().into());
+        argv.extend(hardware.words(Some(memory)));
+        argv.extend(console_words(console));
+        // Neither kernel nor archive: both are in the memory.
+        argv.extend(["-incoming", "defer"].map(OsString::from));
+        argv
+    }
+
+    /// The same as a shell would take it: evidence for the report.
+    #[must_use]
+    pub fn describe(&self, console: &Path) -> String {
+        crate::guest::words::quoted(&self.argv(&[], console))
+    }
+
+    /// Starts a guest of it. The clock starts just before QEMU is spawned.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the state or the console is out of reach, [`Error::Qemu`] if the
+    /// program does not start, [`Error::Monitor`] if the kernel gives no sockets.
+    pub fn start(&self, launcher: &[OsString], console: &Path) -> Result<Restored> {
+        let path = self.snapshot.dir.join(STATE);
+        let state = File::open(&path).map_err(Error::file("read", &path))?;
+        let (mut monitor, other) = Monitor::pair()?;
+        let ignoring = json!({ "capability": "x-ignore-shared", "state": true });
+        let capabilities = json!({ "capabilities": [ignoring] });
+        monitor.ask("migrate-set-capabilities", &capabilities)?;
+        monitor.hand_over(FILE, state.as_fd())?;
+        monitor.ask("migrate-incoming", &json!({ "uri": format!("fd:{FILE}") }))?;
+        let argv = self.argv(launcher, console);
+        let running = start_with_monitor(argv, console, other)?;
+        Ok(Restored { running, monitor })
+    }
+}
+
+impl Restored {
+    /// The process id of QEMU (of the launcher, until it has executed QEMU).
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// Waits until the guest runs, and returns the time since the spawn. Asks several times a
+    /// second whether to stop.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`] if QEMU does not restore it, [`Error::Boot`] if QEMU ended,
+    /// [`Error::Watchdog`] if nothing happened until `watchdog` after the spawn, or if it was told
+    /// to stop. The guest is killed then.
+    pub fn wait_running_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Duration> {
+        let deadline = self.running.spawned() + watchdog;
+        loop {
+            let glance = deadline.min(Instant::now() + GLANCE);
+            match self.monitor.event_until(&["RESUME"], glance) {
+                Ok(Some(_)) => return Ok(self.running.spawned().elapsed()),
+                Ok(None) if Instant::now() < deadline && !stop() => {}
+                Ok(None) => return Err(self.running.too_late("to be restored")),
+                Err(error) => return Err(self.running.gone_wrong(error)),
+            }
+        }
+    }
+
+    /// Tells the workload to go on, and returns the moment.
+    ///
+    /// # Errors
+    /// [`Error::Boot`] if the guest is gone.
+    pub fn go_on(&mut self) -> Result<Instant> {
+        self.running.release()
+    }
+
+    /// Waits for the workload's first word, or the end of its guest, and returns the time since
+    /// the spawn. Asks several times a second whether to stop.
+    ///
+    /// # Errors
+    /// As [`RunningGuest::wait_word_unless`].
+    pub fn wait_word_unless(
+        &mut self,
+        watchdog: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(Word, Duration)> {
+        self.running.wait_word_unless(watchdog, stop)
+    }
+
+    /// What the workload said since it was restored.
+    #[must_use]
+    pub fn said(&self) -> &[u8] {
+        self.running.said()
+    }
+
+    /// Ends the guest. Does nothing if it is gone.
+    pub fn kill(&mut self) {
+        self.running.kill();
+    }
+}
