@@ -1,11 +1,12 @@
 //! What is on a disk: the image's files as they are, in a file system without a fault.
 
 use std::path::Path;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::party::User;
-use crate::place::said;
+use crate::party::{Party, User};
+use crate::place::{no, said};
 use crate::{e2fs, trial, why_not, with_app};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -17,7 +18,45 @@ pub(crate) fn trials() -> Vec<Trial> {
         );
         trial(&name, why_not(user), move || holds(user))
     });
-    trials.into()
+    let mut trials = Vec::from(trials);
+    for user in [User::Myself, User::Granted] {
+        let name = format!("a disk keeps capabilities and attributes, {}", user.name());
+        let missing = why_not(user).or_else(|| no("python3"));
+        trials.push(trial(&name, missing, move || keeps_attributes(user)));
+    }
+    trials
+}
+
+/// Writes an archive of one file, which may open raw sockets (`capabilities(7)`, version 2).
+const TOOL: &str = "\
+import io, sys, tarfile
+entry = tarfile.TarInfo('bin/tool')
+entry.size, entry.uid, entry.gid = 4, 5, 6
+capability = '\\x01\\0\\0\\x02\\0\\x20' + '\\0' * 14
+entry.pax_headers = {
+    'SCHILY.xattr.security.capability': capability,
+    'SCHILY.xattr.user.note': 'hello',
+}
+with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as archive:
+    archive.addfile(entry, io.BytesIO(b'tool'))
+";
+
+fn keeps_attributes(user: User) -> Result<(), Failed> {
+    let place = tempfile::tempdir()?;
+    let party = Party::new(place.path(), "home", user)?;
+    let archive = party.home().join("tool.tar");
+    said(Command::new("python3").args(["-c", TOOL]).arg(&archive))?;
+    party.says(&["import", "tool.tar", "tool"])?;
+    let made = party.json(&["vm", "disk", "--json", "tool"])?;
+    let disk = Path::new(made["path"].as_str().ok_or("no path")?);
+    let listed = asked(disk, "ea_list /bin/tool")?;
+    let capability = "security.capability (20) = 01 00 00 02 00 20 00 00";
+    for part in [capability, "user.note (5) = \"hello\""] {
+        assert!(listed.contains(part), "no `{part}` in {listed}");
+    }
+    let stat = asked(disk, "stat /bin/tool")?;
+    assert!(stat.contains("User:     5   Group:     6"), "{stat}");
+    Ok(())
 }
 
 /// What `debugfs` says to a request.
@@ -73,9 +112,9 @@ fn holds(user: User) -> Result<(), Failed> {
     assert!(number("bytes")? >= content + (512 << 20));
 
     let copy = party.home().join("copy.qcow2");
-    if crate::place::no("qemu-img").is_none() && crate::guests::no_kernel(&party).is_none() {
+    if no("qemu-img").is_none() && crate::guests::no_kernel(&party).is_none() {
         party.says(&["vm", "disk", "-o", "copy.qcow2", "--format", "qcow2", "app"])?;
-        let compared = std::process::Command::new("qemu-img")
+        let compared = Command::new("qemu-img")
             .args(["compare", "-f", "raw", "-F", "qcow2"])
             .args([&disk, &copy])
             .output()?;

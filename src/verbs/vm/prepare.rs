@@ -70,11 +70,11 @@ pub(super) fn wanted(args: &RunArgs, held: &Held, interrupt: &Interrupt) -> Resu
         AccelChoice::Kvm => asked(Accel::Kvm),
         AccelChoice::Auto => accelerator(&qemu, &kernel, held.path(), interrupt)?,
     };
-    // The small machine has no power button for an init that is not ours, and no PCI for a
-    // disk and a network.
-    let usual = match args.initrd {
-        None if start.is_none() => soonest(&kernel, suits, accel.accel),
-        _ => suits,
+    // The small machine has no power button for an init that is not ours, and no bus for a disk.
+    let usual = match (&args.initrd, &start) {
+        (None, None) => soonest(&kernel, suits, accel.accel),
+        (None, Some(_)) => Machine::Q35,
+        (Some(_), _) => suits,
     };
     let machine = args.machine.or(usual);
     Ok(Wanted {
