@@ -109,7 +109,8 @@ impl Maker {
     fn coefficient(&self, name: &str, fit: &Fit, column: usize, how: &str) -> Parameter {
         let mut row = vec![0.0; fit.coefficients.len()];
         row[column] = 1.0;
-        let (value, reach) = (fit.coefficients[column], fit.reach_of_mean(&row));
+        // None of them can be less than nothing: what seems to be is scatter, and as wide.
+        let (value, reach) = (fit.coefficients[column].max(0.0), fit.reach_of_mean(&row));
         let interval = [value - reach, value + reach];
         Parameter::new(name, value, interval, self.origin(self.boots, how))
     }
