@@ -21,8 +21,8 @@ use crate::mappings;
 pub struct Used {
     /// On processors, all threads together.
     pub processor: f64,
-    /// For how long its threads could have run and waited for a processor, all together: while one
-    /// of them waits, the others wait for it.
+    /// For how long its busiest thread could have run and waited for a processor: that thread is
+    /// the guest's own processor.
     pub waited: f64,
     /// For how long its busiest thread ran: a guest's own processor is one thread.
     pub busiest: f64,

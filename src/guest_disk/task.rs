@@ -171,7 +171,7 @@ fn made(request: &Request) -> Result<Outcome, Outcome> {
         }
         Err(error) => return Err(failed("run mke2fs", &error)),
     }
-    let etc = |name: &str| read(&request.root.join("etc").join(name)).unwrap_or_default();
+    let etc = |name: &str| read_etc(&request.root, name).unwrap_or_default();
     Ok(Outcome::Made {
         facts,
         passwd: etc("passwd"),
@@ -185,13 +185,21 @@ fn within(path: &Path, root: &Path) -> String {
     Path::new("/").join(inside).display().to_string()
 }
 
-/// A file of the image's that is no link, which could lead out of it.
-fn read(path: &Path) -> Option<String> {
-    fs::symlink_metadata(path)
-        .ok()
-        .filter(fs::Metadata::is_file)?;
+/// A file in the image's `/etc`. Neither of them may be a link, which could lead out of it;
+/// nobody changes them meanwhile, as they are of layers mounted to be read.
+fn read_etc(root: &Path, name: &str) -> Option<String> {
+    let etc = root.join("etc");
+    let path = etc.join(name);
+    let kind = |path: &Path| {
+        fs::symlink_metadata(path)
+            .map(|found| found.file_type())
+            .ok()
+    };
+    if !kind(&etc)?.is_dir() || !kind(&path)?.is_file() {
+        return None;
+    }
     let mut bytes = Vec::new();
-    File::open(path)
+    File::open(&path)
         .ok()?
         .take(MOST_USERS)
         .read_to_end(&mut bytes)

@@ -112,7 +112,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut keeper = Keeper::new(&held)?;
     let wanted = keeper.record.wanted.clone();
     let guest = wanted.guest(held.path());
-    let lived = guest.and_then(|guest| life::live(&wanted, &guest, &mut keeper, &interrupt));
+    let lived =
+        guest.and_then(|guest| life::live(&wanted, &guest, held.path(), &mut keeper, &interrupt));
     let (code, why) = told(&lived);
     let begun = keeper.begun;
     keeper.record.status = Status::Ended {
@@ -130,7 +131,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if begun || lived.is_ok() {
         match wanted.forget {
             true => held.remove(),
-            false => held.write(&keeper.record)?,
+            false => {
+                held.write(&keeper.record)?;
+                held.clear();
+            }
         }
     }
     if !begun {

@@ -1,8 +1,9 @@
 //! A guest's life, from its first start to its end, again after a hang.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use vm_model::guest::{Guest, Phases, RunningGuest};
 
 use super::Wanted;
@@ -48,6 +49,10 @@ pub trait Company {
     fn said(&mut self, bytes: &[u8]) -> Result<bool>;
     /// Its console showed something.
     fn shown(&mut self, bytes: &[u8]);
+    /// Nobody reads what is passed on any more.
+    fn is_unheard(&self) -> bool {
+        false
+    }
     /// Its program is to end: true if it was told.
     fn interrupt(&mut self) -> bool {
         false
@@ -97,7 +102,7 @@ pub struct Lived {
     pub hangs: Vec<String>,
 }
 
-/// Starts `guest` and stays with it until it is gone.
+/// Starts `guest`, which has its files in `directory`, and stays with it until it is gone.
 ///
 /// # Errors
 /// If it cannot be started, hung in each try, or ended by another hand than its own; nothing of it
@@ -105,9 +110,11 @@ pub struct Lived {
 pub fn live(
     wanted: &Wanted,
     guest: &Guest,
+    directory: &Path,
     company: &mut dyn Company,
     interrupt: &Interrupt,
 ) -> Result<Lived> {
+    let _in_use = wanted.disk_in_use();
     let mut hangs = Vec::new();
     loop {
         let mut running = guest.start()?;
@@ -133,6 +140,7 @@ pub fn live(
                 if hangs.len() >= TRIES as usize {
                     return Err(hung(&hangs));
                 }
+                wanted.clone_disk(directory)?;
             }
         }
     }
@@ -190,12 +198,18 @@ impl Life<'_> {
         let ended = running.wait(LAST)?;
         self.pass_on(running)?;
         let errno = running.heard().errno;
-        // One that powers off without a word has done what it was to do.
-        let code = ended.code.unwrap_or(0);
         Ok(Stayed::Over(
-            match (self.asked, self.interrupt.exit_status()) {
-                (Some(_), Some(status)) if ended.code.is_none() => End::Interrupted(status),
-                _ => End::Program { code, errno },
+            match (ended.code, self.asked, self.interrupt.exit_status()) {
+                (None, Some(_), Some(status)) => End::Interrupted(status),
+                (None, None, _) if self.wanted.speaks => bail!(crate::hint::with(
+                    "the guest powered off or restarted before its program had ended",
+                    "see what its kernel says: --append loglevel=7",
+                )),
+                // Of another's init no word is expected: it has done what it was to do.
+                (code, ..) => End::Program {
+                    code: code.unwrap_or(0),
+                    errno,
+                },
             },
         ))
     }
@@ -207,7 +221,7 @@ impl Life<'_> {
             self.company.shown(&shown);
         }
         let said = running.take_said();
-        Ok(said.is_empty() || self.company.said(&said)?)
+        Ok((said.is_empty() || self.company.said(&said)?) && !self.company.is_unheard())
     }
 
     /// Why it has to be killed now, if it has.

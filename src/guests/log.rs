@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// The names of the file that is written, and of the one before it.
-const NAMES: [&str; 2] = ["log", "log.before"];
+pub(super) const NAMES: [&str; 2] = ["log", "log.before"];
 
 /// How long a file may become: twice that is kept.
 const LONGEST: u64 = 512 << 10;

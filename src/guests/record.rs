@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Wanted;
+use super::{Wanted, log};
 use crate::{hint, places};
 
 /// The longest name.
 const LONGEST: usize = 40;
+/// The record's file in a guest's directory.
+const RECORD: &str = "record.json";
 /// The largest record that is read.
 const LARGEST: u64 = 1 << 20;
 
@@ -160,7 +162,17 @@ impl Held {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, record: &Record) -> Result<()> {
-        write_whole(&self.path, "record.json", &serde_json::to_vec(record)?)
+        write_whole(&self.path, RECORD, &serde_json::to_vec(record)?)
+    }
+
+    /// Removes what a guest that has ended needs no more: its archive, its clone of a disk.
+    pub fn clear(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if name != RECORD && !log::NAMES.iter().any(|log| name == *log) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Removes the directory with all that is in it.
@@ -269,7 +281,7 @@ fn look(lock: &Path) -> Option<Seen> {
 }
 
 fn read(path: &Path) -> Option<Record> {
-    let path = path.join("record.json");
+    let path = path.join(RECORD);
     let metadata = fs::metadata(&path).ok()?;
     let fits = metadata.is_file() && metadata.len() <= LARGEST;
     fits.then(|| serde_json::from_slice(&fs::read(path).ok()?).ok())?

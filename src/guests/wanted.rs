@@ -1,5 +1,6 @@
 //! All that has to be known to boot a guest, as it is handed to whoever keeps it.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,11 +81,9 @@ impl Wanted {
         let initrd = directory.join(&self.initrd);
         let guest = Guest::new(qemu::find()?, kernel, initrd, directory.join("console"));
         let mut guest = guest;
-        if let Some(base) = &self.disk {
-            let clone = directory.join(CLONE);
-            let _ = std::fs::remove_file(&clone);
-            overlay(&base.path, Format::Raw, base.bytes, &clone)?;
-            guest = guest.disk(clone);
+        if self.disk.is_some() {
+            self.clone_disk(directory)?;
+            guest = guest.disk(directory.join(CLONE));
         }
         if let Some(network) = &self.network {
             guest = guest.network(network.clone());
@@ -99,6 +98,30 @@ impl Wanted {
             .kernel_options(self.append.iter().cloned())
             .qmp(&directory.join("qmp"))
             .launcher(guard::words()?))
+    }
+
+    /// Makes the clone of its disk anew, if it has one: a start that hung may have written
+    /// half of something.
+    ///
+    /// # Errors
+    /// If none can be made.
+    pub fn clone_disk(&self, directory: &Path) -> Result<()> {
+        let Some(base) = &self.disk else {
+            return Ok(());
+        };
+        let clone = directory.join(CLONE);
+        let _ = fs::remove_file(&clone);
+        Ok(overlay(&base.path, Format::Raw, base.bytes, &clone)?)
+    }
+
+    /// Keeps others from removing its disk for as long as what is returned lives.
+    #[must_use]
+    pub fn disk_in_use(&self) -> Option<File> {
+        let mut lock = self.disk.as_ref()?.path.parent()?.as_os_str().to_owned();
+        lock.push(".lock");
+        let lock = File::open(lock).ok()?;
+        lock.lock_shared().ok()?;
+        Some(lock)
     }
 
     /// How long it may live.

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,6 +87,8 @@ impl Merger {
         let own = std::env::current_exe().context("cannot name this program's own file")?;
         let mut child = Command::new(own)
             .arg("__merge")
+            // Not in the terminal's foreground: an interrupt is to end us, and it by that.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -29,10 +29,10 @@ const CONTROL: u32 = 0o10_002 | 0o60 | 0o200 | 0o4000;
 /// The settings of a line: flags for input, output, control and what it heeds, and the characters.
 struct Settings([u32; 4], [u8; 19]);
 
-/// Bytes pass as they are, and yet there is an end of input and an interrupt: ^C, ^D, and ^V
+/// Bytes pass as they are, an interrupt loses none, and yet there is an end of input and an interrupt: ^C, ^D, and ^V
 /// before one of these three that is meant as a byte. The host's side is `vm-model`'s `Typed`.
 const EXACT: Settings = Settings(
-    [0, 0, CONTROL, 0o1 | 0o2 | 0o100_000],
+    [0, 0, CONTROL, 0o1 | 0o2 | 0o200 | 0o100_000],
     [3, 0, 0, 0, 4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0],
 );
 

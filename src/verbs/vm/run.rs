@@ -1,7 +1,7 @@
 //! `isolab vm run`: a guest that runs a program, and where its start-up went.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -186,8 +186,9 @@ fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt)
         held,
         record,
         console_is_output: !wanted.speaks && !args.json,
+        unheard: false,
     };
-    let lived = life::live(wanted, &guest, &mut company, interrupt);
+    let lived = life::live(wanted, &guest, held.path(), &mut company, interrupt);
     company.joined.leave();
     company.tell_wait(false);
     lived
@@ -225,6 +226,8 @@ struct Attended<'a> {
     held: &'a Held,
     record: Record,
     console_is_output: bool,
+    /// Nobody reads that output any more.
+    unheard: bool,
 }
 
 impl Attended<'_> {
@@ -264,8 +267,9 @@ impl Company for Attended<'_> {
 
     fn shown(&mut self, bytes: &[u8]) {
         if self.console_is_output {
-            // Whether somebody still reads it, the next word of the program would tell.
-            let _ = stdout::print(bytes);
+            // Another's init says nothing else by which one would notice.
+            let mut out = io::stdout().lock();
+            self.unheard |= out.write_all(bytes).and_then(|()| out.flush()).is_err();
         } else {
             self.joined.shown(bytes);
         }
@@ -277,6 +281,10 @@ impl Company for Attended<'_> {
 
     fn power_button(&mut self) -> bool {
         power::press(&self.held.path().join("qmp")).is_ok()
+    }
+
+    fn is_unheard(&self) -> bool {
+        self.unheard
     }
 
     fn wants_end(&self) -> bool {

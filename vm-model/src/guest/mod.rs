@@ -74,7 +74,8 @@ pub enum Machine {
     /// A PC as distributions expect it.
     Q35,
     /// QEMU's machine for small guests: no PCI, and no firmware but what starts a kernel. Under the
-    /// translator a distribution's kernel hangs on it now and then, when it calibrates its timers.
+    /// translator a distribution's kernel hangs on it now and then, when it calibrates its timers,
+    /// unless it is told how fast its clock ticks, as ours are.
     MicroVm,
 }
 

@@ -257,7 +257,12 @@ impl RunningGuest {
         if let Some(message) = self.channel.stopped() {
             return Err(self.boot_error(message));
         }
-        Ok(!matches!(event, Event::Closed) && !self.is_overdue())
+        // What still comes is waited for, however slowly it is taken.
+        Ok(match event {
+            Event::Closed => false,
+            Event::Said => true,
+            Event::TimedOut => !self.is_overdue(),
+        })
     }
 
     /// Takes what the workload has said since this was last called. At most 64 KiB are kept
@@ -308,7 +313,7 @@ impl RunningGuest {
         loop {
             match self.channel.look(deadline.min(Instant::now() + GLANCE))? {
                 Event::Closed => break,
-                Event::Said | Event::TimedOut if self.is_overdue() => {
+                Event::TimedOut if self.is_overdue() => {
                     // All that it was for is known.
                     self.kill();
                     break;

@@ -62,6 +62,14 @@ impl Identity {
     }
 }
 
+/// Opens a file of a snapshot for reading. It is a regular one: who opens a named pipe waits.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    match std::fs::symlink_metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
 /// Copies what comes from `from` to `to` until its end; what it was.
 ///
 /// # Errors

@@ -149,7 +149,7 @@ impl Manifest {
     /// version of this library.
     pub(super) fn read(dir: &Path) -> Result<Self> {
         let mut text = Vec::new();
-        let read = fs::File::open(dir.join(NAME))
+        let read = super::files::open(&dir.join(NAME))
             .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
         read.map_err(|error| {
             refused(
@@ -173,24 +173,26 @@ impl Manifest {
             let schema = &manifest.schema;
             return Err(format!("it follows the schema `{schema}`, not `{SCHEMA}`"));
         }
+        // It becomes a word of a command line.
+        let is_word = |c: char| c.is_ascii_alphanumeric() || ",=+-_.".contains(c);
+        let cpu = &manifest.hardware.cpu;
+        if cpu.starts_with('-') || !cpu.chars().all(is_word) {
+            return Err("it names no processor".to_owned());
+        }
         if manifest.words != words(&manifest.hardware) {
             return Err("another version of this program took it".to_owned());
         }
         Ok(manifest)
     }
 
-    /// The QEMU that this snapshot is for, seen to be still the one that took it. It is not run
-    /// where the file is the same: that would take as long as half a restore.
+    /// This machine's QEMU, seen to be the one that took this snapshot. A manifest names no
+    /// program to run: it may be anybody's.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] if it is not there any more or is another.
+    /// [`Error::Snapshot`] if it is another; as [`crate::qemu::find`].
     pub(super) fn checked_qemu(&self, dir: &Path) -> Result<PathBuf> {
         let saver = &self.qemu;
-        let found = fs::metadata(&saver.path);
-        if found.is_ok_and(|found| Identity::of(&found) == saver.identity) {
-            return Ok(saver.path.clone());
-        }
-        let found = Qemu::at(&saver.path).or_else(|_| crate::qemu::find())?;
+        let found = crate::qemu::find()?;
         if found.name == saver.name {
             return Ok(found.path);
         }
@@ -230,16 +232,18 @@ fn words(hardware: &Hardware) -> Vec<String> {
     words.into_iter().map(text).collect()
 }
 
-/// The name and the features of this machine's processor, where guests run on it.
+/// The name of this machine's processor, by whose clock an emulated kernel tells the time,
+/// and its features, where guests run on it.
 fn host_cpu(accel: Accel) -> Option<String> {
-    if accel == Accel::Tcg {
-        return None;
-    }
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let value = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
+    let name = value("model name")?;
+    if accel == Accel::Tcg {
+        return Some(name);
+    }
     let features = super::files::sha256(value("flags").unwrap_or_default().as_bytes());
-    Some(format!("{} ({})", value("model name")?, &features[..8]))
+    Some(format!("{name} ({})", &features[..8]))
 }

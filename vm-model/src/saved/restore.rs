@@ -65,7 +65,7 @@ impl Snapshot {
     fn check_state(&self) -> Result<()> {
         let expected = &self.manifest.state;
         let mut bytes = Vec::new();
-        let read = File::open(self.dir.join(STATE))
+        let read = files::open(&self.dir.join(STATE))
             .and_then(|file| file.take(LONGEST_STATE).read_to_end(&mut bytes));
         read.map_err(|error| self.damaged(STATE, &error.to_string()))?;
         if bytes.len() as u64 != expected.bytes {
@@ -80,7 +80,7 @@ impl Snapshot {
 
     fn check_memory(&self) -> Result<()> {
         let (path, manifest) = (self.dir.join(MEMORY), &self.manifest);
-        let found = fs::metadata(&path);
+        let found = files::open(&path).and_then(|file| file.metadata());
         let found = found.map_err(|error| self.damaged(MEMORY, &error.to_string()))?;
         let (is, was) = (found.len(), manifest.memory.bytes);
         if is != was || was != manifest.hardware.ram_bytes() {

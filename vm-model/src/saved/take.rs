@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::statvfs::statvfs;
 use serde_json::json;
 
 use super::files::{self, Content, Until};
@@ -117,6 +118,19 @@ fn check(guest: &Guest, target: &Path) -> Result<()> {
     if version < OLDEST {
         let reason = format!("QEMU is {version}, and {OLDEST} is the oldest that saves guests");
         return Err(refused(target, reason, "install a newer QEMU"));
+    }
+    // QEMU writes to its memory, and has no word for a disk that is full.
+    let needed = guest.ram_bytes();
+    let room = target.ancestors().skip(1).find_map(|dir| statvfs(dir).ok());
+    let room = room.map(|there| there.blocks_available() * there.fragment_size());
+    if let Some(room) = room.filter(|room| *room < needed) {
+        let (needed, room) = (needed >> 20, room >> 20);
+        let reason = format!("its {needed} MiB are more than the {room} MiB that the disk has");
+        return Err(refused(
+            target,
+            reason,
+            "free some space, or take less with -m",
+        ));
     }
     if guest.has_disk() {
         return Err(refused(
