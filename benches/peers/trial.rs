@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use isolab::footprint::{allocated_bytes, exclusive_bytes};
+use isolab::footprint::{allocated_bytes, available_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, syncfs};
@@ -132,7 +132,7 @@ fn tried(
         if cold {
             // Who syncs would else pay for what others have left to be written.
             syncfs(File::open(scratch)?)?;
-            back_memory();
+            back_memory()?;
             // What made it ready warmed it up, more or less of each.
             thread::sleep(PAUSE);
         }
@@ -157,9 +157,11 @@ fn tried(
 /// Sees to it that the memory which the machine has free is there. A virtual machine gets
 /// a page of it from its host when it is first touched, and gives it back when it lies
 /// idle: that would count for whoever comes first.
-fn back_memory() {
+fn back_memory() -> Result<()> {
+    let most = usize::try_from(available_bytes()? / 4)?;
     // Not of zeros, which are one page until they are written to.
-    drop(black_box(vec![1u8; BACKED]));
+    drop(black_box(vec![1u8; BACKED.min(most)]));
+    Ok(())
 }
 
 fn left(dir: &Path) -> Result<Left> {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::Facts;
 use super::content::{count, words};
 
-/// Makes a disk: its words are those of [`Request`].
+/// Makes a disk: its words are those of `Request`.
 pub const TASK: Task = Task {
     name: "disk",
     perform,

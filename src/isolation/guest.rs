@@ -2,7 +2,7 @@
 //!
 //! It boots the same root file system that the container has, as an initial RAM
 //! file system, with our program as its init; a program that serves has a disk and
-//! a network, [as a guest of an image](super::serving). Nothing else runs in it: a
+//! a network, as a guest of an image (`serving`). Nothing else runs in it: a
 //! guest with a whole distribution only costs more.
 
 use std::ffi::OsString;

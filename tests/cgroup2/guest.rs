@@ -95,6 +95,7 @@ stty -onlcr -echo </dev/ttyS1
 printf R
 for name in $NAMES; do
     /tests.bin $name --test-threads 1 --color never </dev/null >/told 2>&1
+    grep 'not here.*group' /told
     # Hundreds of lines say no more than that all is well.
     grep -v ' ok$' /told | tail -c 4000
 done
@@ -126,9 +127,12 @@ pub(crate) fn run(
     let initrd = dir.path().join("initrd");
     archive.write_file(&initrd)?;
     let console = dir.path().join("console");
+    let own = std::process::id().to_string();
     let guest = Guest::new(parts.qemu.clone(), parts.kernel.clone(), initrd, console)
         .args(["guest", "/bin/busybox", "sh", "/move"])
         .kernel_options(["cgroup_no_v1=all"])
+        // It ends with this process, whatever ends that.
+        .launcher([env!("CARGO_BIN_EXE_isolab"), "__guard", &own, "--"])
         .memory_mib(1024);
     let mut guest = guest.boot_with_retries(BOOT, 3)?.guest;
     guest.wait(TESTS)?;

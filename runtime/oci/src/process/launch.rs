@@ -129,7 +129,8 @@ pub(crate) fn launch(mut plan: Plan, attend: &mut dyn Attend) -> Result<Running>
     running.host_root = plan.host_root.take();
     let running = finish(plan.end, running, score)?;
     // Not as soon as the memory is ours alone: the kernel says so a moment before
-    // /proc shows the child with another. By now it has run what it executed.
+    // /proc shows the child with another. By now the trampoline has run. (A hook has
+    // none, and keeps capabilities that nobody in its container has to look at it with.)
     drop(restore);
     #[cfg(feature = "trace")]
     let running = running.with_trace(events);
