@@ -16,6 +16,7 @@ mod created;
 mod eventually;
 #[path = "../support/example.rs"]
 mod example;
+mod filters;
 mod hooks;
 mod hostile;
 mod inside;
@@ -65,6 +66,7 @@ fn main() {
         hooks::CLAIMS,
         joining::CLAIMS,
         peers::CLAIMS,
+        filters::CLAIMS,
         security::CLAIMS,
         hostile::CLAIMS,
         privileges::CLAIMS,

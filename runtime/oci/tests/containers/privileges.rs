@@ -9,7 +9,7 @@ use isolab_oci::Spec;
 use isolab_oci::spec::{Capabilities, Namespace, NamespaceType};
 
 use crate::Claim;
-use crate::security::long_program;
+use crate::filters::long_program;
 use crate::sleeper::{Sleeper, map_root, run_under};
 use crate::support::{Place, containers, linux, process, root};
 
