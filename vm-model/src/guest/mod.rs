@@ -29,6 +29,7 @@ pub(crate) mod words;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -137,8 +138,8 @@ pub struct Guest {
 
 impl Guest {
     /// A guest of one processor and 256 MiB under the translator, which boots `kernel` with the
-    /// archive `initrd`. Its console and its port are named pipes at `console` and beside it, made
-    /// anew at each start; what comes out of them, [`RunningGuest`] has.
+    /// archive `initrd`. Its console and its port are named pipes beside `console`, made anew at
+    /// each start; what comes out of them, [`RunningGuest`] has.
     #[must_use]
     pub fn new(
         qemu: Qemu,
@@ -334,6 +335,15 @@ impl Guest {
         self
     }
 
+    /// The same with named pipes that no other start has: of two that begin at once with one name,
+    /// the second would take the pipe away before the first QEMU has opened it.
+    pub(crate) fn with_own_pipes(&self) -> Self {
+        static STARTS: AtomicU64 = AtomicU64::new(0);
+        let mut console = self.console.clone().into_os_string();
+        console.push(format!(".{}", STARTS.fetch_add(1, Ordering::Relaxed)));
+        self.clone().console(console)
+    }
+
     /// Another first word for our init, which says how it talks and ends.
     pub(crate) fn init_word(mut self, word: &str) -> Self {
         if let Some(first) = self.args.first_mut() {
@@ -384,14 +394,16 @@ impl Guest {
     /// [`Error::Guest`] for an argument or a variable that the kernel's command line cannot carry,
     /// [`Error::Qemu`] if the program does not start.
     pub fn start(&self) -> Result<RunningGuest> {
-        let argv = self.argv().ok_or_else(|| Error::Guest {
+        let guest = self.with_own_pipes();
+        let argv = guest.argv().ok_or_else(|| Error::Guest {
             reason: "no QEMU was given".to_owned(),
         })?;
-        self.start_as(&Launch { argv })
+        guest.start_as(&Launch { argv })
     }
 
     /// As [`start`](Self::start), by another command than QEMU's: one that joins the workload to
-    /// its standard input and output, and init's lines to [`port`](Self::port) if it can.
+    /// its standard input and output, and init's lines to [`port`](Self::port) if it can. Nobody
+    /// else may be starting on the same [`console`](Self::console).
     ///
     /// # Errors
     /// As there.

@@ -81,13 +81,14 @@ impl Hypervisor for Firecracker {
 
     fn launch(&self, guest: &Guest) -> Result<Launch> {
         check_kvm(&self.path, guest)?;
-        let file = guest.console_path().with_extension("firecracker.json");
+        let mut file = guest.console_path().as_os_str().to_owned();
+        file.push(".firecracker.json");
         let configuration = self.configuration(guest)?;
-        whole_file::write(&file, format!("{configuration:#}\n").as_bytes())?;
+        whole_file::write(Path::new(&file), format!("{configuration:#}\n").as_bytes())?;
         let mut argv = guest.launcher_words();
         argv.push(self.path.clone().into());
         argv.extend(["--no-api", "--config-file"].map(Into::into));
-        argv.push(file.into());
+        argv.push(file);
         Ok(Launch { argv })
     }
 }

@@ -45,7 +45,8 @@ pub trait Hypervisor: fmt::Debug {
     /// # Errors
     /// As [`launch`](Self::launch) and [`Guest::start`].
     fn start(&self, guest: &Guest) -> Result<RunningGuest> {
-        guest.start_as(&self.launch(guest)?)
+        let guest = guest.with_own_pipes();
+        guest.start_as(&self.launch(&guest)?)
     }
 }
 

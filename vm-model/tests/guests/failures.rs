@@ -113,7 +113,7 @@ fn the_ready_byte_ends_the_start_up() -> Result<(), Failed> {
 }
 
 fn a_silent_guest_is_stopped_by_the_watchdog() -> Result<(), Failed> {
-    let (_dir, guest) = scripted_guest("echo hello from the kernel > console; exec sleep 60");
+    let (_dir, guest) = scripted_guest("echo hello from the kernel > $console; exec sleep 60");
     let mut running = guest.start()?;
     let error = running.wait_ready(SHORT).unwrap_err();
     assert!(matches!(error, Error::Watchdog { .. }));
@@ -149,7 +149,7 @@ fn a_failure_is_not_retried() -> Result<(), Failed> {
 
 fn a_panic_is_told() -> Result<(), Failed> {
     let (_dir, guest) = scripted_guest(
-        "echo '[ 1.0] Kernel panic - not syncing: No working init found.' > console; exit 0",
+        "echo '[ 1.0] Kernel panic - not syncing: No working init found.' > $console; exit 0",
     );
     let error = guest.start()?.wait_ready(LONG).unwrap_err();
     tells(
@@ -163,7 +163,7 @@ fn a_panic_is_told() -> Result<(), Failed> {
 
 fn a_panic_after_the_ready_byte_is_no_good_end() -> Result<(), Failed> {
     let (_dir, guest) = scripted_guest(
-        "printf R; read line; echo 'Kernel panic - not syncing: stack overrun' > console; exit 0",
+        "printf R; read line; echo 'Kernel panic - not syncing: stack overrun' > $console; exit 0",
     );
     let mut running = guest.start()?;
     running.wait_ready(LONG)?;
@@ -282,7 +282,7 @@ fn a_dropped_guest_leaves_no_process() -> Result<(), Failed> {
 }
 
 fn a_flooded_console_is_bounded() -> Result<(), Failed> {
-    let (dir, guest) = scripted_guest("exec 3>&1; exec yes a line of the console > console");
+    let (dir, guest) = scripted_guest("exec 3>&1; exec yes a line of the console > $console");
     let mut running = guest.start()?;
     let begun = Instant::now();
     let error = running.wait_ready(SHORT * 5).unwrap_err();
@@ -300,7 +300,7 @@ fn a_flooded_console_is_bounded() -> Result<(), Failed> {
 }
 
 fn what_init_tells_is_heard() -> Result<(), Failed> {
-    let told = "printf 'I 5000000\\n' > console.port; sleep 0.2; printf 'W\\nE 2\\nX 127\\n' > console.port";
+    let told = "printf 'I 5000000\\n' > $port; sleep 0.2; printf 'W\\nE 2\\nX 127\\n' > $port";
     let (_dir, guest) = scripted_guest(&format!("{told}; exit 85"));
     let mut running = guest.start()?;
     let ended = running.wait(LONG)?;
@@ -316,7 +316,7 @@ fn what_init_tells_is_heard() -> Result<(), Failed> {
 }
 
 fn one_that_is_over_and_does_not_go() -> Result<(), Failed> {
-    let (_dir, guest) = scripted_guest("printf 'X 3\\n' > console.port; exec sleep 60");
+    let (_dir, guest) = scripted_guest("printf 'X 3\\n' > $port; exec sleep 60");
     let mut running = guest.start()?;
     let begun = Instant::now();
     assert_eq!(running.wait(LONG)?.code, Some(3));

@@ -21,10 +21,14 @@ const LONG: Duration = Duration::from_secs(60);
 type Test = fn() -> Result<(), Failed>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         (
             "a_guest_boots_holds_and_powers_off",
             a_guest_boots_holds_and_powers_off,
+        ),
+        (
+            "two_starts_of_one_guest_at_once_are_told_apart",
+            two_starts_at_once_are_told_apart,
         ),
         (
             "a_guest_whose_init_dies_says_that_it_panicked",
@@ -105,6 +109,27 @@ fn a_guest_boots_holds_and_powers_off() -> Result<(), Failed> {
     );
     booted.guest.release()?;
     booted.guest.wait(LONG)?;
+    Ok(())
+}
+
+fn two_starts_at_once_are_told_apart() -> Result<(), Failed> {
+    let (dir, guest) = real_guest(&["guest", "/true", "hold"]);
+    // The second before the first QEMU has opened its pipes.
+    let mut both = [guest.start()?, guest.start()?];
+    for one in &mut both {
+        one.wait_ready(LONG)?;
+    }
+    for one in &mut both {
+        one.release()?;
+        let ended = one.wait(LONG)?;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    drop(both);
+    let left: Vec<_> = std::fs::read_dir(dir.path())?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<std::io::Result<_>>()?;
+    let is_pipe = |name: &&std::ffi::OsString| name.to_string_lossy().starts_with("console");
+    assert!(!left.iter().any(|name| is_pipe(&name)), "{left:?}");
     Ok(())
 }
 

@@ -101,7 +101,8 @@ pub(crate) fn real_guest_of(kernel: Kernel, args: &[&str]) -> (TempDir, Guest) {
     (dir, guest)
 }
 
-/// A guest whose QEMU is the shell script `body`, run in the test's own directory.
+/// A guest whose QEMU is the shell script `body`, run in the test's own directory with the names of
+/// its pipes in `$console` and `$port`.
 pub(crate) fn scripted_guest(body: &str) -> (TempDir, Guest) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("initrd"), b"").unwrap();
@@ -119,7 +120,9 @@ pub(crate) fn scripted_guest(body: &str) -> (TempDir, Guest) {
         release: "0".to_owned(),
         bytes: 0,
     };
-    let script = format!("cd {}; {body}", dir.path().display());
+    let dir_path = dir.path().display();
+    let script =
+        format!("cd {dir_path}; port=$(echo console.*.port); console=${{port%.port}}; {body}");
     let guest = Guest::new(qemu, kernel, path, dir.path().join("console")).launcher([
         "/bin/sh",
         "-c",
