@@ -1,9 +1,10 @@
 //! One image, and everybody's programs: what is built here and pushed to Debian's
 //! registry runs under podman, docker, runc and crun, and says what it says here;
-//! what podman, docker and skopeo push runs here.
+//! what podman, docker and skopeo push runs here. All of it by whoever tests, and,
+//! if that is root, by an ordinary user as well.
 //!
-//! Where the environment says `CI`, what these need is installed: there a test that
-//! cannot run has failed.
+//! Where the environment says `CI` and root tests, what these need is installed:
+//! there a test that cannot run has failed.
 
 // What other tests use of them, these need not.
 #[allow(dead_code)]
@@ -17,12 +18,14 @@ mod others;
 use std::fs;
 use std::process::Command;
 
+use isolab_oci::sys::process::effective_ids;
 use libtest_mimic::{Failed, Trial};
 
-use crate::place::{Home, no, no_busybox, said, trial};
+use crate::kills::party::{Party, User};
+use crate::place::{no, no_busybox, said, trial};
 use debian::Registry;
 use docker::Docker;
-use others::{Podman, bundle_of, skopeo_copies};
+use others::{Bundle, Podman, skopeo_copies};
 
 /// What is seen of its files, owners, modes and links, of its variables and words,
 /// and of what a later layer took away or changed.
@@ -54,16 +57,32 @@ ls: one: No such file or directory
 const CODE: i32 = 3;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        all_or_none("what is built runs under every runtime", runtimes),
-        all_or_none("what is pushed runs under podman", podman),
-        all_or_none("what is pushed runs under docker", docker),
-        all_or_none("what podman, docker and skopeo push runs", back),
-    ]
+    let mut trials = Vec::new();
+    for user in [User::Myself, User::Granted] {
+        let lacking = lacking(user);
+        // Its daemon is root's, whoever pushed.
+        let docker = lacking.clone().or_else(Docker::why_not);
+        for (claim, lacking, run) in [
+            (
+                "what is built runs under every runtime",
+                &lacking,
+                runtimes as fn(User) -> Result<(), Failed>,
+            ),
+            ("what is pushed runs under podman", &lacking, runs_podman),
+            ("what is pushed runs under docker", &docker, runs_docker),
+            ("what podman pushes runs", &lacking, podman_pushes),
+            ("what docker pushes runs", &docker, docker_pushes),
+            ("what skopeo pushes runs", &lacking, skopeo_pushes),
+        ] {
+            let claim = format!("{claim}, {}", user.name());
+            trials.push(demanded(&claim, lacking.clone(), move || run(user)));
+        }
+    }
+    trials
 }
 
-/// A test for which everything has to be there.
-fn all_or_none(claim: &'static str, run: fn() -> Result<(), Failed>) -> Trial {
+/// What is missing of all that `user` needs.
+fn lacking(user: User) -> Option<String> {
     let peers = [
         "docker-registry",
         "podman",
@@ -73,28 +92,37 @@ fn all_or_none(claim: &'static str, run: fn() -> Result<(), Failed>) -> Trial {
         "crun",
     ];
     let lacking = peers.into_iter().find_map(no);
-    let lacking = no_busybox().or(lacking).or_else(Docker::why_not);
+    lacking.or_else(no_busybox).or_else(|| user.why_not())
+}
+
+/// A test that may not be left out where everything can be installed.
+fn demanded(
+    claim: &str,
+    lacking: Option<String>,
+    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let everything = std::env::var_os("CI").is_some() && effective_ids().0 == 0;
     match lacking {
-        Some(why) if std::env::var_os("CI").is_some() => {
+        Some(why) if everything => {
             Trial::test(claim, move || Err(format!("cannot be tried: {why}").into()))
         }
         lacking => trial(claim, lacking, run),
     }
 }
 
-/// A home with the image, and a registry that has it, too; its name there.
-fn pushed() -> Result<(Home, Registry, String), Failed> {
-    let home = Home::new();
-    home.says(&["image", "bootstrap", "busybox"])?;
-    fs::create_dir_all(home.path().join("context/src"))?;
-    fs::write(home.path().join("context/Dockerfile"), FILE)?;
-    fs::write(home.path().join("context/src/one"), "content\n")?;
-    home.says(&["build", "-q", "-t", "app:1", "context"])?;
+/// Somebody who has the image, and a registry that has it, too; its name there.
+fn pushed(user: User) -> Result<(Party, Registry, String), Failed> {
+    let party = Party::alone(user)?;
+    party.says(&["image", "bootstrap", "busybox"])?;
+    fs::create_dir_all(party.home().join("context/src"))?;
+    fs::write(party.home().join("context/Dockerfile"), FILE)?;
+    fs::write(party.home().join("context/src/one"), "content\n")?;
+    party.says(&["build", "-q", "-t", "app:1", "context"])?;
     let registry = Registry::start();
     let name = format!("{}/team/app:1", registry.address);
-    home.says(&["tag", "app:1", &name])?;
-    home.says(&["push", &name])?;
-    Ok((home, registry, name))
+    party.says(&["tag", "app:1", &name])?;
+    party.says(&["push", &name])?;
+    Ok((party, registry, name))
 }
 
 /// That a container of the image says and ends as it must.
@@ -110,63 +138,89 @@ fn same(command: &mut Command) -> Result<(), Failed> {
     }
 }
 
-fn runtimes() -> Result<(), Failed> {
-    let (home, _registry, _) = pushed()?;
+fn runtimes(user: User) -> Result<(), Failed> {
+    let (party, _registry, _) = pushed(user)?;
     for runtime in ["isorun", "runc", "crun"] {
-        same(&mut home.isolab(&["run", "--runtime", runtime, "app:1"]))?;
+        same(&mut party.isolab(&["run", "--runtime", runtime, "app:1"]))?;
     }
     // The same without us: umoci reads the store and writes a bundle of it.
-    let bundle = bundle_of(&home, "docker.io/library/app:1")?;
+    let bundle = Bundle::of(&party, "docker.io/library/app:1")?;
     for runtime in ["runc", "crun"] {
-        same(&mut others::run_bundle(runtime, &bundle, &home))?;
+        same(&mut bundle.run(runtime))?;
     }
     Ok(())
 }
 
-fn podman() -> Result<(), Failed> {
-    let (_home, _registry, name) = pushed()?;
-    let podman = Podman::new();
+fn runs_podman(user: User) -> Result<(), Failed> {
+    let (party, _registry, name) = pushed(user)?;
+    let podman = Podman::of(&party);
     podman.says(&["pull", "-q", "--tls-verify=false", &name])?;
     same(&mut podman.run(&["--rm", &name]))
 }
 
-fn docker() -> Result<(), Failed> {
-    let (_home, _registry, name) = pushed()?;
+fn runs_docker(user: User) -> Result<(), Failed> {
+    let (_party, _registry, name) = pushed(user)?;
     let docker = Docker::start();
     docker.says(&["pull", "-q", &name]);
     same(&mut docker.command(&["run", "--rm", "--network", "none", &name]))
 }
 
-/// Each adds a layer of its own and pushes; skopeo packs anew, by other means and
-/// under docker's types.
-fn back() -> Result<(), Failed> {
-    let (home, registry, name) = pushed()?;
-    let there = |name: &str| format!("{}/{name}:1", registry.address);
-    let adds = ["--name", "adds", "--user", "0", &name];
-    let words = |who: &str| format!("echo {who} >/by; rm -r /app/shared");
-    let podman = Podman::new();
+/// The command of a container that adds a layer to the image and takes from it.
+fn adds(who: &str) -> String {
+    format!("echo {who} >/by; rm -r /app/shared")
+}
+
+/// That `name` is the image with such a layer.
+fn is_by(who: &str, party: &Party, name: &str) -> Result<(), Failed> {
+    let by = party.says(&["run", name, "cat /by; ls /app"])?;
+    assert_eq!(by, format!("{who}\nfour\nthree\ntwo\n"), "{name}");
+    Ok(())
+}
+
+fn podman_pushes(user: User) -> Result<(), Failed> {
+    let (party, registry, name) = pushed(user)?;
+    let podman = Podman::of(&party);
     podman.says(&["pull", "-q", "--tls-verify=false", &name])?;
-    said(podman.run(&adds).arg(words("podman")))?;
-    for (format, name) in [("oci", there("podman-oci")), ("docker", there("podman"))] {
+    let words = adds("podman");
+    said(&mut podman.run(&["--name", "adds", "--user", "0", &name, &words]))?;
+    for format in ["oci", "docker"] {
+        let name = format!("{}/podman-{format}:1", registry.address);
         podman.says(&["commit", "-q", "-f", format, "adds", &name])?;
         podman.says(&["push", "-q", "--tls-verify=false", &name])?;
+        is_by("podman", &party, &name)?;
     }
+    Ok(())
+}
+
+fn docker_pushes(user: User) -> Result<(), Failed> {
+    let (party, registry, name) = pushed(user)?;
     let docker = Docker::start();
-    let run = ["run", "--network", "none"];
-    docker.says(&[&run[..], &adds, &[&*words("docker")]].concat());
-    docker.says(&["commit", "adds", &there("docker")]);
-    docker.says(&["push", "-q", &there("docker")]);
-    for (who, name) in [
-        ("podman", there("podman")),
-        ("podman", there("podman-oci")),
-        ("docker", there("docker")),
-    ] {
-        let by = home.says(&["run", &name, "cat /by; ls /app"])?;
-        assert_eq!(by, format!("{who}\nfour\nthree\ntwo\n"), "{name}");
-        same(&mut Home::new().isolab(&["run", &there("team/app")]))?;
-    }
-    home.says(&["save", "app:1", "-o", "app.tar"])?;
-    let archive = format!("docker-archive:{}", home.path().join("app.tar").display());
+    let words = adds("docker");
+    docker.says(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "adds",
+        "--user",
+        "0",
+        &name,
+        &words,
+    ]);
+    let name = format!("{}/docker:1", registry.address);
+    docker.says(&["commit", "adds", &name]);
+    docker.says(&["push", "-q", &name]);
+    is_by("docker", &party, &name)
+}
+
+/// Skopeo packs anew, by other means and under docker's types; another who has
+/// nothing of it runs what came of it, and what was pushed first.
+fn skopeo_pushes(user: User) -> Result<(), Failed> {
+    let (party, registry, name) = pushed(user)?;
+    let other = Party::alone(user)?;
+    same(&mut other.isolab(&["run", &name]))?;
+    party.says(&["save", "app:1", "-o", "app.tar"])?;
+    let archive = format!("docker-archive:{}", party.home().join("app.tar").display());
     for (name, how) in [
         ("skopeo", &["--format", "v2s2"][..]),
         (
@@ -174,8 +228,9 @@ fn back() -> Result<(), Failed> {
             &["--format", "oci", "--dest-compress-format", "zstd"],
         ),
     ] {
-        skopeo_copies(&archive, &format!("docker://{}", there(name)), how)?;
-        same(&mut Home::new().isolab(&["run", &there(name)]))?;
+        let there = format!("{}/{name}:1", registry.address);
+        skopeo_copies(&party, &archive, &format!("docker://{there}"), how)?;
+        same(&mut Party::alone(user)?.isolab(&["run", &there]))?;
     }
     Ok(())
 }

@@ -1,47 +1,65 @@
-//! Podman, skopeo, umoci and low-level runtimes, each with what it keeps in a
-//! directory of its own.
+//! Podman, skopeo, umoci and low-level runtimes, each run by the one whose images
+//! they are, with what it keeps in his home.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
-use serde_json::Value;
 
-use crate::place::{Home, said};
+use crate::kills::party::Party;
+use crate::place::said;
 
-/// A program that sees no control groups of version 2 beside those of version 1,
-/// which crun refuses; for a bounded time.
-fn apart(program: &str) -> Command {
-    let mut command = Command::new("timeout");
-    let hides = "umount -l /sys/fs/cgroup/unified 2>/dev/null; exec \"$@\"";
-    command.args(["-s", "KILL", "120", "unshare", "--mount", "sh", "-c", hides]);
-    command.args(["sh", program]).stdin(Stdio::null());
+/// The first words of a command that ends in bounded time.
+const BOUNDED: [&str; 4] = ["timeout", "-s", "KILL", "120"];
+
+/// Takes from sight what control groups of version 2 there are beside those of
+/// version 1, which crun refuses. Only who made the mount can take it away.
+const HIDES: &str = "umount -l /sys/fs/cgroup/unified 2>/dev/null || \
+                     mount -t tmpfs none /sys/fs/cgroup/unified 2>/dev/null; exec \"$@\"";
+
+/// A program as root of mounts, and of users where he is not root.
+fn apart(party: &Party, program: &str) -> Command {
+    let mut command = party.command(BOUNDED[0]);
+    command.args(&BOUNDED[1..]).args(["unshare", "--mount"]);
+    if !party.is_root() {
+        command.args(["--map-root-user", "--map-auto"]);
+    }
+    command.args(["sh", "-c", HIDES, "sh", program]);
     command
 }
 
 /// Podman with a store of its own.
-pub(super) struct Podman(tempfile::TempDir);
+pub(super) struct Podman<'a> {
+    party: &'a Party,
+    place: PathBuf,
+}
 
-impl Podman {
-    pub(super) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+impl<'a> Podman<'a> {
+    pub(super) fn of(party: &'a Party) -> Self {
+        let place = party.home().join("podman");
+        Self { party, place }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = apart("podman");
-        command.args([
-            "--root",
-            "root",
-            "--runroot",
-            "run",
-            "--storage-driver",
-            "vfs",
-        ]);
-        command.args(["--runtime", "crun"]).args(arguments);
-        command
-            .current_dir(self.0.path())
-            .env("HOME", self.0.path());
+        let mut command = match self.party.is_root() {
+            true => apart(self.party, "podman"),
+            // It makes its own namespaces, in which nothing can be hidden from crun.
+            false => {
+                let mut command = self.party.command(BOUNDED[0]);
+                command.args(&BOUNDED[1..]).arg("podman");
+                command
+            }
+        };
+        let runtime = match self.party.is_root() {
+            true => "crun",
+            false => "runc",
+        };
+        command.arg("--root").arg(self.place.join("root"));
+        command.arg("--runroot").arg(self.place.join("run"));
+        command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
+        command.args(["--runtime", runtime]).args(arguments);
+        command.stdin(Stdio::null());
         command
     }
 
@@ -49,11 +67,14 @@ impl Podman {
         said(&mut self.command(arguments))
     }
 
-    /// `podman run`, where limits may not be raised. It makes no control groups:
+    /// `podman run`, where limits may not be raised. Root's makes no control groups:
     /// where some hierarchies of version 1 are not mounted, it leaves directories
     /// that are none, and kills whoever has the numbers in them.
     pub(super) fn run(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(&["run", "--cgroups=disabled", "--network", "none"]);
+        let mut command = self.command(&["run", "--network", "none"]);
+        if self.party.is_root() {
+            command.arg("--cgroups=disabled");
+        }
         command.args([
             "--ulimit",
             "nofile=1024:1024",
@@ -65,43 +86,75 @@ impl Podman {
     }
 }
 
-impl Drop for Podman {
+impl Drop for Podman<'_> {
     fn drop(&mut self) {
         let _ = self.says(&["rm", "--all", "--force"]);
+        if !self.party.is_root() {
+            // What keeps an ordinary user's namespaces, and the files of his layers.
+            let _ = self.says(&["system", "migrate"]);
+            let _ = apart(self.party, "rm").arg("-rf").arg(&self.place).output();
+        }
     }
 }
 
 /// `skopeo copy` to a registry without TLS.
-pub(super) fn skopeo_copies(from: &str, to: &str, how: &[&str]) -> Result<(), Failed> {
-    let mut skopeo = Command::new("skopeo");
+pub(super) fn skopeo_copies(
+    party: &Party,
+    from: &str,
+    to: &str,
+    how: &[&str],
+) -> Result<(), Failed> {
+    let mut skopeo = party.command("skopeo");
     skopeo.args(["--insecure-policy", "copy", "-q", "--dest-tls-verify=false"]);
     said(skopeo.args(how).args([from, to])).map(drop)
 }
 
-/// The bundle that umoci makes of an image in the store. It asks for a terminal,
-/// which tests have not.
-pub(super) fn bundle_of(home: &Home, name: &str) -> Result<PathBuf, Failed> {
-    let bundle = home.path().join("bundle");
-    let image = format!("{}:{name}", home.store().display());
-    said(
-        Command::new("umoci")
-            .args(["unpack", "--image", &image])
-            .arg(&bundle),
-    )?;
-    let config = bundle.join("config.json");
-    let mut spec: Value = serde_json::from_slice(&fs::read(&config)?)?;
-    spec["process"]["terminal"] = false.into();
-    fs::write(&config, spec.to_string())?;
-    Ok(bundle)
+/// A bundle that umoci made. The files of an ordinary user's have other owners
+/// outside of his namespace, so it takes itself away.
+pub(super) struct Bundle<'a> {
+    party: &'a Party,
+    path: PathBuf,
 }
 
-/// `RUNTIME run` of a bundle.
-pub(super) fn run_bundle(runtime: &str, bundle: &Path, home: &Home) -> Command {
-    let id = home.path().file_name().unwrap_or_default();
-    let mut command = apart(runtime);
-    command.arg("--root").arg(home.path().join(runtime));
-    // A keyring of their own cannot be had everywhere, as in a container of others.
-    command.args(["run", "--no-new-keyring", "--bundle"]);
-    command.arg(bundle).arg(id);
-    command
+impl<'a> Bundle<'a> {
+    /// Of an image in the store. It asks for a terminal, which tests have not.
+    pub(super) fn of(party: &'a Party, name: &str) -> Result<Self, Failed> {
+        let path = party.home().join("bundle");
+        let image = format!("{}:{name}", party.store().display());
+        let mut umoci = apart(party, "umoci");
+        said(umoci.args(["unpack", "--image", &image]).arg(&path))?;
+        let bundle = Self { party, path };
+        let config = bundle.path.join("config.json");
+        let mut sed = apart(party, "sed");
+        sed.args(["-i", r#"s/"terminal": *true/"terminal":false/"#]);
+        said(sed.arg(&config))?;
+        Ok(bundle)
+    }
+
+    /// `RUNTIME run` of it.
+    pub(super) fn run(&self, runtime: &str) -> Command {
+        let mut command = apart(self.party, runtime);
+        command.arg("--root").arg(self.party.home().join(runtime));
+        if runtime == "crun" && !self.party.is_root() {
+            command.args(["--cgroup-manager", "disabled"]);
+        }
+        // A keyring of their own cannot be had everywhere, as in a container of others.
+        command.args(["run", "--no-new-keyring", "--bundle"]);
+        command.arg(&self.path).arg(self.id());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A name that no other test's container has.
+    fn id(&self) -> String {
+        let place = self.party.home().parent().and_then(Path::file_name);
+        place.unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Bundle<'_> {
+    fn drop(&mut self) {
+        let _ = apart(self.party, "rm").arg("-rf").arg(&self.path).output();
+        let _ = fs::remove_dir_all(&self.path);
+    }
 }

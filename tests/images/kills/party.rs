@@ -1,10 +1,12 @@
 //! Who types the verbs: a user with a home, and with the images in it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use isolab_oci::sys::process::effective_ids;
 use libtest_mimic::Failed;
 use serde_json::Value;
 
@@ -41,7 +43,7 @@ impl User {
 
     /// Why the verbs cannot be run as this user, if so.
     pub(crate) fn why_not(self) -> Option<String> {
-        let is_root = isolab_oci::sys::process::effective_ids().0 == 0;
+        let is_root = effective_ids().0 == 0;
         if self != Self::Myself && !is_root {
             return Some("only root can become another user".to_owned());
         }
@@ -109,7 +111,8 @@ impl Party {
         })
     }
 
-    fn alone(user: User) -> Result<Self, Failed> {
+    /// One with a place of his own, whose images go when he does.
+    pub(crate) fn alone(user: User) -> Result<Self, Failed> {
         let place = tempfile::tempdir()?;
         let mut party = Self::new(place.path(), "home", user)?;
         party.place = Some(place);
@@ -125,16 +128,28 @@ impl Party {
         self.home.join("data/isolab/images")
     }
 
+    /// Whether he may do everything.
+    pub(crate) fn is_root(&self) -> bool {
+        self.ids.is_none() && effective_ids().0 == 0
+    }
+
     /// A verb, in a process group of its own.
     pub(crate) fn isolab<S: AsRef<str>>(&self, words: &[S]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = self.command(&self.program);
+        command.args(words.iter().map(AsRef::as_ref));
         command
-            .args(words.iter().map(AsRef::as_ref))
+    }
+
+    /// Any program, as he would run it at home, in a process group of its own.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(&self.home)
             .env("HOME", &self.home)
             .env("XDG_DATA_HOME", self.home.join("data"))
             .env("XDG_CACHE_HOME", self.home.join("cache"))
             .env("TMPDIR", &self.home)
+            .env("XDG_RUNTIME_DIR", &self.home)
             .stdin(Stdio::null())
             .process_group(0);
         if let Some((uid, gid)) = self.ids {
@@ -151,5 +166,14 @@ impl Party {
     /// The same as JSON.
     pub(crate) fn json<S: AsRef<str>>(&self, words: &[S]) -> Result<Value, Failed> {
         Ok(serde_json::from_str(&self.says(words)?)?)
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            // The files of an ordinary user's layers are not his outside of the room.
+            let _ = self.isolab(&["system", "clean", "--yes"]).output();
+        }
     }
 }
