@@ -1,4 +1,4 @@
-//! Compiles the workload and the kernel's floor, static programs without any
+//! Compiles the workload, the kernel's floor and the guard, static programs without any
 //! library, with `rustc` alone: they must not depend on what the rest of the build
 //! links. And four with the C library: one that does nothing and one that only
 //! makes an environment, to compare with, one that times its own loops, and the init
@@ -17,6 +17,7 @@ fn main() {
         "the workload has grown to {size} bytes: a page is its limit"
     );
     build("workload/floor.rs", &out.join("floor"));
+    build("workload/guard.rs", &out.join("guard"));
     let with_libc = &["-Ctarget-feature=+crt-static"];
     for name in ["empty", "environment", "speed", "disk"] {
         let source = format!("workload/{name}.rs");

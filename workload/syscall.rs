@@ -10,7 +10,7 @@ pub const SIGCHLD: usize = 17;
 #[allow(dead_code)]
 pub const AT_FDCWD: usize = -100isize as usize;
 
-// Each of the two programs uses some.
+// Each of the programs uses some.
 #[allow(dead_code)]
 #[cfg(target_arch = "x86_64")]
 pub mod number {
@@ -40,6 +40,11 @@ pub mod number {
     pub const SETSID: usize = 112;
     pub const IOPERM: usize = 173;
     pub const CLOCK_GETTIME: usize = 228;
+    pub const GETPID: usize = 39;
+    pub const SETPGID: usize = 109;
+    pub const GETPPID: usize = 110;
+    pub const GETPGID: usize = 121;
+    pub const PRCTL: usize = 157;
 }
 
 #[allow(dead_code)]
@@ -72,6 +77,11 @@ pub mod number {
     /// None there: the number of `getpid(2)`, whose answer is never 0.
     pub const IOPERM: usize = 172;
     pub const CLOCK_GETTIME: usize = 113;
+    pub const GETPID: usize = 172;
+    pub const SETPGID: usize = 154;
+    pub const GETPPID: usize = 173;
+    pub const GETPGID: usize = 155;
+    pub const PRCTL: usize = 167;
 }
 
 /// One system call; a negative result is an error number.

@@ -261,7 +261,7 @@ impl<'a> Bench<'a> {
             .env(program::environment())
             .memory_mib(setup.memory_mib)
             .accel(self.accelerator.accel)
-            .launcher(guard::words()?))
+            .launcher(guard::quick_words()?))
     }
 
     fn next(&self) -> u32 {

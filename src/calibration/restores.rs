@@ -72,7 +72,7 @@ fn of_saved(
     interrupt: &Interrupt,
 ) -> Result<Restores> {
     let ready = snapshot.ready()?;
-    let launcher = guard::words()?;
+    let launcher = guard::quick_words()?;
     let stop = || interrupt.raised();
     let mut seen = Restores::default();
     // The first finds nothing in caches.

@@ -123,7 +123,7 @@ fn under_kvm(qemu: &Qemu, kernel: &Kernel) -> anyhow::Result<AccelChoice> {
     let console = scratch.path().join("console");
     let guest = Guest::new(qemu.clone(), kernel.clone(), initrd, console)
         .args(["guest", "/true", "hold"])
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     let choice = accel::probe(&guest, KVM_BOUND)?;
     if let Some(directory) = CacheKey::directory() {
         // An answer that cannot be kept is asked for again next time.

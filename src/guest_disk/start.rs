@@ -62,7 +62,7 @@ pub fn guest(start: &Start, qemu: Qemu, kernel: Kernel, accel: Accel, dir: &Path
         .disk(clone)
         .memory_mib(start.memory_mib)
         .accel(accel)
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     if let Some(network) = &start.network {
         guest = guest.network(network.clone());
     }

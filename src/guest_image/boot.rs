@@ -1,7 +1,6 @@
 //! Whether an image is a real guest's disk: it boots by its own kernel and its
 //! own init to a login prompt.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ pub fn boot_to_login(
         .kernel_options(["root=/dev/vda", "rw"])
         .memory_mib(MEMORY_MIB)
         .accel(accelerator.accel)
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     let mut running = guest.start()?;
     let time = running.wait_console_unless(PROMPT, BOUND, &|| interrupt.raised())?;
     drop(running);
@@ -66,6 +65,6 @@ pub fn boot_to_login(
         emulated_by,
         clone_bytes: allocated_bytes(&[clone])?,
         // As one would type it: the guard is only for us.
-        command: guest.launcher(Vec::<OsString>::new()).describe(),
+        command: guest.describe(),
     })
 }

@@ -97,7 +97,7 @@ impl Wanted {
             .env(self.env.iter().cloned())
             .kernel_options(self.append.iter().cloned())
             .qmp(&directory.join("qmp"))
-            .launcher(guard::words()?))
+            .launcher(guard::quick_words()?))
     }
 
     /// Makes the clone of its disk anew, if it has one: a start that hung may have written

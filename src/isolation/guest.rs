@@ -172,7 +172,7 @@ fn tried(
     let console = scratch.join("probe.console");
     let guest = Guest::new(qemu.clone(), kernel.clone(), initrd, console)
         .args(["guest", "/true", "hold"])
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     Ok(accel::probe_unless(&guest, KVM_BOUND, &|| {
         interrupt.raised()
     })?)
@@ -222,7 +222,7 @@ impl Isolation for VirtualMachine {
         .env(program::environment())
         .memory_mib(memory_mib)
         .accel(self.accelerator.accel)
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
         Ok(Box::new(ReadyGuest {
             machine: self,
             guest,

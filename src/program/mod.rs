@@ -19,6 +19,8 @@ pub mod library;
 
 /// The static program that the build script compiled.
 pub const TRUE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/true"));
+/// The smallest guard of a command ([`crate::guard`]).
+pub const GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guard"));
 /// The program that times its own loops, on the host and in a guest.
 pub const SPEED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/speed"));
 /// The Python workload.

@@ -2,6 +2,7 @@
 //! by use, and says why it is ignored.
 
 mod detached;
+mod guard;
 mod hundred;
 mod place;
 mod refusing;
@@ -22,7 +23,7 @@ fn main() {
     for (name, test) in guests {
         trials.push(trial(name, missing.as_deref(), test));
     }
-    for (name, test) in refusing::trials() {
+    for (name, test) in [refusing::trials(), guard::trials()].concat() {
         trials.push(Trial::test(name, test));
     }
     let hundred = hundred::a_hundred_in_a_row_leave_nothing_and_hide_no_hang;

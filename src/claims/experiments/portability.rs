@@ -170,7 +170,7 @@ fn in_a_guest(root: &PythonRoot, context: &Context<'_>, findings: &mut Findings)
         .env(program::environment())
         .memory_mib(memory_mib)
         .accel(accelerator.accel)
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     let mut running = guest.start()?;
     let stop = || context.interrupt.raised();
     running.wait_ready_unless(BOOT, &stop)?;

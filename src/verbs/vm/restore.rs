@@ -55,7 +55,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     let snapshot = Snapshot::open(&place(&args.name)?)?;
     let ready = snapshot.ready()?;
     let scratch = Scratch::new()?;
-    let launcher = guard::words()?;
+    let launcher = guard::quick_words()?;
     let heard = hear_all(&ready, args.count, &launcher, scratch.path(), &interrupt);
     if let Some(code) = interrupt.exit_status() {
         bail!(hint::interrupted("interrupted", code));

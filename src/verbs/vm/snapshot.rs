@@ -148,7 +148,7 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
         .memory_mib(memory)
         .machine(machine)
         .accel(choice.accel)
-        .launcher(guard::words()?);
+        .launcher(guard::quick_words()?);
     stderr::tell(format_args!("booting a guest ({})", manner(choice.accel)));
     let taken = saved::take(&guest, &target, PATIENCE, &|| interrupt.raised());
     if let Some(code) = interrupt.exit_status() {

@@ -380,11 +380,12 @@ impl Guest {
         command_line::port_path(&self.console)
     }
 
-    /// The whole command line as a shell would take it: evidence for the report, and what to type
-    /// to see the same boot by hand.
+    /// The whole command line from QEMU on as a shell would take it: evidence for the report, and
+    /// what to type to see the same boot by hand.
     #[must_use]
     pub fn describe(&self) -> String {
-        words::quoted(&self.argv().unwrap_or_default())
+        let argv = self.argv().unwrap_or_default();
+        words::quoted(argv.get(self.launcher.len()..).unwrap_or_default())
     }
 
     /// Starts the guest. The clock starts just before the process is spawned.
