@@ -24,10 +24,8 @@ static UNHEARD: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool
 /// # Errors
 /// If the kernel does not take the signal handlers.
 pub fn end_unheard() -> Result<()> {
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        if !is_ignored(signal) {
-            end_where(signal, &UNHEARD)?;
-        }
+    for signal in heeded() {
+        end_where(signal, &UNHEARD)?;
     }
     // For this one nobody listens ever.
     end_where(SIGQUIT, &Arc::new(AtomicBool::new(true)))
@@ -56,10 +54,7 @@ impl Interrupt {
     pub fn listen() -> Result<Self> {
         let own = Self::default();
         let once = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if is_ignored(signal) {
-                continue;
-            }
+        for signal in heeded() {
             // In this order: at the first signal `once` is not yet raised, so
             // only a second one finds the condition true.
             end_where(signal, &once)?;
@@ -96,8 +91,22 @@ fn status_of(signal: usize) -> u8 {
 /// Whether this process was told to ignore the signal of this number.
 #[must_use]
 pub fn is_ignored(signal: i32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    ignored(&status) & 1 << (signal - 1) != 0
+    is_in(signal, own_ignored())
+}
+
+/// Those of the signals that mean an end which this process was not told to ignore.
+fn heeded() -> impl Iterator<Item = i32> {
+    let ignored = own_ignored();
+    let mean_an_end = [SIGINT, SIGTERM, SIGHUP].into_iter();
+    mean_an_end.filter(move |&signal| !is_in(signal, ignored))
+}
+
+fn is_in(signal: i32, mask: u64) -> bool {
+    mask & 1 << (signal - 1) != 0
+}
+
+fn own_ignored() -> u64 {
+    ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default())
 }
 
 /// The mask of ignored signals, bit 0 for signal 1.

@@ -15,7 +15,7 @@ mod told;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 
 /// What can be done for guests.
 #[derive(Debug, Subcommand)]
@@ -40,6 +40,33 @@ pub enum Command {
     Restore(restore::RestoreArgs),
 }
 
+/// The command line of whoever asks for a guest at once, and for no other verb.
+#[derive(Debug, Parser)]
+#[command(name = "isolab")]
+pub(crate) enum Alone {
+    /// Real guests under QEMU
+    #[command(subcommand)]
+    Vm(Only),
+}
+
+/// The verbs of [`Alone`].
+#[derive(Debug, Subcommand)]
+pub(crate) enum Only {
+    /// Boot a guest, run a program of this machine in it, and see where the time went
+    Run(Box<run::RunArgs>),
+    /// Make guests of a saved one, and see what each takes
+    Restore(restore::RestoreArgs),
+}
+
+impl From<Only> for Command {
+    fn from(only: Only) -> Self {
+        match only {
+            Only::Run(args) => Self::Run(args),
+            Only::Restore(args) => Self::Restore(args),
+        }
+    }
+}
+
 /// Does it.
 ///
 /// # Errors
@@ -55,5 +82,41 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Logs(args) => stop::logs(&args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Restore(args) => restore::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_verb_that_is_looked_for_first_is_the_same_as_among_all() {
+        for verb in ["run", "restore"] {
+            let help = |mut all: clap::Command| {
+                all.build();
+                let vm = all.find_subcommand("vm").expect("vm");
+                let mut one = vm.find_subcommand(verb).expect("the verb").clone();
+                one.render_long_help().to_string()
+            };
+            assert_eq!(help(Alone::command()), help(Cli::command()));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_the_same() {
+        let told = |words: &[&str]| {
+            let alone = Alone::try_parse_from(words).expect_err("refused");
+            let among = Cli::try_parse_from(words).expect_err("refused");
+            assert_eq!(alone.to_string(), among.to_string());
+            alone.to_string()
+        };
+        assert!(told(&["isolab", "vm", "restore", "a", "--cont", "2"]).contains("--count"));
+        assert!(told(&["isolab", "vm", "restore", "a", "b"]).contains("'b'"));
+        told(&["isolab", "vm", "restore"]);
+        told(&["isolab", "vm", "run", "--help"]);
+        told(&["isolab", "vm", "run", "--memry", "1G"]);
     }
 }

@@ -1,7 +1,6 @@
 //! `isolab vm restore`: guests of a saved one, the time to the first word of each, and what each
 //! takes of memory while all are there.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -11,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use vm_model::guest::{Accel, Word};
-use vm_model::saved::{Ready, Restored, Snapshot};
+use vm_model::saved::{Begun, Restored, Snapshot};
 
 use super::snapshot::{manner, place};
 use crate::footprint::{self, Shares};
@@ -53,10 +52,8 @@ struct Heard {
 pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let snapshot = Snapshot::open(&place(&args.name)?)?;
-    let ready = snapshot.ready()?;
     let scratch = Scratch::new()?;
-    let launcher = guard::quick_words()?;
-    let heard = hear_all(&ready, args.count, &launcher, scratch.path(), &interrupt);
+    let heard = hear_all(&snapshot, args.count, scratch.path(), &interrupt);
     if let Some(code) = interrupt.exit_status() {
         bail!(hint::interrupted("interrupted", code));
     }
@@ -75,17 +72,23 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
 
 /// Makes `count` guests and waits for the first word of each.
 fn hear_all(
-    ready: &Ready<'_>,
+    snapshot: &Snapshot,
     count: u32,
-    launcher: &[OsString],
     scratch: &Path,
     interrupt: &Interrupt,
 ) -> Result<Vec<Heard>> {
     // All are started by this thread: what asked to die with its parent dies with the thread
     // that started it.
-    let start = |number| ready.start(launcher, &scratch.join(format!("console-{number}")));
-    let mut guests = (0..count)
-        .map(start)
+    let launcher = guard::quick_words()?;
+    let begin = |number| snapshot.begin(&launcher, &scratch.join(format!("console-{number}")));
+    let begun = (0..count)
+        .map(begin)
+        .collect::<vm_model::Result<Vec<_>>>()?;
+    let ready = snapshot.ready()?;
+    let restore = |one: Begun| one.restore(&ready);
+    let mut guests = begun
+        .into_iter()
+        .map(restore)
         .collect::<vm_model::Result<Vec<_>>>()?;
     if count == 1 {
         return guests

@@ -79,11 +79,7 @@ pub struct RunArgs {
     pub(super) of_image: ImageArgs,
     /// A program of this machine or an image, and its arguments; without one, a guest that only
     /// boots
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     pub(super) program: Vec<OsString>,
 }
 

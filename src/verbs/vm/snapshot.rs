@@ -74,11 +74,7 @@ struct TakeArgs {
     json: bool,
     /// A program of this machine that writes an `R` when it is ready and then waits for a line, and
     /// its arguments; without one, a program of ours that answers each line
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "PROGRAM"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 

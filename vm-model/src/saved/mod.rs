@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 pub use files::Content;
 pub use manifest::{Booted, Manifest, Saver};
-pub use restore::{Ready, Restored};
+pub use restore::{Begun, Ready, Restored};
 pub use take::{Patience, Taken, take};
 
 /// The name of the memory's file.

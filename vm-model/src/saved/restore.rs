@@ -1,7 +1,7 @@
 //! Restoring a guest: QEMU is given the state and the memory, and all its orders before it runs.
 //!
-//! Nothing is waited for but what happens: the orders lie in the monitor's socket when QEMU
-//! starts, and its event says when the guest runs.
+//! Nothing is waited for but what happens: the first orders lie in the monitor's socket when QEMU
+//! starts, the snapshot is looked at while it does, and its event says when the guest runs.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -36,6 +36,14 @@ pub struct Ready<'a> {
     qemu: PathBuf,
 }
 
+/// A QEMU that was started for a guest of a snapshot and was not given it yet. Dropping it ends
+/// QEMU.
+#[derive(Debug)]
+pub struct Begun {
+    running: RunningGuest,
+    monitor: Monitor,
+}
+
 /// A guest that was restored, or is being.
 #[derive(Debug)]
 pub struct Restored {
@@ -60,6 +68,36 @@ impl Snapshot {
             snapshot: self,
             qemu,
         })
+    }
+
+    /// Starts a QEMU for a guest of it, which takes longer than to look whether the snapshot is
+    /// whole: [`ready`](Self::ready) is for meanwhile. The clock starts just before QEMU is
+    /// spawned.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if another QEMU took it, [`Error::File`] if the console cannot be made,
+    /// [`Error::Qemu`] if the program does not start, [`Error::Monitor`] if the kernel gives no
+    /// sockets.
+    pub fn begin(&self, launcher: &[OsString], console: &Path) -> Result<Begun> {
+        let qemu = self.manifest.checked_qemu(&self.dir)?;
+        Begun::of(self.argv(&qemu, launcher, console), console)
+    }
+
+    /// The program and its arguments by which it is restored, but for its two sockets; `launcher`
+    /// stands before them.
+    fn argv(&self, qemu: &Path, launcher: &[OsString], console: &Path) -> Vec<OsString> {
+        let path = self.dir.join(MEMORY);
+        let memory = MemoryFile {
+            path: &path,
+            shared: false,
+        };
+        let mut argv = launcher.to_vec();
+        argv.push(qemu.into());
+        argv.extend(self.manifest.hardware.words(Some(memory)));
+        argv.extend(console_words(console));
+        // Neither kernel nor archive: both are in the memory.
+        argv.extend(["-incoming", "defer"].map(OsString::from));
+        argv
     }
 
     fn check_state(&self) -> Result<()> {
@@ -128,46 +166,44 @@ fn available() -> Option<u64> {
 }
 
 impl Ready<'_> {
-    /// The program and its arguments by which it is restored, but for its two sockets; `launcher`
-    /// stands before them.
-    fn argv(&self, launcher: &[OsString], console: &Path) -> Vec<OsString> {
-        let path = self.snapshot.dir.join(MEMORY);
-        let memory = MemoryFile {
-            path: &path,
-            shared: false,
-        };
-        let hardware = &self.snapshot.manifest.hardware;
-        let mut argv = launcher.to_vec();
-        argv.push(self.qemu.clone().into());
-        argv.extend(hardware.words(Some(memory)));
-        argv.extend(console_words(console));
-        // Neither kernel nor archive: both are in the memory.
-        argv.extend(["-incoming", "defer"].map(OsString::from));
-        argv
-    }
-
-    /// The same as a shell would take it: evidence for the report.
+    /// What restores it, as a shell would take it: evidence for the report.
     #[must_use]
     pub fn describe(&self, console: &Path) -> String {
-        crate::guest::words::quoted(&self.argv(&[], console))
+        crate::guest::words::quoted(&self.snapshot.argv(&self.qemu, &[], console))
     }
 
-    /// Starts a guest of it. The clock starts just before QEMU is spawned.
+    /// Starts a guest of it, as [`Snapshot::begin`] and [`Begun::restore`] do.
     ///
     /// # Errors
-    /// [`Error::File`] if the state or the console is out of reach, [`Error::Qemu`] if the
-    /// program does not start, [`Error::Monitor`] if the kernel gives no sockets.
+    /// As there.
     pub fn start(&self, launcher: &[OsString], console: &Path) -> Result<Restored> {
-        let path = self.snapshot.dir.join(STATE);
-        let state = File::open(&path).map_err(Error::file("read", &path))?;
+        Begun::of(self.snapshot.argv(&self.qemu, launcher, console), console)?.restore(self)
+    }
+}
+
+impl Begun {
+    fn of(argv: Vec<OsString>, console: &Path) -> Result<Self> {
         let (mut monitor, other) = Monitor::pair()?;
         let ignoring = json!({ "capability": "x-ignore-shared", "state": true });
         let capabilities = json!({ "capabilities": [ignoring] });
         monitor.ask("migrate-set-capabilities", &capabilities)?;
+        let running = start_with_monitor(argv, console, other)?;
+        Ok(Self { running, monitor })
+    }
+
+    /// Gives QEMU the state of a snapshot that was seen to be whole.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the state is out of reach, [`Error::Monitor`] if QEMU is gone.
+    pub fn restore(self, ready: &Ready<'_>) -> Result<Restored> {
+        let Self {
+            running,
+            mut monitor,
+        } = self;
+        let path = ready.snapshot.dir.join(STATE);
+        let state = File::open(&path).map_err(Error::file("read", &path))?;
         monitor.hand_over(FILE, state.as_fd())?;
         monitor.ask("migrate-incoming", &json!({ "uri": format!("fd:{FILE}") }))?;
-        let argv = self.argv(launcher, console);
-        let running = start_with_monitor(argv, console, other)?;
         Ok(Restored { running, monitor })
     }
 }
