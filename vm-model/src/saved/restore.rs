@@ -4,7 +4,7 @@
 //! starts, the snapshot is looked at while it does, and its event says when the guest runs.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -75,11 +75,14 @@ impl Snapshot {
     /// spawned.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] if another QEMU took it, [`Error::File`] if the console cannot be made,
-    /// [`Error::Qemu`] if the program does not start, [`Error::Monitor`] if the kernel gives no
-    /// sockets.
+    /// [`Error::Snapshot`] if another QEMU took it, or if its memory is not there or is more than
+    /// this machine has left, [`Error::File`] if the console cannot be made, [`Error::Qemu`] if the
+    /// program does not start, [`Error::Monitor`] if the kernel gives no sockets.
     pub fn begin(&self, launcher: &[OsString], console: &Path) -> Result<Begun> {
         let qemu = self.manifest.checked_qemu(&self.dir)?;
+        // QEMU would make a file that is not there, and lengthen one that is too short.
+        self.memory_file()?;
+        self.check_room()?;
         Begun::of(self.argv(&qemu, launcher, console), console)
     }
 
@@ -117,20 +120,25 @@ impl Snapshot {
     }
 
     fn check_memory(&self) -> Result<()> {
-        let (path, manifest) = (self.dir.join(MEMORY), &self.manifest);
-        let found = files::open(&path).and_then(|file| file.metadata());
-        let found = found.map_err(|error| self.damaged(MEMORY, &error.to_string()))?;
-        let (is, was) = (found.len(), manifest.memory.bytes);
-        if is != was || was != manifest.hardware.ram_bytes() {
-            return Err(self.damaged(MEMORY, &format!("it has {is} bytes and had {was}")));
-        }
-        if Identity::of(&found) == manifest.memory_identity {
+        let found = self.memory_file()?;
+        if Identity::of(&found) == self.manifest.memory_identity {
             return Ok(());
         }
-        match files::memory(&path, false)? == manifest.memory {
+        match files::memory(&self.dir.join(MEMORY), false)? == self.manifest.memory {
             true => Ok(()),
             false => Err(self.damaged(MEMORY, "its digest is another")),
         }
+    }
+
+    /// The memory's file, which is there and as long as it has to be.
+    fn memory_file(&self) -> Result<Metadata> {
+        let found = files::open(&self.dir.join(MEMORY)).and_then(|file| file.metadata());
+        let found = found.map_err(|error| self.damaged(MEMORY, &error.to_string()))?;
+        let (is, was) = (found.len(), self.manifest.memory.bytes);
+        if is != was || was != self.manifest.hardware.ram_bytes() {
+            return Err(self.damaged(MEMORY, &format!("it has {is} bytes and had {was}")));
+        }
+        Ok(found)
     }
 
     fn check_room(&self) -> Result<()> {

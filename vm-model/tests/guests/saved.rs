@@ -195,6 +195,13 @@ fn a_damaged_snapshot_is_refused() -> Result<(), Failed> {
             assert!(matches!(error, Error::Snapshot { .. }), "{text}");
             assert!(text.contains(&format!("`{file}`")), "{name}: {text}");
             assert!(error.hint().unwrap().contains("take it again"), "{name}");
+            // And whoever begins before he looks changes nothing of it.
+            let before = contents(dir.path());
+            let consoles = TempDir::new()?;
+            let begun = snapshot.begin(&[], &consoles.path().join("console"));
+            std::thread::sleep(Duration::from_millis(300));
+            drop(begun);
+            assert_eq!(contents(dir.path()), before, "{file}, {name}");
         }
     }
     for (name, damage) in damages {
@@ -213,6 +220,17 @@ fn a_damaged_snapshot_is_refused() -> Result<(), Failed> {
     let error = rewritten(dir.path(), |it| it["schema"] = "x/2".into()).unwrap_err();
     assert!(error.to_string().contains("`x/2`"), "{error}");
     Ok(())
+}
+
+/// The names and sizes of what lies in a directory.
+fn contents(dir: &Path) -> Vec<(std::ffi::OsString, u64)> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        (entry.file_name(), entry.metadata().unwrap().len())
+    });
+    let mut contents: Vec<_> = entries.collect();
+    contents.sort();
+    contents
 }
 
 fn a_snapshot_of_another_qemu_is_refused() -> Result<(), Failed> {
