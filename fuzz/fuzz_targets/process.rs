@@ -14,6 +14,10 @@ mod arguments;
 mod exec;
 #[path = "../../runtime/oci/src/bin/isorun/failure.rs"]
 mod failure;
+#[path = "../../runtime/oci/src/bin/isorun/log.rs"]
+mod log;
+#[path = "../../runtime/oci/src/bin/isorun/time.rs"]
+mod time;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match Process::read(bytes, Path::new("process.json")) {
@@ -26,7 +30,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let words: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let mut given = arguments::Given::default();
     if given.scan(&words).is_ok() && given.path(arguments::Key::Process).is_none() {
-        match exec::process(&given, Spec::example().process) {
+        match exec::process(&given, Spec::example().process, &mut log::Log::default()) {
             Ok(process) => drop(validate::check_process(&process)),
             Err(failure) => assert!(failure.hint.is_some(), "{}", failure.message),
         }
