@@ -13,6 +13,7 @@ mod clock;
 pub(crate) mod command_line;
 mod ending;
 mod fifo;
+mod gone;
 pub(crate) mod hardware;
 mod network;
 pub mod phases;
@@ -24,6 +25,7 @@ mod starting;
 mod tail;
 mod trace;
 mod typed;
+mod waiting;
 pub(crate) mod words;
 
 use std::ffi::OsString;
@@ -41,13 +43,15 @@ pub use boot::Booted;
 pub(crate) use channel::STOPPED;
 pub use clock::kilohertz as emulated_clock_khz;
 pub(crate) use ending::PANICKED;
+pub use gone::Ended;
 pub use hardware::Hardware;
 pub use network::{Forward, Network};
 pub use phases::Phases;
 pub use run_file::{PATH as RUN_FILE, RunFile};
-pub use running::{Ended, RunningGuest, Word};
+pub use running::RunningGuest;
 pub(crate) use starting::start_with_monitor;
 pub use typed::{INTERRUPT, Typed};
+pub use waiting::Word;
 
 /// What executes the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
