@@ -20,6 +20,7 @@ use vm_model::kernel::{self, Kernel};
 use vm_model::kvm;
 use vm_model::qemu::{self, Qemu};
 
+use super::booted::{Booted, Sign};
 use super::serving::ReadyServer;
 use super::{Conditions, Footprint, Isolation, Provisioned, Running};
 use crate::footprint::allocated_bytes;
@@ -258,10 +259,7 @@ impl Provisioned for ReadyGuest<'_> {
     }
 
     fn start(&self) -> Result<Box<dyn Running>> {
-        Ok(Box::new(BootingGuest {
-            running: self.guest.start()?,
-            ram_bytes: self.guest.ram_bytes(),
-        }))
+        Ok(Box::new(Booted::start(&self.guest, Byte)?))
     }
 
     fn conditions(&self) -> Conditions {
@@ -275,36 +273,18 @@ impl Provisioned for ReadyGuest<'_> {
     }
 }
 
-/// A guest that was started.
-struct BootingGuest {
-    running: RunningGuest,
-    ram_bytes: u64,
-}
+/// The byte that a program writes when it is ready, on a serial port.
+struct Byte;
 
-impl Running for BootingGuest {
-    fn wait_ready(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Instant> {
+impl Sign for Byte {
+    fn wait(
+        &self,
+        guest: &mut RunningGuest,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Instant> {
         let watchdog = deadline.min(WATCHDOG);
-        let startup = self
-            .running
-            .wait_ready_unless(watchdog, &|| interrupt.raised())?;
-        Ok(self.running.spawned() + startup)
-    }
-
-    fn processes(&self) -> Vec<i32> {
-        i32::try_from(self.running.pid()).into_iter().collect()
-    }
-
-    fn guest_ram_bytes(&self) -> Option<u64> {
-        Some(self.ram_bytes)
-    }
-
-    fn release(&mut self) -> Result<()> {
-        self.running.release()?;
-        Ok(())
-    }
-
-    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
-        self.running.wait_unless(deadline, &|| interrupt.raised())?;
-        Ok(())
+        let startup = guest.wait_ready_unless(watchdog, &|| interrupt.raised())?;
+        Ok(guest.spawned() + startup)
     }
 }

@@ -14,8 +14,10 @@ use crate::interrupt::Interrupt;
 use crate::observation::Subject;
 use crate::program::Program;
 
+mod booted;
 pub mod container;
 pub mod guest;
+mod port;
 pub mod process;
 mod serving;
 mod started;

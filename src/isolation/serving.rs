@@ -7,17 +7,18 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use isolab_engine::room::{self, Room};
 use isolab_engine::run::Settings;
 use vm_model::guest::{Forward, Guest, Network, RunningGuest};
 use vm_model::kernel::Kernel;
 
+use super::booted::{Booted, Sign};
 use super::guest::VirtualMachine;
+use super::port::Kept;
 use super::{Conditions, Footprint, Provisioned, Running};
 use crate::ask;
 use crate::footprint::allocated_bytes;
@@ -36,6 +37,8 @@ const MEMORY_MIB: u32 = 256;
 const WATCHDOG: Duration = Duration::from_secs(300);
 /// The longest before it is asked whether to stop.
 const GLANCE: Duration = Duration::from_millis(100);
+/// What QEMU gets to be gone once its guest is.
+const LAST: Duration = Duration::from_secs(5);
 /// The longest line in which it may say where it serves, in bytes.
 const LONGEST: usize = 4096;
 
@@ -127,15 +130,6 @@ impl<'a> ReadyServer<'a> {
     }
 }
 
-/// A port of this machine that nobody uses now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
-    Ok(listener
-        .local_addr()
-        .context("a port has no number")?
-        .port())
-}
-
 impl Provisioned for ReadyServer<'_> {
     fn footprint(&self) -> Result<Footprint> {
         let (_, dir) = self.next(PORT)?;
@@ -155,14 +149,13 @@ impl Provisioned for ReadyServer<'_> {
     }
 
     fn start(&self) -> Result<Box<dyn Running>> {
-        let port = free_port()?;
-        let (guest, dir) = self.next(port)?;
-        Ok(Box::new(Serving {
-            running: guest.start()?,
-            ram_bytes: guest.ram_bytes(),
+        let port = Kept::any()?;
+        let (guest, dir) = self.next(port.number())?;
+        let sign = Answer {
             port,
             _dir: Removed(dir),
-        }))
+        };
+        Ok(Box::new(Booted::start(&guest, sign)?))
     }
 
     fn conditions(&self) -> Conditions {
@@ -196,27 +189,28 @@ impl Drop for Removed {
     }
 }
 
-/// A guest that was started.
-struct Serving {
-    // Ended before its files go.
-    running: RunningGuest,
-    ram_bytes: u64,
-    port: u16,
+/// The first correct answer, at `port`; and what goes with the guest.
+struct Answer {
+    port: Kept,
     _dir: Removed,
 }
 
-impl Running for Serving {
-    fn wait_ready(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<Instant> {
+impl Sign for Answer {
+    fn wait(
+        &self,
+        guest: &mut RunningGuest,
+        deadline: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Instant> {
         // What the others get is too short for an emulator.
         let end = Instant::now() + deadline.max(WATCHDOG);
         let mut said = Vec::new();
         while !said.contains(&b'\n') {
             ensure!(!interrupt.raised(), "interrupted");
-            let is_there = self.running.look(GLANCE)?;
-            said.extend(self.running.take_said());
+            let is_there = guest.look(GLANCE)?;
+            said.extend(guest.take_said());
             if !is_there {
-                let console = self.running.console_text();
-                bail!("the guest ended before it served: {}", last(&console));
+                return Err(ended(guest));
             }
             ensure!(
                 said.len() < LONGEST,
@@ -226,34 +220,27 @@ impl Running for Serving {
                 // As one that hangs, it is started again and counted.
                 return Err(vm_model::Error::Watchdog {
                     to: "to serve",
-                    waited_ms: self.running.spawned().elapsed().as_millis(),
-                    console: last(&self.running.console_text()),
+                    waited_ms: guest.spawned().elapsed().as_millis(),
+                    console: last(&guest.console_text()),
                 }
                 .into());
             }
         }
         ask::port(&String::from_utf8_lossy(&said))
             .context("the guest does not say where it serves")?;
-        ask::ask(self.port)?;
+        ask::ask(self.port.number())?;
         Ok(Instant::now())
     }
+}
 
-    fn processes(&self) -> Vec<i32> {
-        i32::try_from(self.running.pid()).into_iter().collect()
-    }
-
-    fn guest_ram_bytes(&self) -> Option<u64> {
-        Some(self.ram_bytes)
-    }
-
-    fn release(&mut self) -> Result<()> {
-        self.running.release()?;
-        Ok(())
-    }
-
-    fn wait_gone(&mut self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
-        self.running.wait_unless(deadline, &|| interrupt.raised())?;
-        Ok(())
+/// Why a guest is gone before it served: by QEMU's word, if that has one.
+fn ended(guest: &mut RunningGuest) -> anyhow::Error {
+    match guest.wait(LAST) {
+        Err(error) => anyhow!(error).context("the guest ended before it served"),
+        Ok(_) => anyhow!(
+            "the guest ended before it served: {}",
+            last(&guest.console_text())
+        ),
     }
 }
 
