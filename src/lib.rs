@@ -42,6 +42,7 @@ pub mod matrix;
 pub mod notebook;
 pub mod observation;
 pub mod packages;
+pub mod pinned;
 pub mod places;
 pub mod prediction;
 pub mod program;

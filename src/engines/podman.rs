@@ -15,13 +15,14 @@ use std::{env, fs, io, thread};
 use anyhow::{Context as _, Result};
 use isolab_oci::cgroup;
 use nix::mount::{MntFlags, umount2};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 use super::said_unless;
 use crate::environment::{mounts, tools};
 use crate::guard;
+use crate::pinned::Pinned;
 
 /// How long what it leaves running gets to end by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -146,7 +147,10 @@ fn end_all_of(home: &Path, end: Instant) {
         let stays = |pid: &i32| words_of(*pid) <= 1;
         if running.iter().all(stays) || Instant::now() >= end {
             for pid in running {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                // Its number may be another's by now.
+                if let Ok(Some(held)) = Pinned::open(pid, || names(pid, home)) {
+                    let _ = held.signal(Signal::SIGKILL);
+                }
             }
             return;
         }
@@ -159,17 +163,20 @@ fn end_all_of(home: &Path, end: Instant) {
 ///
 /// Source: `proc_pid_environ(5)`, `proc_pid_cmdline(5)`.
 fn processes_of(home: &Path) -> Vec<i32> {
-    let name = home.as_os_str().as_encoded_bytes();
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let names_it = |pid: &i32| {
-        ["environ", "cmdline"].iter().any(|file| {
-            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            text.windows(name.len()).any(|part| part == name)
-        })
-    };
     let own = std::process::id().cast_signed();
-    pids.filter(|pid| *pid != own && names_it(pid)).collect()
+    pids.filter(|pid| *pid != own && names(*pid, home))
+        .collect()
+}
+
+/// Whether a process's environment or command line names `home`.
+fn names(pid: i32, home: &Path) -> bool {
+    let name = home.as_os_str().as_encoded_bytes();
+    ["environ", "cmdline"].iter().any(|file| {
+        let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        text.windows(name.len()).any(|part| part == name)
+    })
 }
 
 /// How many words a process's command line has.

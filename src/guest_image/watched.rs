@@ -9,12 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::footprint::process_tree;
 use crate::guard;
 use crate::interrupt::Interrupt;
+use crate::pinned::Pinned;
 
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -30,9 +30,11 @@ impl Drop for Watched {
         // Its child is the first process of a pid namespace, which takes all
         // others along; the command, who waits for it, ends when they are gone
         // and write to no file any more (pid_namespaces(7)).
-        let tree = process_tree(self.0.id().cast_signed());
-        if let Some(&first) = tree.get(1)
-            && kill(Pid::from_raw(first), Signal::SIGKILL).is_ok()
+        let own = self.0.id().cast_signed();
+        let first = || process_tree(own).get(1).copied();
+        if let Some(pid) = first()
+            && let Ok(Some(held)) = Pinned::open(pid, || first() == Some(pid))
+            && held.signal(Signal::SIGKILL).is_ok()
         {
             let end = Instant::now() + END;
             while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < end {

@@ -19,7 +19,8 @@ use vm_model::guest::{INTERRUPT, RunningGuest, power};
 use super::Wanted;
 use super::life::{self, Company, End, Lived, TIMED_OUT};
 use super::log::Log;
-use super::record::{self, Held, Process, Record, Status};
+use super::process::Process;
+use super::record::{self, Held, Record, Status};
 use crate::hint;
 use crate::interrupt::Interrupt;
 

@@ -9,6 +9,7 @@
 pub mod keeper;
 pub mod life;
 mod log;
+pub mod process;
 pub mod record;
 pub mod root;
 pub mod stop;

@@ -9,10 +9,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::process::Process;
 use super::{Wanted, log};
 use crate::{hint, places};
 
@@ -22,6 +25,12 @@ const LONGEST: usize = 40;
 const RECORD: &str = "record.json";
 /// The largest record that is read.
 const LARGEST: u64 = 1 << 20;
+
+/// How long it is waited for whoever holds the lock of a name that no living guest has: a sweep
+/// holds one for as long as it takes to remove some files.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long until it is looked again.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// How far a guest has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,43 +48,6 @@ pub enum Status {
         #[serde(skip_serializing_if = "Option::is_none")]
         why: Option<String>,
     },
-}
-
-/// A process that is not mistaken for another of its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its number.
-    pub pid: i32,
-    /// When it was started, in ticks since the host's boot.
-    pub started: u64,
-}
-
-impl Process {
-    /// The process that has this number now.
-    #[must_use]
-    pub fn of(pid: i32) -> Option<Self> {
-        let started = start_time(pid)?;
-        Some(Self { pid, started })
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn lives(&self) -> bool {
-        start_time(self.pid) == Some(self.started)
-    }
-}
-
-/// When a process was started; nothing if it is gone or waits to be reaped.
-///
-/// Source: `proc_pid_stat(5)`, fields 3 and 22.
-fn start_time(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then_some(())?;
-    fields.nth(18)?.parse().ok()
 }
 
 /// What is known of a guest.
@@ -162,7 +134,13 @@ impl Held {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, record: &Record) -> Result<()> {
-        write_whole(&self.path, RECORD, &serde_json::to_vec(record)?)
+        write_whole(&self.path, RECORD, &bounded(record)?)
+    }
+
+    /// The record, if one was written.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        read(&self.path)
     }
 
     /// Removes what a guest that has ended needs no more: its archive, its clone of a disk.
@@ -177,8 +155,27 @@ impl Held {
 
     /// Removes the directory with all that is in it.
     pub fn remove(self) {
-        remove(&self.path);
+        // Another that held the same lock may have removed both before, and the name is somebody
+        // else's by now.
+        if self.lock.metadata().is_ok_and(|lock| lock.nlink() > 0) {
+            remove(&self.path);
+        }
     }
+}
+
+/// What is kept of a guest, in no more bytes than are read again.
+///
+/// # Errors
+/// If it takes more: an image's command may be as long as it likes.
+pub fn bounded(value: &impl Serialize) -> Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(value)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(hint::with(
+            "cannot keep the guest's record: its command is longer than 1 MiB",
+            "put long texts into a file: --file SOURCE:/DESTINATION",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Writes a file of `directory`, whole or not at all.
@@ -209,7 +206,11 @@ pub struct Seen {
 impl Seen {
     /// Removes it, if it is over.
     pub fn remove(&self) {
-        if let Ok(Some(_lock)) = unheld(&lock_of(&self.path)) {
+        let Ok(Some(_lock)) = unheld(&lock_of(&self.path)) else {
+            return;
+        };
+        // Its name may be another's, who has ended as well.
+        if read(&self.path).is_none_or(|record| record.keeper == self.record.keeper) {
             remove(&self.path);
         }
     }
@@ -313,26 +314,42 @@ fn remove(path: &Path) {
 }
 
 /// Locks `name`, then makes its directory; nothing if it is taken.
+///
+/// Whoever sweeps may hold for a moment the lock of a dead guest, or the one that was just made
+/// here and not yet taken: that makes no name taken.
 fn claim(base: &Path, name: &str) -> Result<Option<Held>> {
     let path = base.join(name);
     let lock_path = lock_of(&path);
-    if lock_path.exists() {
-        look(&lock_path);
-    }
-    let claimed = (|| {
-        let mut options = OpenOptions::new();
-        let lock = match options.write(true).create_new(true).open(&lock_path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            opened => opened?,
-        };
-        if lock.try_lock().is_err() || lock.metadata()?.nlink() == 0 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = look(&lock_path);
+        if seen.is_some_and(|seen| !seen.is_kept || seen.record.keeper.lives()) {
             return Ok(None);
         }
-        DirBuilder::new().mode(0o700).create(&path)?;
-        io::Result::Ok(Some(lock))
-    })();
-    let lock = claimed.with_context(|| format!("cannot make {}", path.display()))?;
-    Ok(lock.map(|lock| Held { path, lock }))
+        let claimed = claim_at(&path, &lock_path);
+        let lock = claimed.with_context(|| format!("cannot make {}", path.display()))?;
+        if let Some(lock) = lock {
+            return Ok(Some(Held { path, lock }));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        thread::sleep(GLANCE);
+    }
+}
+
+/// The lock of a name that nobody has, and its directory; nothing if somebody was faster.
+fn claim_at(path: &Path, lock_path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let lock = match options.write(true).create_new(true).open(lock_path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+        opened => opened?,
+    };
+    if lock.try_lock().is_err() || lock.metadata()?.nlink() == 0 {
+        return Ok(None);
+    }
+    DirBuilder::new().mode(0o700).create(path)?;
+    Ok(Some(lock))
 }
 
 /// A name becomes a file's, and stands on command lines.
@@ -417,7 +434,7 @@ mod tests {
                 forget: false,
             },
             status,
-            keeper: Process { pid: 1, started: 1 },
+            keeper: Process::of(std::process::id().cast_signed()).unwrap(),
             vmm: None,
             hangs: 0,
             since: 0,
@@ -466,15 +483,87 @@ mod tests {
         }
     }
 
+    /// One whose keeper was killed.
+    fn dead(base: &Path) -> PathBuf {
+        let held = claim(base, "a").unwrap().unwrap();
+        let mut record = record(Status::Running);
+        record.keeper.started += 1;
+        held.write(&record).unwrap();
+        lock_of(held.path())
+    }
+
     #[test]
-    fn a_process_is_known_by_when_it_was_started() {
-        let own = Process::of(std::process::id().cast_signed()).unwrap();
-        assert!(own.lives());
-        let other = Process {
-            started: own.started + 1,
-            ..own
-        };
-        assert!(!other.lives());
-        assert_eq!(Process::of(4_194_305), None); // above pid_max
+    fn a_name_is_not_taken_by_who_removes_a_dead_guest() {
+        let base = tempfile::tempdir().unwrap();
+        let lock_path = dead(base.path());
+        let lock = unheld(&lock_path).unwrap().unwrap();
+        let removing = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            remove(&lock_path.with_extension(""));
+            drop(lock);
+        });
+        assert!(claim(base.path(), "a").unwrap().is_some());
+        removing.join().unwrap();
+    }
+
+    #[test]
+    fn a_name_is_not_taken_by_who_looks_while_it_is_claimed() {
+        let base = tempfile::tempdir().unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let lock_path = lock_of(&base.path().join("a"));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        look(&lock_path);
+                    }
+                });
+            }
+            let all = (0..300).all(|number| {
+                let held = claim(base.path(), "a").unwrap();
+                // Half of them end well, and half die.
+                held.is_some_and(|held| {
+                    let is_there = held.path().is_dir();
+                    if number % 2 == 0 {
+                        held.remove();
+                    }
+                    is_there
+                })
+            });
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(all, "it was taken by nobody");
+        });
+    }
+
+    #[test]
+    fn who_removes_late_removes_nothing_of_another() {
+        let base = tempfile::tempdir().unwrap();
+        let held = claim(base.path(), "a").unwrap().unwrap();
+        let lock = held.lock().unwrap();
+        let other = Held::handed_over(held.path().to_owned(), lock);
+        let ended = Status::Ended { code: 0, why: None };
+        held.write(&record(ended.clone())).unwrap();
+        let seen = look(&lock_of(held.path())).unwrap();
+        held.remove();
+        let again = claim(base.path(), "a").unwrap().unwrap();
+        other.remove();
+        assert!(again.path().is_dir());
+        let mut another = record(ended);
+        another.keeper.started += 1;
+        again.write(&another).unwrap();
+        drop(again);
+        seen.remove();
+        assert!(look(&lock_of(&seen.path)).is_some());
+    }
+
+    #[test]
+    fn what_is_longer_than_is_read_again_is_not_written() {
+        let base = tempfile::tempdir().unwrap();
+        let held = claim(base.path(), "a").unwrap().unwrap();
+        let mut long = record(Status::Running);
+        long.wanted.command = vec!["\u{1}".repeat(200 << 10)];
+        let error = held.write(&long).unwrap_err();
+        assert!(error.to_string().contains("1 MiB"), "{error}");
+        assert!(held.record().is_none());
     }
 }

@@ -4,18 +4,13 @@
 //! init is not ours, the power button is pressed. One that does not come to its end in the time that
 //! was given is killed, and QEMU with it: it dies with its keeper.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use super::record::{Process, Seen, Status};
+use super::record::{Seen, Status};
 
-/// How often the guest is looked for.
-const GLANCE: Duration = Duration::from_millis(10);
 /// How long what was killed may take to be gone.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -39,16 +34,7 @@ pub fn stop(seen: &Seen, grace: Duration) -> Result<Stopped> {
         seen.remove();
         return Ok(Stopped::Before);
     }
-    let keeper = seen.record.keeper;
-    send(keeper, Signal::SIGTERM)?;
-    let asked = is_gone_within(keeper, grace);
-    if !asked {
-        send(keeper, Signal::SIGKILL)?;
-        let gone = is_gone_within(keeper, LAST);
-        let vmm = seen.record.vmm;
-        let gone = gone && vmm.is_none_or(|vmm| is_gone_within(vmm, LAST));
-        anyhow::ensure!(gone, "the guest `{}` does not die", seen.record.wanted.name);
-    }
+    let asked = end(seen, grace)?;
     seen.remove();
     Ok(if asked {
         Stopped::Asked
@@ -57,24 +43,25 @@ pub fn stop(seen: &Seen, grace: Duration) -> Result<Stopped> {
     })
 }
 
-/// Sends a signal to the process that is meant, and to no other that has its number now.
-fn send(process: Process, signal: Signal) -> Result<()> {
-    if !process.lives() {
-        return Ok(());
+/// Ends its keeper; whether it was enough to ask.
+fn end(seen: &Seen, grace: Duration) -> Result<bool> {
+    let failed = "cannot signal the guest's keeper";
+    let Some(keeper) = seen.record.keeper.pinned().context(failed)? else {
+        // It has ended since it was looked at.
+        return Ok(true);
+    };
+    keeper.signal(Signal::SIGTERM).context(failed)?;
+    if keeper.is_gone_within(grace) {
+        return Ok(true);
     }
-    match kill(Pid::from_raw(process.pid), signal) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(errno) => Err(errno).context("cannot signal the guest's keeper"),
-    }
-}
-
-fn is_gone_within(process: Process, time: Duration) -> bool {
-    let deadline = Instant::now() + time;
-    while process.lives() {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(GLANCE);
-    }
-    true
+    let vmm = seen.record.vmm.map(|vmm| vmm.pinned()).transpose();
+    let vmm = vmm.context("cannot look at the guest's QEMU")?.flatten();
+    keeper.signal(Signal::SIGKILL).context(failed)?;
+    let is_gone = keeper.is_gone_within(LAST) && vmm.is_none_or(|vmm| vmm.is_gone_within(LAST));
+    anyhow::ensure!(
+        is_gone,
+        "the guest `{}` does not die",
+        seen.record.wanted.name
+    );
+    Ok(false)
 }
