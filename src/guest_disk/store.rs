@@ -17,12 +17,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use isolab_engine::room::{self, Room};
 use isolab_engine::store::Store;
 use sha2::{Digest as _, Sha256};
 
 use super::made::{Source, make};
+use super::task::MOST_USERS;
 use super::{Disk, INIT, Label};
 use crate::footprint::allocated_bytes;
 use crate::places;
@@ -31,8 +32,9 @@ use crate::scratch::Scratch;
 /// The label's file: written last.
 const LABEL: &str = "disk.json";
 const DISK: &str = "disk.raw";
-/// No label is longer, in bytes: two files of users are in it.
-const LONGEST_LABEL: u64 = 8 << 20;
+/// No label is longer, in bytes: two files of users are in it, and each of their bytes may be one
+/// that takes six in JSON.
+const LONGEST_LABEL: u64 = 2 * 6 * MOST_USERS + (64 << 10);
 /// How often it is asked whether another command is done.
 const GLANCE: Duration = Duration::from_millis(50);
 /// Another number, whenever the same image becomes another disk.
@@ -158,7 +160,7 @@ impl Disks {
             group: made.group,
         };
         let whole = scratch.path().join("whole");
-        let text = serde_json::to_vec(&label).context("cannot write the label")?;
+        let text = text(&label)?;
         let place = self.dir.join(key);
         fs::create_dir(&whole)
             .and_then(|()| fs::rename(&made.path, whole.join(DISK)))
@@ -254,6 +256,18 @@ impl Disks {
     }
 }
 
+/// What is written of a label: no more than is read of one, or the disk would be made in vain again
+/// and again.
+fn text(label: &Label) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(label).context("cannot write the label")?;
+    ensure!(
+        text.len() as u64 <= LONGEST_LABEL,
+        "cannot keep the disk: the image's files of users take {} bytes, and {LONGEST_LABEL} are read",
+        text.len()
+    );
+    Ok(text)
+}
+
 /// The name of a disk: of all that goes into it.
 fn key(want: &Want<'_>) -> String {
     let mut hasher = Sha256::new();
@@ -322,6 +336,28 @@ mod tests {
         drop(used);
         assert_eq!(disks.prune(|image| image == "kept").disks, 1);
         assert_eq!(disks.prune(|image| image == "kept"), Pruned::default());
+    }
+
+    #[test]
+    fn the_longest_files_of_users_are_read_again_and_longer_ones_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let disks = Disks::at(&dir.path().join("disks")).unwrap();
+        place(&disks, "a", "image");
+        // The most of what is read of them, of bytes that take the most when they are written.
+        let users = "\u{1}".repeat(usize::try_from(MOST_USERS).unwrap());
+        let long = Label {
+            passwd: users.clone(),
+            group: users.clone(),
+            ..label("image")
+        };
+        fs::write(disks.dir.join("a").join(LABEL), text(&long).unwrap()).unwrap();
+        assert!(disks.label("a") == Some(long.clone()), "it is not read");
+        let longer = Label {
+            image: users,
+            ..long
+        };
+        let error = text(&longer).unwrap_err().to_string();
+        assert!(error.contains("files of users"), "{error}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(super) enum Outcome {
 pub(super) const DISK: &str = "disk.raw";
 const OUTCOME: &str = "outcome.json";
 /// How much is read of a file that says who the image's users are, in bytes.
-const MOST_USERS: u64 = 1 << 20;
+pub(super) const MOST_USERS: u64 = 1 << 20;
 /// How much of what the program says is kept, in bytes.
 const MOST_SAID: u64 = 1 << 14;
 
