@@ -1,5 +1,6 @@
 //! The remedy that an error carries, wherever in its chain it stands.
 
+use crate::interrupt::Interrupt;
 use crate::stderr;
 
 /// An error of the lab itself, with its remedy apart from it.
@@ -23,6 +24,13 @@ struct Coded {
 #[must_use]
 pub fn interrupted(message: impl Into<String>, code: u8) -> anyhow::Error {
     coded(message, code)
+}
+
+/// The error of a command that a signal ends before it had done anything, if one came.
+#[must_use]
+pub fn of_signal(interrupt: &Interrupt) -> Option<anyhow::Error> {
+    let status = interrupt.exit_status()?;
+    Some(interrupted("interrupted", status))
 }
 
 /// An error that says `message`, with which the command ends with `code`.

@@ -259,6 +259,7 @@ fn workload(port: &Port, wanted: &Wanted, line: &File) -> io::Result<u8> {
             let _ = writeln!(io::stderr(), "error: cannot execute {}: {why}", name.map_or("", |name| name));
         }
     }
+    port.say("P");
     loop {
         match calls::wait_any() {
             Ok((pid, status)) if pid == child => return Ok(status),

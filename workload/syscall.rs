@@ -6,6 +6,9 @@ use core::arch::asm;
 /// The signal a child sends at its end; `clone(2)` takes it as its flags.
 #[allow(dead_code)]
 pub const SIGCHLD: usize = 17;
+/// A flag of `clone(2)`: the parent goes on when the child has executed a program or has ended.
+#[allow(dead_code)]
+pub const CLONE_VFORK: usize = 0x4000;
 /// The working directory, to those that take a directory.
 #[allow(dead_code)]
 pub const AT_FDCWD: usize = -100isize as usize;

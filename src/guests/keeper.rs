@@ -6,13 +6,15 @@
 //! then on only the record tells anything, and the log.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use vm_model::guest::{INTERRUPT, RunningGuest, power};
 
@@ -27,7 +29,11 @@ use crate::interrupt::Interrupt;
 /// The file with what the guest is to be.
 const WANTED: &str = "wanted.json";
 /// The longest line that is read of a keeper.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
+/// How often it is asked whether the user still wants the guest; a signal is heard at once.
+const GLANCE: Duration = Duration::from_millis(50);
+/// What a guest may take to be gone with its keeper.
+const LAST: Duration = Duration::from_secs(5);
 
 /// The guest to keep.
 #[derive(Debug, clap::Args)]
@@ -55,15 +61,19 @@ enum Told {
 /// program runs. What it ended with, if it has ended by then.
 ///
 /// # Errors
-/// If it cannot be had; nothing of it is left then.
-pub fn start(held: Held, wanted: &Wanted) -> Result<Option<u8>> {
-    let started = hand_over(&held, wanted);
+/// If it cannot be had, or `interrupt` came first; nothing of it is left then. A program that is not
+/// there or cannot be executed makes an error with its own code.
+pub fn start(held: Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Option<u8>> {
+    let started = hand_over(&held, wanted, interrupt);
     match started {
         Ok(Told::Begun) => Ok(None),
         Ok(Told::Over { code, why: None }) => Ok(Some(code)),
-        Ok(Told::Over { why: Some(why), .. }) => {
+        Ok(Told::Over {
+            code,
+            why: Some(why),
+        }) => {
             held.remove();
-            bail!("the guest ended at once: {why}")
+            Err(hint::coded(format!("the guest ended at once: {why}"), code))
         }
         Ok(Told::Failed { message, hint }) => {
             held.remove();
@@ -79,8 +89,8 @@ pub fn start(held: Held, wanted: &Wanted) -> Result<Option<u8>> {
     }
 }
 
-fn hand_over(held: &Held, wanted: &Wanted) -> Result<Told> {
-    record::write_whole(held.path(), WANTED, &serde_json::to_vec(wanted)?)?;
+fn hand_over(held: &Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Told> {
+    record::write_whole(held.path(), WANTED, &record::bounded(wanted)?)?;
     let own = std::env::current_exe().context("cannot name this program's own file")?;
     let mut keeper = Command::new(own)
         .arg("__keep")
@@ -90,14 +100,46 @@ fn hand_over(held: &Held, wanted: &Wanted) -> Result<Told> {
         .stderr(Stdio::null())
         .spawn()
         .context("cannot start a keeper for the guest")?;
-    let mut line = String::new();
-    let out = keeper.stdout.take().context("a keeper says something")?;
-    BufReader::new(out.take(LONGEST)).read_line(&mut line)?;
+    let line = first_line(&mut keeper, interrupt)?;
+    if let Some(interrupted) = hint::of_signal(interrupt).filter(|_| line.is_none()) {
+        // Nobody knows of it yet, and there is nothing in it that could end well.
+        keeper.kill()?;
+        keeper.wait()?;
+        let vmm = held.record().and_then(|record| record.vmm);
+        if let Some(vmm) = vmm.map(|vmm| vmm.pinned()).transpose()?.flatten() {
+            let _ = vmm.is_gone_within(LAST);
+        }
+        return Err(interrupted);
+    }
+    let line = line.unwrap_or_default();
     if line.is_empty() {
         let status = keeper.wait()?;
         bail!("the guest's keeper ended with {status}");
     }
-    Ok(serde_json::from_str(&line)?)
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// What a keeper says first, which takes as long as a boot; nothing if `interrupt` came before.
+fn first_line(keeper: &mut Child, interrupt: &Interrupt) -> Result<Option<Vec<u8>>> {
+    let out = keeper.stdout.as_mut().context("a keeper says something")?;
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") && line.len() < LONGEST {
+        if interrupt.raised() {
+            return Ok(None);
+        }
+        let mut fds = [PollFd::new(out.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(GLANCE).unwrap_or(PollTimeout::MAX);
+        match poll(&mut fds, timeout) {
+            Ok(0) | Err(Errno::EINTR) => continue,
+            ready => ready.context("cannot wait for the guest's keeper")?,
+        };
+        let mut piece = [0; 4096];
+        match out.read(&mut piece)? {
+            0 => break,
+            count => line.extend_from_slice(&piece[..count]),
+        }
+    }
+    Ok(Some(line))
 }
 
 /// Keeps a guest until it is over.

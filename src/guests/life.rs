@@ -179,7 +179,8 @@ impl Life<'_> {
                 running.kill();
                 return Ok(Stayed::Over(End::Unheard));
             }
-            if !self.begun && running.heard().workload.is_some() {
+            // Not before it is executed: who starts one that cannot be is told so.
+            if !self.begun && running.heard().is_executed() {
                 self.begun = true;
                 self.company.begun(running)?;
             }
@@ -242,7 +243,7 @@ impl Life<'_> {
                 return Some(Stayed::Over(End::Interrupted(status)));
             }
         }
-        self.is_hung(age)
+        self.is_hung(running, age)
     }
 
     /// Asks it to end. Before its program runs there is nothing in it that could end well.
@@ -253,8 +254,9 @@ impl Life<'_> {
         }
     }
 
-    fn is_hung(&self, age: Duration) -> Option<Stayed> {
-        let is_hung = self.wanted.speaks && !self.begun && age > WATCHDOG;
+    fn is_hung(&self, running: &RunningGuest, age: Duration) -> Option<Stayed> {
+        let has_come = running.heard().workload.is_some();
+        let is_hung = self.wanted.speaks && !has_come && age > WATCHDOG;
         is_hung.then_some(Stayed::Hung)
     }
 }

@@ -1,5 +1,6 @@
 //! Guests that nobody waits for: started, listed, read and ended by other commands.
 
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::place::{LONG, Place, said};
+use crate::running::{executable, scripted};
 use crate::{Named, Tested};
 
 pub(crate) fn trials() -> Vec<Named> {
@@ -24,6 +26,11 @@ pub(crate) fn trials() -> Vec<Named> {
             is_remembered,
         ),
         ("two_guests_are_not_called_alike", alike),
+        (
+            "a_detached_program_that_cannot_be_executed_is_told_with_its_code",
+            not_executable,
+        ),
+        ("ctrl_c_is_heard_while_a_detached_guest_boots", interrupted),
         (
             "a_keeper_that_is_killed_takes_its_guest_along",
             keeper_killed,
@@ -133,6 +140,53 @@ fn alike() -> Tested {
     Ok(())
 }
 
+fn not_executable() -> Tested {
+    let place = Place::new();
+    let text = executable(&place, "neither a script nor a program\n")?;
+    let output = place.run(&["--detach", &text]);
+    assert_eq!(output.status.code(), Some(126), "{}", said(&output));
+    let told = "its program cannot be executed: Exec format error";
+    assert!(said(&output).contains(told), "{}", said(&output));
+    assert!(output.stdout.is_empty(), "{}", said(&output));
+    assert!(place.guests(&["--all"]).is_empty());
+    place.is_clean();
+    Ok(())
+}
+
+fn interrupted() -> Tested {
+    let place = Place::new();
+    // A boot of which nothing is ever heard.
+    let mut command = scripted(&place, "while :; do sleep 0.1; done")?;
+    command.args(["--detach", "sh"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let begun = Instant::now();
+    while place
+        .guests(&[])
+        .first()
+        .is_none_or(|guest| guest["pid"].is_null())
+    {
+        assert!(begun.elapsed() < LONG, "it does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let sent = Instant::now();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT)?;
+    // A third of the time after which a boot is given up.
+    while child.try_wait()?.is_none() && sent.elapsed() < Duration::from_secs(15) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let is_deaf = child.try_wait()?.is_none();
+    child.kill()?;
+    let output = child.wait_with_output()?;
+    assert!(!is_deaf, "it does not hear the signal");
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert!(output.stdout.is_empty(), "{}", said(&output));
+    place.is_clean();
+    Ok(())
+}
+
 fn keeper_killed() -> Tested {
     let place = Place::new();
     start(&place, &[], "read line");
@@ -146,11 +200,28 @@ fn keeper_killed() -> Tested {
 
 fn bounded_log() -> Tested {
     let place = Place::new();
-    let line = "x".repeat(1000);
-    let name = start(&place, &[], &format!("while :; do echo {line}; done"));
-    thread::sleep(Duration::from_secs(4));
-    let log = place.output(&["logs", &name]).stdout.len();
-    assert!((1..=1 << 20).contains(&log), "{log} bytes");
+    // Each line says how much was said before it.
+    let x = "x".repeat(1000);
+    let script = format!("i=0; while :; do i=$((i+1)); echo $i {x}; done");
+    let name = start(&place, &[], &script);
+    let begun = Instant::now();
+    let log = || place.output(&["logs", &name]).stdout;
+    let lines = |log: &[u8]| -> Vec<usize> {
+        let text = String::from_utf8_lossy(log);
+        let number = |line: &str| line.split_once(' ')?.0.parse().ok();
+        text.lines().filter_map(number).collect()
+    };
+    // Until twice the bound was said: what is kept is bounded by being thrown away.
+    while lines(&log())
+        .last()
+        .is_none_or(|last| last * 1000 < 2 << 20)
+    {
+        assert!(begun.elapsed() < LONG, "it says too little");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let log = log();
+    assert!((512 << 10..=1 << 20).contains(&log.len()), "{}", log.len());
+    assert!(lines(&log)[0] > 1000, "its beginning is not gone");
     assert!(place.output(&["stop", "-t", "1", &name]).status.success());
     place.is_clean();
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::thread;
@@ -13,6 +14,11 @@ use serde_json::Value;
 
 use crate::place::{LONG, Place, said};
 use crate::{Named, Tested};
+
+/// What needs a Python of this machine, too.
+pub(crate) fn of_python() -> Vec<Named> {
+    vec![("python_runs_with_what_it_loads", python)]
+}
 
 pub(crate) fn trials() -> Vec<Named> {
     vec![
@@ -39,7 +45,6 @@ pub(crate) fn trials() -> Vec<Named> {
             killed,
         ),
         ("files_are_put_where_they_are_wanted", files),
-        ("python_runs_with_what_it_loads", python),
         ("a_missing_qemu_is_told_with_the_remedy", missing_qemu),
         ("a_qemu_that_crashes_is_told_by_its_own_word", crashing_qemu),
         ("a_qemu_that_is_too_old_is_told_with_its_version", old_qemu),
@@ -146,14 +151,18 @@ fn json() -> Tested {
     Ok(())
 }
 
+/// The path of a file with this text that everybody may execute.
+pub(crate) fn executable(place: &Place, text: &str) -> Result<String, libtest_mimic::Failed> {
+    let path = place.path().join("text");
+    fs::write(&path, text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path.to_str().ok_or("a path")?.to_owned())
+}
+
 fn not_executable() -> Tested {
     let place = Place::new();
-    let text = place.path().join("text");
-    fs::write(&text, "neither a script nor a program\n")?;
-    let mut permissions = fs::metadata(&text)?.permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
-    fs::set_permissions(&text, permissions)?;
-    let output = place.run(&[text.to_str().ok_or("a path")?]);
+    let text = executable(&place, "neither a script nor a program\n")?;
+    let output = place.run(&[&text]);
     assert_eq!(output.status.code(), Some(126), "{}", said(&output));
     assert!(
         said(&output).contains("Exec format error"),
@@ -217,9 +226,10 @@ fn flood() -> Tested {
         .spawn()?;
     let mut out = child.stdout.take().ok_or("no pipe")?;
     let mut some = [0; 4096];
-    out.read_exact(&mut some)?;
+    let read = out.read_exact(&mut some);
     drop(out);
     let output = child.wait_with_output()?;
+    assert!(read.is_ok(), "{}", said(&output));
     assert_eq!(output.status.code(), Some(141), "{}", said(&output));
     place.is_clean();
     Ok(())
@@ -295,10 +305,6 @@ fn files() -> Tested {
 }
 
 fn python() -> Tested {
-    if vm_model::qemu::find().is_ok() && which("python3").is_none() {
-        eprintln!("skipped: there is no python3");
-        return Ok(());
-    }
     let place = Place::new();
     let program =
         "import json, sqlite3, ssl, sys; print(json.dumps({'a': sys.argv[1:]})); sys.exit(5)";
@@ -307,13 +313,6 @@ fn python() -> Tested {
     assert_eq!(output.stdout, b"{\"a\": [\"b c\"]}\n", "{}", said(&output));
     place.is_clean();
     Ok(())
-}
-
-fn which(name: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file())
 }
 
 fn missing_qemu() -> Tested {
@@ -333,15 +332,16 @@ fn missing_qemu() -> Tested {
 }
 
 /// A QEMU that says what its script does, first on PATH.
-fn scripted(place: &Place, script: &str) -> Result<std::process::Command, libtest_mimic::Failed> {
+pub(crate) fn scripted(
+    place: &Place,
+    script: &str,
+) -> Result<std::process::Command, libtest_mimic::Failed> {
     let bin = place.path().join("bin");
     fs::create_dir(&bin)?;
     let program = bin.join("qemu-system-x86_64");
     let version = "[ \"$1\" = --version ] && exec echo QEMU emulator version 7.2.0";
     fs::write(&program, format!("#!/bin/sh\n{version}\n{script}\n"))?;
-    let mut permissions = fs::metadata(&program)?.permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
-    fs::set_permissions(&program, permissions)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let mut command = place.command(&["run", "--accel", "tcg"]);
     command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     Ok(command)

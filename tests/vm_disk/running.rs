@@ -80,6 +80,9 @@ pub(crate) fn runs(user: User) -> Result<(), Failed> {
         assert_eq!(code, Some(status), "{err}");
         assert!(err.contains(word), "{err}");
     }
+    let words = ["--detach", "--image", "app", "--entrypoint", "/nonexistent"];
+    let (code, out, err) = told(&vm(&party, &words).output()?);
+    assert_eq!((code, &*out), (Some(127), ""), "{err}");
     let nobody = ["--image", "app", "-u", "eve", "true"];
     let (code, _, err) = told(&vm(&party, &nobody).output()?);
     assert_eq!(code, Some(125), "{err}");

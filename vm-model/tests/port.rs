@@ -19,7 +19,7 @@ fn heard(bytes: &[u8], piece: usize, at: Instant) -> Heard {
 /// Lines like those of the protocol, and others.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
-        "[IMWREDX]( [0-9a-z-]{0,20}){0,3}",
+        "[IMWREPDX]( [0-9a-z-]{0,20}){0,3}",
         "[ -~]{0,100}",
         any::<Vec<u8>>().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
     ];

@@ -144,11 +144,16 @@ fn carry_out(args: &RunArgs) -> Result<u8> {
         Ok(wanted) => wanted,
         Err(error) => {
             held.remove();
-            return Err(error);
+            return Err(hint::of_signal(&interrupt).unwrap_or(error));
         }
     };
+    // What was made ready in vain takes a while, with an image's disk a minute.
+    if let Some(interrupted) = hint::of_signal(&interrupt) {
+        held.remove();
+        return Err(interrupted);
+    }
     if args.detach {
-        let ended = keeper::start(held, &wanted)?;
+        let ended = keeper::start(held, &wanted, &interrupt)?;
         stdout::print(format!("{}\n", wanted.name))?;
         return Ok(ended.unwrap_or(0));
     }

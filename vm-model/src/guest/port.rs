@@ -16,6 +16,7 @@
 //! | `W` | just before the workload is executed | init is done |
 //! | `R` | by whoever knows | the workload is ready |
 //! | `E ERRNO` | instead of a workload | it cannot be executed; an `X` follows |
+//! | `P` | when that is settled | without an `E` before it: the workload is its program from now on |
 //! | `D NS NS` | at the end, if asked | the kernel's clock when it began with its drivers, and when it started init |
 //! | `X STATUS` | at the workload's end | 0 to 255; 128 and the number of the signal that ended it |
 //!
@@ -73,6 +74,8 @@ pub struct Heard {
     pub ready: Option<Instant>,
     /// Why the workload could not be executed: an error number.
     pub errno: Option<i32>,
+    /// The workload was executed, or that has failed.
+    pub settled: Option<Instant>,
     /// By the kernel's clock: when it began with its drivers, and when it started init.
     pub drivers: Option<(Duration, Duration)>,
     /// When the workload ended, and its status.
@@ -117,6 +120,13 @@ impl Listener {
 }
 
 impl Heard {
+    /// Whether the workload has become its program, which is more than that init was about to
+    /// execute it.
+    #[must_use]
+    pub fn is_executed(&self) -> bool {
+        self.settled.is_some() && self.errno.is_none()
+    }
+
     /// Takes in a line; `None` if it is not one that counts.
     fn take(&mut self, line: &[u8], at: Instant) -> Option<()> {
         if line.len() >= LONGEST {
@@ -136,6 +146,7 @@ impl Heard {
                 Some(())
             }
             ("W", []) => first(&mut self.workload, at),
+            ("P", []) => first(&mut self.settled, at),
             ("R", []) => first(&mut self.ready, at),
             ("E", [errno]) => first(&mut self.errno, number(errno)?.try_into().ok()?),
             ("D", [begin, end]) => {
@@ -201,8 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_executed_never_runs() {
+        for (said, runs) in [("W\n", false), ("W\nE 2\nP\n", false), ("W\nP\n", true)] {
+            assert_eq!(heard(said.as_bytes()).is_executed(), runs, "{said:?}");
+        }
+    }
+
+    #[test]
     fn only_whole_lines_of_the_protocol_count() {
-        for line in ["W", "R", "X 0", "X 255", "E 2", "I 0", "M a", "D 1 1"] {
+        for line in ["W", "P", "R", "X 0", "X 255", "E 2", "I 0", "M a", "D 1 1"] {
             check(line, true);
         }
         let wrong = [
@@ -210,6 +228,7 @@ mod tests {
             "w",
             "W ",
             "W 1",
+            "P 1",
             "X",
             "X 256",
             "X -1",

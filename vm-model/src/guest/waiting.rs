@@ -27,8 +27,9 @@ impl RunningGuest {
     /// The watchdog counts from the spawn as well.
     ///
     /// # Errors
-    /// [`Error::Watchdog`](crate::Error::Watchdog) if nothing came in time, [`Error::Boot`](crate::Error::Boot) if the guest ended first, was
-    /// stopped by KVM, or said something else. The guest is killed in each of these cases.
+    /// [`Error::Watchdog`](crate::Error::Watchdog) if nothing came in time,
+    /// [`Error::Boot`](crate::Error::Boot) if the guest ended first, was stopped by KVM, or said
+    /// something else. The guest is killed in each of these cases.
     pub fn wait_ready(&mut self, watchdog: Duration) -> Result<Duration> {
         self.wait_ready_unless(watchdog, &|| false)
     }
@@ -36,7 +37,8 @@ impl RunningGuest {
     /// As [`wait_ready`](Self::wait_ready), but asks several times a second whether to stop.
     ///
     /// # Errors
-    /// As there; [`Error::Watchdog`](crate::Error::Watchdog) also where it was told to stop, with the time that it had.
+    /// As there; [`Error::Watchdog`](crate::Error::Watchdog) also where it was told to stop, with
+    /// the time that it had.
     pub fn wait_ready_unless(
         &mut self,
         watchdog: Duration,
