@@ -23,6 +23,10 @@ fn main() {
     for (name, test) in guests {
         trials.push(trial(name, missing.as_deref(), test));
     }
+    let missing = missing.or_else(|| place::no("python3"));
+    for (name, test) in running::of_python() {
+        trials.push(trial(name, missing.as_deref(), test));
+    }
     for (name, test) in [refusing::trials(), guard::trials()].concat() {
         trials.push(Trial::test(name, test));
     }

@@ -18,6 +18,13 @@ pub(crate) fn missing() -> Option<String> {
     qemu.or_else(|| vm_model::kernel::find().map_err(error).err())
 }
 
+/// Why a program of this machine cannot be had, if so.
+pub(crate) fn no(program: &str) -> Option<String> {
+    let tried = Command::new(program).arg("--version").output();
+    let works = tried.is_ok_and(|output| output.status.success());
+    (!works).then(|| format!("there is no {program}"))
+}
+
 /// A cache directory that goes with the test; kernels are those of the user.
 pub(crate) struct Place(TempDir);
 

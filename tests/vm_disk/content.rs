@@ -19,6 +19,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial(&name, why_not(user), move || holds(user))
     });
     let mut trials = Vec::from(trials);
+    let missing = why_not(User::Myself)
+        .or_else(|| no("qemu-img"))
+        .or_else(crate::guests::no_guests);
+    let name = "a copy in QEMU's own format is the same disk";
+    trials.push(trial(name, missing, copies));
     for user in [User::Myself, User::Granted] {
         let name = format!("a disk keeps capabilities and attributes, {}", user.name());
         let missing = why_not(user).or_else(|| no("python3"));
@@ -110,15 +115,22 @@ fn holds(user: User) -> Result<(), Failed> {
     assert!(content > 3_000_000, "{content}");
     assert!(allocated < content + (8 << 20), "{allocated} for {content}");
     assert!(number("bytes")? >= content + (512 << 20));
+    Ok(())
+}
 
-    let copy = party.home().join("copy.qcow2");
-    if no("qemu-img").is_none() && crate::guests::no_kernel(&party).is_none() {
-        party.says(&["vm", "disk", "-o", "copy.qcow2", "--format", "qcow2", "app"])?;
-        let compared = Command::new("qemu-img")
-            .args(["compare", "-f", "raw", "-F", "qcow2"])
-            .args([&disk, &copy])
-            .output()?;
-        assert!(compared.status.success(), "{compared:?}");
+fn copies() -> Result<(), Failed> {
+    let place = tempfile::tempdir()?;
+    let party = with_app(place.path(), User::Myself)?;
+    if let Some(why) = crate::guests::no_kernel(&party) {
+        return Err(why.into());
     }
+    let made = party.json(&["vm", "disk", "--json", "app"])?;
+    let disk = made["path"].as_str().ok_or("no path")?;
+    party.says(&["vm", "disk", "-o", "copy.qcow2", "--format", "qcow2", "app"])?;
+    let compared = Command::new("qemu-img")
+        .args(["compare", "-f", "raw", "-F", "qcow2", disk])
+        .arg(party.home().join("copy.qcow2"))
+        .output()?;
+    assert!(compared.status.success(), "{compared:?}");
     Ok(())
 }

@@ -158,6 +158,7 @@ fn an_archive_that_cannot_be_finished_leaves_nothing() {
 #[test]
 fn a_full_disk_is_an_error_with_a_remedy() {
     if !Path::new("/dev/full").exists() {
+        eprintln!("skipped: there is no /dev/full");
         return;
     }
     // Written through a link, so that the device itself is not what a failure removes.

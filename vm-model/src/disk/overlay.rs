@@ -128,7 +128,9 @@ mod tests {
     #[test]
     fn qemus_program_reads_the_base_through_an_overlay() {
         if Command::new("qemu-img").arg("--version").output().is_err() {
-            eprintln!("not examined: there is no qemu-img");
+            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!ci, "missing: there is no qemu-img");
+            eprintln!("skipped: there is no qemu-img");
             return;
         }
         let dir = tempfile::tempdir().unwrap();
