@@ -18,6 +18,8 @@ pub const TRIES: u32 = 3;
 const GRACE: Duration = Duration::from_secs(10);
 /// How often signals and clocks are looked at.
 const GLANCE: Duration = Duration::from_millis(50);
+/// In this time QEMU ends that cannot run a guest.
+const AT_ONCE: Duration = Duration::from_secs(1);
 /// What QEMU gets to be gone.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -179,8 +181,7 @@ impl Life<'_> {
                 running.kill();
                 return Ok(Stayed::Over(End::Unheard));
             }
-            // Not before it is executed: who starts one that cannot be is told so.
-            if !self.begun && running.heard().is_executed() {
+            if !self.begun && self.begins(running) {
                 self.begun = true;
                 self.company.begun(running)?;
             }
@@ -213,6 +214,15 @@ impl Life<'_> {
                 },
             },
         ))
+    }
+
+    /// Whether its program runs: it is executed, or who starts one that cannot be is told so. Of
+    /// another's init nobody tells that; QEMU runs it, unless it ended at once.
+    fn begins(&self, running: &RunningGuest) -> bool {
+        match self.wanted.speaks {
+            true => running.heard().is_executed(),
+            false => running.spawned().elapsed() > AT_ONCE,
+        }
     }
 
     /// Passes on what came; false if nobody wants to hear it.

@@ -27,6 +27,10 @@ pub(crate) fn trials() -> Vec<Named> {
         ),
         ("two_guests_are_not_called_alike", alike),
         (
+            "a_detached_guest_of_anothers_init_is_not_waited_for",
+            others_init,
+        ),
+        (
             "a_detached_program_that_cannot_be_executed_is_told_with_its_code",
             not_executable,
         ),
@@ -136,6 +140,34 @@ fn alike() -> Tested {
     assert!(said(&output).contains("there is one"), "{}", said(&output));
     assert_eq!(place.guests(&[]).len(), 1);
     assert!(place.output(&["stop", &name]).status.success());
+    place.is_clean();
+    Ok(())
+}
+
+fn others_init() -> Tested {
+    let place = Place::new();
+    let mut archive = vm_model::initramfs::Archive::guest(isolab::program::TRUE)?;
+    archive.add_file("true", 0o755, isolab::program::TRUE)?;
+    let path = place.path().join("own.cpio");
+    archive.write_file(&path)?;
+    // It waits for a word that never comes, and says nothing of itself.
+    let mut words = vec!["--detach", "--initrd", path.to_str().ok_or("a path")?];
+    for word in ["rdinit=/true", "hold"] {
+        words.extend(["--append", word]);
+    }
+    let mut command = place.command(&["run", "--accel", "tcg"]);
+    let mut child = command.args(words).stdout(Stdio::piped()).spawn()?;
+    let begun = Instant::now();
+    while child.try_wait()?.is_none() && begun.elapsed() < LONG / 4 {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let waits = child.try_wait()?.is_none();
+    child.kill()?;
+    let output = child.wait_with_output()?;
+    assert!(!waits && output.status.success(), "{}", said(&output));
+    let name = String::from_utf8(output.stdout)?.trim().to_owned();
+    assert_eq!(place.guests(&[])[0]["status"], "running");
+    assert!(place.output(&["stop", "-t", "1", &name]).status.success());
     place.is_clean();
     Ok(())
 }
