@@ -4,15 +4,23 @@
 //! an interpreter on a dead network drive or a guest that never boots are all
 //! waited for a stated time, and then ended with everything they started.
 
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+
+/// More than any `--version` says, in bytes; what is longer is not for us.
+const KEPT: usize = 1 << 20;
+/// How often the command's end is looked for, in milliseconds: so late it is noticed, which no
+/// caller here measures.
+const GLANCE: u8 = 2;
 
 /// How a bounded command ended.
 #[derive(Debug)]
@@ -58,66 +66,100 @@ pub fn run_unless(
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
-    let stdout = drain(child.stdout.take());
-    let stderr = drain(child.stderr.take());
-    let status = wait_until(&mut child, deadline, stop)?;
-    // What it left in its group would otherwise hold the pipes open.
-    let _ = killpg(group(&child), Signal::SIGKILL);
-    let Some(status) = status else {
-        child.wait()?;
+    let mut said = [
+        Said::of(child.stdout.take().map(OwnedFd::from)),
+        Said::of(child.stderr.take().map(OwnedFd::from)),
+    ];
+    let has_ended = listen(&child, &mut said, deadline, stop);
+    // What it left in its group would otherwise go on. It is not reaped yet: nobody else has its
+    // number.
+    let _ = killpg(number(&child), Signal::SIGKILL);
+    if !matches!(has_ended, Ok(true)) {
+        // It may have left its own group.
+        let _ = child.kill();
+    }
+    let status = child.wait()?;
+    if !has_ended? {
         return Ok(Ended::TimedOut);
-    };
+    }
+    // All that it said is in the pipes by now, whoever else may hold them open.
+    said.iter_mut().for_each(Said::take);
+    let [stdout, stderr] = said.map(|said| String::from_utf8_lossy(&said.bytes).into_owned());
     Ok(Ended::Exited {
         code: status.code(),
         signal: status.signal(),
-        stdout: collect(&stdout),
-        stderr: collect(&stderr),
+        stdout,
+        stderr,
     })
 }
 
-fn group(child: &Child) -> Pid {
+fn number(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
-/// Waits for the child's end, the deadline or the word to stop. Polling costs at most 2 ms of
-/// lateness, which no caller here measures.
-fn wait_until(
-    child: &mut Child,
+/// Takes in what is said until the child has ended, which is true, or until the deadline or the
+/// word to stop.
+fn listen(
+    child: &Child,
+    said: &mut [Said; 2],
     deadline: Instant,
     stop: &dyn Fn() -> bool,
-) -> io::Result<Option<ExitStatus>> {
+) -> io::Result<bool> {
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        said.iter_mut().for_each(Said::take);
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::Pid(number(child)), flags)? != WaitStatus::StillAlive {
+            return Ok(true);
         }
         if Instant::now() >= deadline || stop() {
-            return Ok(None);
+            return Ok(false);
         }
-        thread::sleep(Duration::from_millis(2));
+        let open = said.iter().filter_map(|said| said.pipe.as_ref());
+        let mut open: Vec<_> = open.map(readable).collect();
+        // A signal cuts it short, which is as well.
+        let _ = poll(&mut open, GLANCE);
     }
 }
 
-/// Reads a pipe in its own thread, lest a full one stop the command.
-fn drain(pipe: Option<impl io::Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    /// More than any `--version` says; what is longer is not for us.
-    const KEPT: u64 = 1 << 20;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            let _ = pipe.take(KEPT).read_to_end(&mut bytes);
-        }
-        let _ = sender.send(bytes);
-    });
-    receiver
+fn readable(pipe: &File) -> PollFd<'_> {
+    PollFd::new(pipe.as_fd(), PollFlags::POLLIN)
 }
 
-/// What was read; nothing if a process that left the group keeps the pipe open.
-fn collect(receiver: &mpsc::Receiver<Vec<u8>>) -> String {
-    let bytes = receiver
-        .recv_timeout(Duration::from_millis(200))
-        .unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
+/// What came out of a pipe, which is closed at its end and when enough is kept.
+struct Said {
+    pipe: Option<File>,
+    bytes: Vec<u8>,
+}
+
+impl Said {
+    fn of(pipe: Option<OwnedFd>) -> Self {
+        Self {
+            pipe: pipe.map(File::from),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes in what is there, without waiting for more: a full pipe would stop the command.
+    fn take(&mut self) {
+        let mut piece = [0; 16 << 10];
+        while let Some(pipe) = &mut self.pipe {
+            let is_there = poll(&mut [readable(pipe)], PollTimeout::ZERO);
+            if !is_there.is_ok_and(|count| count > 0) {
+                return;
+            }
+            match pipe.read(&mut piece) {
+                Ok(count) if count > 0 => {
+                    self.bytes.extend_from_slice(&piece[..count]);
+                    if self.bytes.len() >= KEPT {
+                        self.bytes.truncate(KEPT);
+                        self.pipe = None;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => self.pipe = None,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +193,17 @@ mod tests {
         let ended = shell("sleep 30 & echo said", Duration::from_secs(10));
         assert!(matches!(ended, Ended::Exited { stdout, .. } if stdout == "said\n"));
         assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn who_leaves_the_group_does_not_take_the_answer_along() {
+        let begun = Instant::now();
+        let ended = shell(
+            "setsid sleep 5 & sleep 0.3; echo said",
+            Duration::from_secs(10),
+        );
+        assert!(matches!(ended, Ended::Exited { stdout, .. } if stdout == "said\n"));
+        assert!(begun.elapsed() < Duration::from_secs(3));
     }
 
     #[test]
