@@ -6,6 +6,7 @@ use std::path::Path;
 use libtest_mimic::{Failed, Trial};
 
 use crate::place::{Home, no_busybox, trial};
+use crate::shared::{once, with_busybox};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base = || no_busybox().or_else(no_containers);
@@ -44,15 +45,11 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Why no container can be run here, if so.
 pub(crate) fn no_containers() -> Option<String> {
-    let home = Home::new();
-    let tried = home.says(&["run", "hello-world"]);
-    tried.err().map(|error| format!("no container: {error:?}"))
-}
-
-pub(crate) fn with_busybox() -> Result<Home, Failed> {
-    let home = Home::new();
-    home.says(&["image", "bootstrap", "busybox"])?;
-    Ok(home)
+    once("a container", || {
+        let home = Home::new();
+        let tried = home.says(&["run", "hello-world"]);
+        tried.err().map(|error| format!("no container: {error:?}"))
+    })
 }
 
 pub(crate) fn write(home: &Home, files: &[(&str, &str)]) -> Result<(), Failed> {

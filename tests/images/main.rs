@@ -12,6 +12,7 @@ mod library;
 mod peers;
 mod place;
 mod rooms;
+mod shared;
 mod steps;
 mod trees;
 mod verbs;
@@ -30,5 +31,7 @@ fn main() -> ExitCode {
     trials.extend(trees::trials());
     trials.extend(library::trials());
     trials.extend(peers::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let ended = libtest_mimic::run(&arguments, trials);
+    shared::remove();
+    ended.exit_code()
 }

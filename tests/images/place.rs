@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
+use crate::shared::once;
+
 /// A test that runs if it can: `Err` says what is missing.
 pub(crate) fn trial(
     name: &str,
@@ -20,18 +22,22 @@ pub(crate) fn trial(
 
 /// Why a program cannot be had, if so.
 pub(crate) fn no(program: &str) -> Option<String> {
-    let tried = Command::new(program).arg("--version").output();
-    let works = tried.is_ok_and(|output| output.status.success());
-    (!works).then(|| format!("there is no {program}"))
+    once(program, || {
+        let tried = Command::new(program).arg("--version").output();
+        let works = tried.is_ok_and(|output| output.status.success());
+        (!works).then(|| format!("there is no {program}"))
+    })
 }
 
 /// Why no base image can be made here, if so.
 pub(crate) fn no_busybox() -> Option<String> {
-    let home = Home::new();
-    let made = home.isolab(&["image", "bootstrap", "busybox"]).output();
-    let made = made.expect("isolab runs");
-    let said = String::from_utf8_lossy(&made.stderr);
-    (!made.status.success()).then(|| said.lines().next().unwrap_or_default().to_owned())
+    once("a base image", || {
+        let home = Home::new();
+        let made = home.isolab(&["image", "bootstrap", "busybox"]).output();
+        let made = made.expect("isolab runs");
+        let said = String::from_utf8_lossy(&made.stderr);
+        (!made.status.success()).then(|| said.lines().next().unwrap_or_default().to_owned())
+    })
 }
 
 pub(crate) struct Home(tempfile::TempDir);

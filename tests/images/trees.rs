@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::building::{no_containers, unfinished, with_busybox, write};
+use crate::building::{no_containers, unfinished, write};
 use crate::place::{Home, no, no_busybox, said, trial};
+use crate::shared::with_busybox;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let base = || no_busybox().or_else(no_containers);

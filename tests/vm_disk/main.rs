@@ -10,6 +10,9 @@ mod party;
 #[path = "../images/place.rs"]
 #[allow(dead_code, reason = "the suite of images uses the rest")]
 mod place;
+#[path = "../images/shared.rs"]
+#[allow(dead_code, reason = "the suite of images uses the rest")]
+mod shared;
 
 mod content;
 mod guests;
@@ -28,7 +31,9 @@ fn main() -> ExitCode {
     trials.extend(keeping::trials());
     trials.extend(guests::trials());
     trials.extend(library::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let ended = libtest_mimic::run(&arguments, trials);
+    shared::remove();
+    ended.exit_code()
 }
 
 /// A test that runs if it can. In CI what is missing is a failure.

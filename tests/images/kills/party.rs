@@ -11,6 +11,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::place::said;
+use crate::shared::{self, once};
 
 /// As whom the verbs are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,10 @@ impl User {
         if self == Self::Granted && self.ids().is_none() {
             return Some("nobody is granted ids in /etc/subuid".to_owned());
         }
-        let tried = Party::alone(self).and_then(|party| party.says(&["run", "hello-world"]));
-        tried.err().map(|error| format!("no container: {error:?}"))
+        once(self.name(), || {
+            let tried = Party::alone(self).and_then(|party| party.says(&["run", "hello-world"]));
+            tried.err().map(|error| format!("no container: {error:?}"))
+        })
     }
 }
 
@@ -86,14 +89,9 @@ impl Party {
     /// One whose home is `name` in `place`, which he can enter.
     pub(crate) fn new(place: &Path, name: &str, user: User) -> Result<Self, Failed> {
         let program = place.join("isolab");
-        // Where the program was built, others may not reach it. Another process
-        // copies it: one that we had open to write could not be executed.
+        // Where the program was built, others may not reach it.
         if !program.exists() {
-            said(
-                Command::new("cp")
-                    .arg(env!("CARGO_BIN_EXE_isolab"))
-                    .arg(&program),
-            )?;
+            shared::program(&program)?;
         }
         let home = place.join(name);
         fs::create_dir(&home)?;
