@@ -13,6 +13,7 @@ mod peers;
 mod place;
 mod rooms;
 mod shared;
+mod stalls;
 mod steps;
 mod trees;
 mod verbs;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     trials.extend(building::trials());
     trials.extend(clients::trials());
     trials.extend(rooms::trials());
+    trials.extend(stalls::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());
     trials.extend(adding::trials());

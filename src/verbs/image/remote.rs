@@ -164,10 +164,7 @@ fn pull_here(args: &PullArgs, owners: Option<Owners>) -> Result<ExitCode> {
         None => client.pull(&args.name, &platform, &store, &watch),
     };
     watch.end();
-    let pulled = pulled.map_err(|error| match interrupt.exit_status() {
-        Some(code) => hint::interrupted(error.in_one_line(), code),
-        None => error.into(),
-    })?;
+    let pulled = pulled.map_err(|error| ended(error, &interrupt))?;
     let provenance = Provenance {
         from: Some(args.name.registry().to_owned()),
         ..by_me(Provenance::now(Origin::Pulled))
@@ -209,7 +206,7 @@ pub fn push(args: &PushArgs) -> Result<ExitCode> {
         .client()
         .push(&store, &version.descriptor, &args.name, &watch);
     watch.end();
-    let pushed = pushed?;
+    let pushed = pushed.map_err(|error| ended(error, &interrupt))?;
     let name = &args.name;
     stdout::print(if args.asking.json {
         format!(
@@ -230,6 +227,14 @@ pub fn push(args: &PushArgs) -> Result<ExitCode> {
         )
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// An error of what a signal may have ended: then that is why.
+pub(super) fn ended(error: isolab_engine::Error, interrupt: &Interrupt) -> anyhow::Error {
+    match interrupt.exit_status() {
+        Some(code) => hint::interrupted(error.in_one_line(), code),
+        None => error.into(),
+    }
 }
 
 /// What became of each blob: the delta, made visible.
@@ -267,7 +272,12 @@ pub fn login(args: &LoginArgs) -> Result<ExitCode> {
         secret(&interrupt)?
     };
     let registry = &args.registry;
-    args.asking.client().login(registry, &user, &password)?;
+    let client = args.asking.client();
+    let is_unwanted = || interrupt.raised();
+    let watch = Watch::new(&is_unwanted);
+    let kept = client.login(registry, &user, &password, &watch);
+    watch.end();
+    kept.map_err(|error| ended(error, &interrupt))?;
     stdout::print(format!("{user} is logged in to {registry}\n"))?;
     Ok(ExitCode::SUCCESS)
 }

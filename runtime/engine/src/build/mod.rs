@@ -44,6 +44,7 @@ use crate::registry::Client;
 use crate::room::Room;
 use crate::run::Network;
 use crate::store::{Image, Store};
+pub use add::without_credentials;
 pub use changes::configured;
 use stage::Stages;
 

@@ -114,6 +114,11 @@ impl<'a> Stages<'a> {
     }
 
     fn failed(&self, line: usize, text: &str, fault: Fault) -> Failure {
+        // Whatever it looks like from where it was noticed.
+        let fault = match (self.attending.is_interrupted)() {
+            true => interrupted(),
+            false => fault,
+        };
         let error = Error::Step {
             file: self.request.file.clone(),
             line,
@@ -323,8 +328,12 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// An instruction as others may see it.
 fn shown(text: &str) -> Cow<'_, str> {
-    let adds = |word: &str| word.eq_ignore_ascii_case("ADD");
-    match text.split_whitespace().next().is_some_and(adds) {
+    let may_name = |word: &str| {
+        ["ADD", "ARG"]
+            .iter()
+            .any(|own| word.eq_ignore_ascii_case(own))
+    };
+    match text.split_whitespace().next().is_some_and(may_name) {
         true => without_credentials(text).into(),
         false => text.into(),
     }

@@ -50,13 +50,20 @@ impl Client {
     /// # Errors
     /// [`Error::Registry`](crate::Error::Registry): nothing is kept then;
     /// [`Error::Write`](crate::Error::Write).
-    pub fn login(&self, registry: &str, user: &str, secret: &str) -> Result<()> {
+    pub fn login(
+        &self,
+        registry: &str,
+        user: &str,
+        secret: &str,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let login = Login::Password {
             user: user.to_owned(),
             secret: secret.to_owned(),
         };
         self.session.use_login(registry, login);
-        self.check(registry)?;
+        let line = &self.session.line;
+        line.while_wanted(progress, || self.check(registry))?;
         credentials::keep(&self.session.settings, registry, user, secret)
     }
 

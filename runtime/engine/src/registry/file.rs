@@ -25,23 +25,26 @@ pub struct Fetched {
 
 impl Client {
     /// Fetches what lies at `address`, `http://…` or `https://…`. `begin` is asked for
-    /// what it is written to, anew for each attempt. Nobody is told who asks: no
-    /// credentials are sent.
+    /// what it is written to, anew for each attempt. Only the server of `address` is
+    /// told who asks, and only where a `login`, a user and a password, is given.
     ///
     /// # Errors
     /// [`Error::Registry`], with the address; [`Error::Invalid`] for what is none.
     pub fn fetch_file<W: Write>(
         &self,
         address: &str,
+        login: Option<(&str, &str)>,
         progress: &dyn Progress,
         mut begin: impl FnMut() -> Result<W>,
     ) -> Result<Fetched> {
         let first = Url::parse(address)?;
         let host = first.host.clone();
-        let fetched = self.session.patiently(progress, || {
+        let session = &self.session;
+        let attempt = || {
             let mut url = first.clone();
             for _ in 0..MOST_REDIRECTS {
-                let answer = self.session.ask_plainly(&url)?;
+                let login = login.filter(|_| url.is_same_server(&first));
+                let answer = session.ask_plainly(&url, login)?;
                 match answer.status {
                     200 => return self.take(answer, begin()?, progress),
                     301 | 302 | 303 | 307 | 308 => url = leads(&answer)?,
@@ -49,15 +52,18 @@ impl Client {
                 }
             }
             Err(wrong("it leads elsewhere again and again"))
-        });
+        };
+        let fetched = session
+            .line
+            .while_wanted(progress, || session.patiently(progress, attempt));
         fetched.map_err(|trouble| match trouble {
             // The words for registries do not fit.
             Trouble::Refused(Refusal { status, .. }) => Error::Registry {
-                action: format!("fetch {address}"),
+                action: format!("fetch {first}"),
                 reason: format!("the server answers with HTTP {status}"),
                 remedy: None,
             },
-            trouble => trouble.about(format!("fetch {address}"), &host),
+            trouble => trouble.about(format!("fetch {first}"), &host),
         })
     }
 
@@ -90,6 +96,10 @@ impl Client {
             let written = out.write_all(&buffer[..count]);
             written
                 .map_err(|error| Trouble::Local(Error::write("what is fetched".as_ref())(error)))?;
+        }
+        // A connection that was closed on our side looks like an end.
+        if progress.is_cancelled() {
+            return Err(Trouble::Cancelled);
         }
         if promised.is_some_and(|promised| promised != bytes) {
             let why = "the connection ended before the file did";

@@ -4,26 +4,27 @@
 //! told what, is decided above, question by question.
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ureq::config::Config;
-use ureq::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, header};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, SendBody};
 
+use super::hang_up::{Waits, while_wanted};
+use super::progress::Progress;
 use super::proxy::Proxies;
+use super::reach::{self, Names};
+use super::session::lock;
 use super::settings::{LookUp, Settings};
 use super::trouble::{Refusal, Trouble, wrong};
 use super::url::Url;
 
 /// Asks servers; connections are kept, and shared between threads.
 pub(super) struct Line {
-    plain: OnceLock<Agent>,
-    proven: OnceLock<Agent>,
+    plain: Mutex<Option<Agent>>,
+    proven: Mutex<Option<Agent>>,
+    waits: Waits,
     proxies: Proxies,
     connect: Duration,
     stall: Duration,
@@ -56,12 +57,31 @@ const SLOWEST: u64 = 1024;
 impl Line {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            plain: OnceLock::new(),
-            proven: OnceLock::new(),
+            plain: Mutex::default(),
+            proven: Mutex::default(),
+            waits: Waits::default(),
             proxies: Proxies::of(|name| std::env::var(name).ok()),
             connect: settings.connect,
             stall: settings.stall,
             look_up: settings.look_up.clone(),
+        }
+    }
+
+    /// Does `work`, whose connections are closed as soon as it is unwanted: whoever
+    /// waits on one is told that it ended.
+    pub(super) fn while_wanted<T>(&self, progress: &dyn Progress, work: impl FnOnce() -> T) -> T {
+        let done = while_wanted(progress, || self.hang_up(), work);
+        // What is asked for next is wanted again.
+        self.waits.begin();
+        done
+    }
+
+    fn hang_up(&self) {
+        self.waits.end();
+        for agent in [&self.plain, &self.proven] {
+            if let Some(agent) = lock(agent).take() {
+                agent.shutdown();
+            }
         }
     }
 
@@ -93,10 +113,10 @@ impl Line {
             request = request.header(header::CONTENT_LENGTH, length);
         }
         match payload {
-            Payload::None => self.run(agent, url, request.body(())),
-            Payload::Bytes(bytes) => self.run(agent, url, request.body(bytes)),
+            Payload::None => self.run(&agent, url, request.body(())),
+            Payload::Bytes(bytes) => self.run(&agent, url, request.body(bytes)),
             Payload::Stream(reader, _) => {
-                self.run(agent, url, request.body(SendBody::from_reader(reader)))
+                self.run(&agent, url, request.body(SendBody::from_reader(reader)))
             }
         }
     }
@@ -124,10 +144,11 @@ impl Line {
     }
 
     /// The certificates are read when the first server has to prove itself.
-    fn agent(&self, encrypted: bool) -> Result<&Agent, Trouble> {
-        let cell = if encrypted { &self.proven } else { &self.plain };
-        if let Some(agent) = cell.get() {
-            return Ok(agent);
+    fn agent(&self, encrypted: bool) -> Result<Agent, Trouble> {
+        let known = if encrypted { &self.proven } else { &self.plain };
+        let mut known = lock(known);
+        if let Some(agent) = &*known {
+            return Ok(agent.clone());
         }
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(rustls::crypto::ring::default_provider().into());
@@ -155,8 +176,9 @@ impl Line {
             .timeout_per_write(Some(self.stall))
             .max_idle_connections_per_host(8)
             .build();
-        let names = Names(self.look_up.clone());
-        Ok(cell.get_or_init(|| Agent::with_parts(config, DefaultConnector::default(), names)))
+        let names = Names::new(self.look_up.clone(), self.waits.clone());
+        let agent = Agent::with_parts(config, reach::connector(self.waits.clone()), names);
+        Ok(known.insert(agent).clone())
     }
 
     fn trouble(&self, error: &ureq::Error) -> Trouble {
@@ -305,49 +327,5 @@ impl<R: Read> Read for Paced<R> {
             (self.since, self.bytes) = (Instant::now(), 0);
         }
         Ok(count)
-    }
-}
-
-/// Names as whoever was named looks them up.
-struct Names(Option<Arc<LookUp>>);
-
-impl Resolver for Names {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let Some(look_up) = &self.0 else {
-            return DefaultResolver::default().resolve(uri, config, timeout);
-        };
-        let host = uri.host().ok_or(ureq::Error::HostNotFound)?;
-        let usual = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = uri.port_u16().unwrap_or(usual);
-        let patience = (*timeout.after).min(Duration::from_secs(60));
-        let found = look_up(host, patience).map_err(|why| match why.kind() {
-            io::ErrorKind::NotFound => ureq::Error::HostNotFound,
-            _ => ureq::Error::Io(why),
-        })?;
-        let mut addresses = self.empty();
-        // As many as fit.
-        for address in found.into_iter().take(16) {
-            addresses.push(SocketAddr::new(address, port));
-        }
-        Ok(addresses)
-    }
-}
-
-impl std::fmt::Debug for Names {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Names"
-        } else {
-            "Names of libc"
-        })
     }
 }

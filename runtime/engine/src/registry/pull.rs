@@ -80,6 +80,19 @@ impl Client {
         unpacked: Option<Owners>,
         progress: &dyn Progress,
     ) -> crate::Result<Pulled> {
+        self.session.line.while_wanted(progress, || {
+            self.bring_all(reference, platform, store, unpacked, progress)
+        })
+    }
+
+    fn bring_all(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        store: &Store,
+        unpacked: Option<Owners>,
+        progress: &dyn Progress,
+    ) -> crate::Result<Pulled> {
         let registry = reference.registry();
         let about = |trouble: Trouble| trouble.about(format!("pull {reference}"), registry);
         let site = Site::new(&self.session.settings, reference, "pull").map_err(about)?;

@@ -56,6 +56,18 @@ impl Client {
         reference: &Reference,
         progress: &dyn Progress,
     ) -> crate::Result<Pushed> {
+        self.session.line.while_wanted(progress, || {
+            self.send_all(store, target, reference, progress)
+        })
+    }
+
+    fn send_all(
+        &self,
+        store: &Store,
+        target: &Descriptor,
+        reference: &Reference,
+        progress: &dyn Progress,
+    ) -> crate::Result<Pushed> {
         let registry = reference.registry();
         let about = |trouble: Trouble| trouble.about(format!("push {reference}"), registry);
         let target = whole(store, target)?;

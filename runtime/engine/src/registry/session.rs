@@ -98,7 +98,7 @@ impl Site {
 /// Who asks, remembered for a run.
 pub(super) struct Session {
     pub(super) settings: Settings,
-    line: Line,
+    pub(super) line: Line,
     /// The `Authorization` that was good for a registry and scopes.
     known: Mutex<HashMap<(String, String), String>>,
     logins: Mutex<HashMap<(String, String), Option<Login>>>,
@@ -179,6 +179,10 @@ impl Session {
         failures: &mut u32,
         progress: &dyn Progress,
     ) -> Result<(), Trouble> {
+        // Whatever went wrong: it looks as if a server did not keep its word.
+        if progress.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
         if !trouble.may_pass() || *failures >= self.settings.retries {
             return Err(trouble);
         }
@@ -254,9 +258,15 @@ impl Session {
         }
     }
 
-    /// Asks once, as nobody, and follows nowhere.
-    pub(super) fn ask_plainly(&self, url: &Url) -> Result<Answer, Trouble> {
-        self.line.ask(&Method::GET, url, &[], Payload::None)
+    /// Asks once, as `login` or as nobody, and follows nowhere.
+    pub(super) fn ask_plainly(
+        &self,
+        url: &Url,
+        login: Option<(&str, &str)>,
+    ) -> Result<Answer, Trouble> {
+        let basic = login.map(|(user, secret)| (header::AUTHORIZATION, basic(user, secret)));
+        let headers = basic.as_slice();
+        self.line.ask(&Method::GET, url, headers, Payload::None)
     }
 
     fn authorization(&self, site: &Site) -> Option<String> {
@@ -273,9 +283,9 @@ impl Session {
         let bearer = challenges
             .iter()
             .find(|c| matches!(c, Challenge::Bearer { .. }));
-        let basic = challenges.iter().find(|c| matches!(c, Challenge::Basic));
+        let plain = challenges.iter().find(|c| matches!(c, Challenge::Basic));
         let login = self.login(site)?;
-        let (key, value) = match (bearer.or(basic), login) {
+        let (key, value) = match (bearer.or(plain), login) {
             (Some(Challenge::Bearer { .. }), Some(Login::Token(token))) => {
                 (key(site), format!("Bearer {token}"))
             }
@@ -293,10 +303,7 @@ impl Session {
             }
             (Some(Challenge::Basic), Some(Login::Password { user, secret })) => {
                 let whole = (site.registry.clone(), String::new());
-                (
-                    whole,
-                    format!("Basic {}", STANDARD.encode(format!("{user}:{secret}"))),
-                )
+                (whole, basic(&user, &secret))
             }
             _ => return Err(refusal.into_refusal()),
         };
@@ -355,8 +362,7 @@ impl Session {
                 url = url.with("scope", scope);
             }
             if let Some(Login::Password { user, secret }) = login {
-                let credentials = STANDARD.encode(format!("{user}:{secret}"));
-                headers.push((header::AUTHORIZATION, format!("Basic {credentials}")));
+                headers.push((header::AUTHORIZATION, basic(&user, &secret)));
                 url = url.with("account", &user);
             }
             self.line.ask(&Method::GET, &url, &headers, Payload::None)?
@@ -376,6 +382,13 @@ impl Session {
 struct Token {
     token: Option<String>,
     access_token: Option<String>,
+}
+
+/// What tells a server a name and a password.
+///
+/// Source: RFC 7617.
+fn basic(user: &str, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")))
 }
 
 fn key(site: &Site) -> (String, String) {

@@ -28,6 +28,8 @@ impl Url {
     /// Reads a whole address.
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = |reason: &str| {
+            // Before the last `@` may be a password.
+            let text = text.rsplit('@').next().unwrap_or_default();
             let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
             Invalid::new(format!("address `{shown}`"), reason)
         };
@@ -186,7 +188,7 @@ pub(super) fn encoded(value: &str) -> String {
 
 /// What `%41` and the like stand for; `None` for what is not so encoded, or is no
 /// UTF-8.
-pub(super) fn decoded(text: &str) -> Option<String> {
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

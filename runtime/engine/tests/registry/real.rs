@@ -122,7 +122,7 @@ fn password() {
         "{refused}: {remedy}"
     );
     let wrong = stranger
-        .login(&registry.address, "me", "nonsense")
+        .login(&registry.address, "me", "nonsense", &())
         .unwrap_err();
     assert!(
         wrong.to_string().contains("does not know who asks"),
@@ -130,7 +130,7 @@ fn password() {
     );
     assert!(!home.join(".docker/config.json").exists());
     stranger
-        .login(&registry.address, "me", "pass:word")
+        .login(&registry.address, "me", "pass:word", &())
         .unwrap();
     let known = Client::new(settings(home));
     known.push(&here.store, &target, &reference, &()).unwrap();

@@ -156,7 +156,7 @@ fn build_here(args: &BuildArgs, request: &Request, room: &Room, store: &Store) -
         },
     );
     teller.end();
-    let built = built?;
+    let built = built.map_err(|error| super::remote::ended(error, &interrupt))?;
     let provenance = provenance(args, request, built.base.as_ref());
     let mut names = Vec::new();
     for tag in &args.tag {
@@ -214,7 +214,11 @@ fn provenance(
         from: Some(request.file.clone()),
         base: base.map(|(name, _)| name.clone()),
         base_digest: base.map(|(_, digest)| digest.clone()),
-        arguments: args.build_arg.clone(),
+        arguments: args
+            .build_arg
+            .iter()
+            .map(|argument| build::without_credentials(argument))
+            .collect(),
         revision: revision(&request.context),
         ..by_me(Provenance::now(Origin::Built))
     }

@@ -3,6 +3,7 @@
 //! Source: Dockerfile reference, "ADD"; BuildKit, `util/gitutil/git_ref.go`.
 
 use super::super::fault::Fault;
+use crate::registry::decoded;
 
 /// Where a source of `ADD` lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +12,10 @@ pub(super) enum Address {
     Path,
     /// On a server.
     File {
-        /// The whole address.
+        /// The whole address, without what nobody else may know.
         url: String,
+        /// User and password, their `%XX` decoded.
+        credentials: Option<(String, String)>,
         /// What the file is called.
         name: String,
     },
@@ -68,10 +71,36 @@ fn is_web(scheme: &str) -> bool {
     scheme.ends_with("http") || scheme.ends_with("https")
 }
 
-/// The text of an instruction, its addresses without users and passwords.
-pub(in crate::build) fn without_credentials(text: &str) -> String {
-    let words = text.split_inclusive(|c: char| c.is_whitespace() || matches!(c, '"' | ','));
-    words.map(|word| part(word).0).collect()
+/// A text, its addresses without users and passwords: what may be kept of an
+/// instruction or an argument, and shown.
+#[must_use]
+pub fn without_credentials(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| c.is_whitespace() || c == '"');
+    words.map(without_any).collect()
+}
+
+/// The same of a word, whatever its scheme: a user alone is no secret but in `http`.
+fn without_any(word: &str) -> String {
+    let (shown, credentials) = part(word);
+    if credentials.is_some() {
+        return shown;
+    }
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return shown;
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match host.rsplit_once('@') {
+        Some((credentials, host)) if credentials.contains(':') => {
+            format!("{scheme}://{host}{path}")
+        }
+        _ => shown,
+    }
+}
+
+/// User and password of an address: a password may be missing.
+fn pair(credentials: &str) -> Option<(String, String)> {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    Some((decoded(user)?, decoded(password)?))
 }
 
 impl Address {
@@ -85,17 +114,25 @@ impl Address {
             None => Ok(Self::Path),
             Some("git" | "ssh") => repository(text),
             Some("http" | "https") if path.ends_with(".git") => repository(text),
-            Some("http" | "https") => Ok(Self::File {
-                url: before_fragment.to_owned(),
-                name: name(path).ok_or_else(|| {
-                    Fault::new(format!(
-                        "`{text}` names no file: its address has to end with a name"
-                    ))
-                })?,
-            }),
+            Some("http" | "https") => {
+                let (url, credentials) = part(before_fragment);
+                let wrong = |why: &str| Fault::new(format!("`{url}` {why}"));
+                let credentials = credentials.map(|both| {
+                    let why = "has a user and a password whose `%` are not those of an address";
+                    pair(&both).ok_or_else(|| wrong(why))
+                });
+                Ok(Self::File {
+                    credentials: credentials.transpose()?,
+                    name: name(path).ok_or_else(|| {
+                        wrong("names no file: its address has to end with a name")
+                    })?,
+                    url,
+                })
+            }
             // `C://` and the like are nothing that is fetched.
             Some(_) => Err(Fault::new(format!(
-                "ADD cannot fetch `{text}`: it fetches http, https and git addresses"
+                "ADD cannot fetch `{}`: it fetches http, https and git addresses",
+                without_credentials(text)
             ))),
         }
     }
@@ -193,12 +230,35 @@ mod tests {
                 "ADD [\"http://h/f\", \"/\"]",
             ),
             ("ADD ssh://git@h/r /x", "ADD ssh://git@h/r /x"),
+            ("ADD http://u:p,q@h/f /", "ADD http://h/f /"),
+            ("ADD 'ftp://u:p@h/f' /", "ADD 'ftp://h/f' /"),
+            ("ARG A=http://u:p@h/f", "ARG A=http://h/f"),
             (
                 "ADD git@h:r https://h/a@b /x",
                 "ADD git@h:r https://h/a@b /x",
             ),
         ] {
             assert_eq!(without_credentials(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_server_is_told_what_its_address_says_and_nobody_else() {
+        let Address::File {
+            url, credentials, ..
+        } = Address::of("http://u:p%40%3a@h/f#x").unwrap()
+        else {
+            panic!("no file");
+        };
+        assert_eq!(url, "http://h/f");
+        assert_eq!(credentials, Some(("u".to_owned(), "p@:".to_owned())));
+        for wrong in [
+            "http://u:s3cr3t@h/",
+            "http://u:s3cr3t%zz@h/f",
+            "ftp://u:s3cr3t@h/f",
+        ] {
+            let fault = Address::of(wrong).unwrap_err();
+            assert!(!fault.reason.contains("s3cr3t"), "{}", fault.reason);
         }
     }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::image::{Algorithm, Digest, Hasher};
 use crate::registry::Progress;
 use crate::stack::Stack;
-pub(super) use address::without_credentials;
+pub use address::without_credentials;
 use address::{Address, Repository};
 use git::Git;
 
@@ -41,11 +41,16 @@ enum Content {
         latest: Option<u64>,
     },
     /// A file whose digest is known, so that it need not be fetched to know it.
-    Promised {
-        url: String,
-        name: String,
-        digest: Digest,
-    },
+    Promised { file: Remote, digest: Digest },
+}
+
+/// A file on a server.
+#[derive(Debug)]
+struct Remote {
+    url: String,
+    /// User and password.
+    credentials: Option<(String, String)>,
+    name: String,
 }
 
 /// What flags of `ADD` ask for, their variables replaced.
@@ -99,8 +104,17 @@ impl Stages<'_> {
                 }
                 Ok(pieces)
             }
-            Address::File { url, name } => {
-                let mut piece = self.file(url, name, adding.checksum.as_deref(), yard)?;
+            Address::File {
+                url,
+                credentials,
+                name,
+            } => {
+                let file = Remote {
+                    url,
+                    credentials,
+                    name,
+                };
+                let mut piece = self.file(file, adding.checksum.as_deref(), yard)?;
                 piece.unpack = adding.unpack == Some(true);
                 Ok(vec![piece])
             }
@@ -112,12 +126,11 @@ impl Stages<'_> {
 
     fn file(
         &self,
-        url: String,
-        name: String,
+        file: Remote,
         checksum: Option<&str>,
         yard: &mut Yard<'_>,
     ) -> Result<Piece, Fault> {
-        let key = |digest: &Digest| format!("file {name:?} {digest}");
+        let key = |digest: &Digest| format!("file {:?} {digest}", file.name);
         if let Some(text) = checksum {
             let digest: Digest = text.parse().map_err(|_| {
                 let why = "write it as sha256: and 64 hexadecimal digits";
@@ -125,11 +138,11 @@ impl Stages<'_> {
             })?;
             return Ok(Piece {
                 key: key(&digest),
-                content: Content::Promised { url, name, digest },
+                content: Content::Promised { file, digest },
                 unpack: false,
             });
         }
-        let (tree, selected) = self.download(&url, &name, yard)?;
+        let (tree, selected) = self.download(&file, yard)?;
         let digest = digest_of(&tree, &selected, Algorithm::Sha256)?;
         Ok(Piece {
             key: key(&digest),
@@ -146,16 +159,17 @@ impl Stages<'_> {
     /// has in the image.
     fn download(
         &self,
-        url: &str,
-        name: &str,
+        remote: &Remote,
         yard: &mut Yard<'_>,
     ) -> Result<(Source, Selected), Fault> {
         let directory = yard.next();
-        let path = directory.join(name);
+        let path = directory.join(&remote.name);
         fs::create_dir(&directory).map_err(Error::write(&directory))?;
         let watch = Watch(self);
         let client = self.attending.client;
-        let fetched = client.fetch_file(url, &watch, || {
+        let login = remote.credentials.as_ref();
+        let login = login.map(|(user, password)| (&**user, &**password));
+        let fetched = client.fetch_file(&remote.url, login, &watch, || {
             File::create(&path).map_err(Error::write(&path))
         })?;
         let file = File::options().write(true).open(&path);
@@ -166,7 +180,7 @@ impl Stages<'_> {
             .and_then(|()| file.set_times(FileTimes::new().set_modified(time)));
         set.map_err(Error::write(&path))?;
         let tree = Source::context(&directory, Ignore::default());
-        let selected = tree.one(name)?;
+        let selected = tree.one(&remote.name)?;
         Ok((tree, selected))
     }
 
@@ -225,12 +239,13 @@ impl Stages<'_> {
                 selected,
                 latest,
             } => (tree.clone(), selected.clone(), *latest),
-            Content::Promised { url, name, digest } => {
-                let (tree, selected) = self.download(url, name, yard)?;
+            Content::Promised { file, digest } => {
+                let (tree, selected) = self.download(file, yard)?;
                 let found = digest_of(&tree, &selected, digest.algorithm())?;
                 if found != *digest {
                     return Err(Fault::new(format!(
-                        "{url} is {found}, and --checksum={digest} is another"
+                        "{} is {found}, and --checksum={digest} is another",
+                        file.url
                     )));
                 }
                 (tree, selected, None)
