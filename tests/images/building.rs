@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::place::{Home, no_busybox, trial};
+use crate::place::{Home, no, no_busybox, said, trial};
 use crate::shared::{once, with_busybox};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -36,6 +37,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial("secrets and mounts are seen and not kept", base(), mounts),
         trial(
+            "a build knows the commit of its context, whatever git is told to look at",
+            no("git"),
+            revisions,
+        ),
+        trial(
             "what docker would ignore is ignored, and explained",
             base(),
             ignores,
@@ -63,6 +69,27 @@ pub(crate) fn write(home: &Home, files: &[(&str, &str)]) -> Result<(), Failed> {
 
 pub(crate) fn unfinished(home: &Home) -> Result<usize, Failed> {
     Ok(fs::read_dir(home.store().join("ingest"))?.count())
+}
+
+fn revisions() -> Result<(), Failed> {
+    let home = Home::new();
+    write(
+        &home,
+        &[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")],
+    )?;
+    let script = "for place in context other; do mkdir -p $place; cd $place; git init -q
+                  git config user.name x; git config user.email x@example.org
+                  git commit -q --allow-empty -m $place; git rev-parse HEAD; cd ..; done";
+    let mut shell = Command::new("sh");
+    let commits = said(shell.args(["-ec", script]).current_dir(home.path()))?;
+    let own = commits.lines().next().ok_or("no commit")?;
+    let mut build = home.isolab(&["build", "-t", "app", "context"]);
+    build.env("GIT_DIR", home.path().join("other/.git"));
+    said(build.env("GIT_WORK_TREE", home.path().join("other")))?;
+    let log = home.json(&["image", "log", "--json", "app"])?;
+    let told = log.to_string();
+    assert!(told.contains(own), "{told}");
+    Ok(())
 }
 
 fn hello() -> Result<(), Failed> {

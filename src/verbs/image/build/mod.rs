@@ -224,9 +224,16 @@ fn provenance(
     }
 }
 
-/// The commit of a context that is in git.
+/// The commit of a context that is in git, whatever else the environment tells git to
+/// look at: within a hook, that is its own repository.
 fn revision(context: &Path) -> Option<String> {
-    let output = std::process::Command::new("git")
+    let mut git = std::process::Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            git.env_remove(name);
+        }
+    }
+    let output = git
         .args(["rev-parse", "--verify", "--quiet", "HEAD"])
         .current_dir(context)
         .stderr(std::process::Stdio::null())
