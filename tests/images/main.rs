@@ -12,6 +12,7 @@ mod library;
 mod peers;
 mod place;
 mod rooms;
+mod secrets;
 mod shared;
 mod stalls;
 mod steps;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     trials.extend(clients::trials());
     trials.extend(rooms::trials());
     trials.extend(stalls::trials());
+    trials.extend(secrets::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());
     trials.extend(adding::trials());

@@ -8,7 +8,7 @@ use isolab_oci::ExitStatus;
 use super::compared::Before;
 use super::fault::Fault;
 use super::key::Key;
-use super::mount::Around;
+use super::mount::{Around, Ready};
 use super::output::Lines;
 use super::shell::Broken;
 use super::stage::{Stages, interrupted};
@@ -103,7 +103,7 @@ impl Stages<'_> {
         let layers = self.unpacked(&state.layers)?;
         let layers = layers.into_iter().map(|layer| layer.path).collect();
         let mut container = Container::new(place.path(), layers, settings);
-        let (mut ended, mut output) = self.listen(&container, at);
+        let (mut ended, mut output) = self.listen(&container, &ready, at)?;
         let mut before = None;
         if let Err(refused @ Error::Refused { .. }) = &ended {
             let why = refused.in_one_line();
@@ -112,7 +112,7 @@ impl Stages<'_> {
             container = run::with_copied_root(&container, self.room)?;
             let root = place.path().join("root");
             before = Some(Before::of(&root)?);
-            (ended, output) = self.listen(&container, at);
+            (ended, output) = self.listen(&container, &ready, at)?;
         }
         if self.is_unwanted() {
             return Err(interrupted());
@@ -132,7 +132,7 @@ impl Stages<'_> {
                     Box::new(Broken {
                         container,
                         shell,
-                        _ready: ready,
+                        ready,
                         _place: place,
                     })
                 }),
@@ -154,18 +154,22 @@ impl Stages<'_> {
     fn listen(
         &self,
         container: &Container,
+        ready: &Ready,
         at: At<'_>,
-    ) -> (crate::Result<ExitStatus>, Vec<String>) {
+    ) -> Result<(crate::Result<ExitStatus>, Vec<String>), Fault> {
         let mut lines = Lines::default();
         let tell = self.attending.tell;
         let mut line = |line: &str| tell(Event::Output { at, line });
+        ready.lay_secrets()?;
         let ended = run::run_step(
             container,
             self.room,
+            &|| ready.hide_secrets(),
             &mut |piece| lines.take(piece, &mut line),
             &|| self.is_unwanted(),
         );
-        (ended, lines.finish(&mut line))
+        ready.hide_secrets();
+        Ok((ended, lines.finish(&mut line)))
     }
 
     /// Makes a layer of what a container changed; its files are the unpacked layer

@@ -4,6 +4,7 @@
 use super::Event;
 use super::mount::Ready;
 use super::stage::Stages;
+use crate::error::Error;
 use crate::room;
 use crate::run::{self, Container, Root, Settings};
 use crate::store::Place;
@@ -16,7 +17,7 @@ pub(super) struct Broken {
     /// What takes the text of a shell form there.
     pub(super) shell: String,
     /// What has to be there as long.
-    pub(super) _ready: Ready,
+    pub(super) ready: Ready,
     pub(super) _place: Place,
 }
 
@@ -44,6 +45,13 @@ impl Broken {
             terminal: true,
             ..container.settings
         };
-        run::run(&container, stages.room).map(drop)
+        let laid = self.ready.lay_secrets();
+        laid.map_err(|fault| Error::Program {
+            program: "the shell",
+            reason: fault.reason,
+        })?;
+        let ran = run::run(&container, stages.room).map(drop);
+        self.ready.hide_secrets();
+        ran
     }
 }

@@ -21,13 +21,15 @@ const OFTEN: i32 = 100;
 const READ: usize = 64 << 10;
 
 /// Runs it until it has ended. What it says, on both streams, is handed to `said` as
-/// it comes. It is killed as soon as it `is_unwanted`, and with this thread.
+/// it comes. It is killed as soon as it `is_unwanted`, and with this thread. `begun` is
+/// called when its program has been executed, and all that it sees is mounted.
 ///
 /// # Errors
 /// As [`run`](super::run).
 pub fn run_step(
     container: &Container,
     room: &Room,
+    begun: &dyn Fn(),
     said: &mut dyn FnMut(&[u8]),
     is_unwanted: &dyn Fn() -> bool,
 ) -> Result<ExitStatus> {
@@ -42,6 +44,7 @@ pub fn run_step(
     };
     let mut running = start(container, &bundle, stdio, &options(container, room))?;
     drop(writer);
+    begun();
     let mut buffer = vec![0; READ];
     // It may close its output long before it ends. Its first process takes all others
     // with it, and they the other end.

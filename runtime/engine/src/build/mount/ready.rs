@@ -1,9 +1,10 @@
 //! Making ready what is mounted: each in a place of its own, or where it lies.
 
+use std::fmt;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::cache::Caches;
 use super::{Around, Files, What, digest};
@@ -15,12 +16,27 @@ use crate::dockerfile::Owner;
 use crate::error::Error;
 use crate::run::{Bind, Settings, Tmpfs};
 
+/// A file that a program sees, and that has a name only until it does: if this process
+/// is killed, it is gone.
+struct Secret {
+    path: PathBuf,
+    value: Vec<u8>,
+    owner: Owner,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret of {}", self.path.display())
+    }
+}
+
 /// What is mounted, and what must live as long.
 #[derive(Debug)]
 pub(crate) struct Ready {
     binds: Vec<Bind>,
     memory: Vec<Tmpfs>,
     variables: Vec<String>,
+    secrets: Vec<Secret>,
     /// Open for their locks.
     _alone: Vec<File>,
 }
@@ -31,6 +47,28 @@ impl Ready {
         settings.binds.clone_from(&self.binds);
         settings.tmpfs.clone_from(&self.memory);
         settings.env.extend(self.variables.iter().cloned());
+    }
+
+    /// Lays out what is secret, until it is hidden.
+    pub(in crate::build) fn lay_secrets(&self) -> Result<(), Fault> {
+        self.hide_secrets();
+        for secret in &self.secrets {
+            let mut options = File::options();
+            options.write(true).create_new(true).mode(0o600);
+            let file = options.open(&secret.path);
+            let written = file.and_then(|mut file| file.write_all(&secret.value));
+            written.map_err(Error::write(&secret.path))?;
+            give(&secret.path, &secret.owner, 0o400)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the names of what is secret away. A container that has it mounted still
+    /// sees it.
+    pub(in crate::build) fn hide_secrets(&self) {
+        for secret in &self.secrets {
+            let _ = fs::remove_file(&secret.path);
+        }
     }
 
     /// Where something is mounted.
@@ -54,6 +92,7 @@ impl Around {
             variables: variables
                 .map(|one| format!("{}={}", one.name, one.value))
                 .collect(),
+            secrets: Vec::new(),
             _alone: Vec::new(),
         };
         // Nobody waits for a cache while this copies files.
@@ -83,12 +122,11 @@ impl Around {
                     ..
                 } => (caches.path(id, from.as_ref()), *read_only),
                 What::Secret { value, owner, .. } => {
-                    let mut options = File::options();
-                    options.write(true).create_new(true).mode(0o600);
-                    let file = options.open(&own);
-                    let written = file.and_then(|mut file| file.write_all(value));
-                    written.map_err(Error::write(&own))?;
-                    give(&own, owner, 0o400)?;
+                    ready.secrets.push(Secret {
+                        path: own.clone(),
+                        value: value.clone(),
+                        owner: *owner,
+                    });
                     (own, true)
                 }
                 What::Agent { socket, .. } => (socket.clone(), false),
