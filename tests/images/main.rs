@@ -9,6 +9,7 @@ mod building;
 mod clients;
 mod kills;
 mod library;
+mod nodes;
 mod peers;
 mod place;
 mod rooms;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     trials.extend(rooms::trials());
     trials.extend(stalls::trials());
     trials.extend(secrets::trials());
+    trials.extend(nodes::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());
     trials.extend(adding::trials());

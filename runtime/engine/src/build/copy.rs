@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
@@ -64,6 +64,8 @@ enum Kind {
     File(Box<Item>),
     Bytes(Vec<u8>),
     Link(PathBuf),
+    /// A device of this number, or a fifo.
+    Node(EntryType, u64),
 }
 
 /// What a layer brings, parents before what is in them.
@@ -117,7 +119,7 @@ impl Copying {
                         true => top.clone(),
                         false => top.join(&item.relative),
                     };
-                    planning.put_item(&at, item, &self, part.latest)?;
+                    planning.put_item(&at, item, &self, (&part.tree, part.latest))?;
                 }
             }
         }
@@ -180,7 +182,7 @@ impl Planning<'_> {
         at: &Path,
         item: Item,
         copying: &Copying,
-        latest: Option<u64>,
+        (tree, latest): (&Source, Option<u64>),
     ) -> Result<()> {
         let metadata = &item.found.metadata;
         let told = Planned {
@@ -206,10 +208,14 @@ impl Planning<'_> {
             );
         }
         if !kind.is_file() {
-            return Err(Error::Outside {
-                path: item.found.place,
-                reason: "it is no file, link or directory, and cannot be copied",
-            });
+            let Some(node) = node(&item, tree) else {
+                return Err(Error::Outside {
+                    path: item.found.place,
+                    reason: "it is no file, link or directory, and cannot be copied: a line of \
+                             .dockerignore leaves it out",
+                });
+            };
+            return self.put(at, Planned { kind: node, ..told });
         }
         let capability = capability(&item.found.place);
         let kind = Kind::File(Box::new(item));
@@ -309,6 +315,21 @@ impl Planning<'_> {
     }
 }
 
+/// A device or a fifo, where files of this tree are meant with all that they are: an
+/// image's, or an archive's.
+fn node(item: &Item, tree: &Source) -> Option<Kind> {
+    let metadata = &item.found.metadata;
+    let kind = metadata.file_type();
+    let kind = match () {
+        () if !tree.keeps_owners() => return None,
+        () if kind.is_char_device() => EntryType::Char,
+        () if kind.is_block_device() => EntryType::Block,
+        () if kind.is_fifo() => EntryType::Fifo,
+        () => return None,
+    };
+    Some(Kind::Node(kind, metadata.rdev()))
+}
+
 fn is_no_directory(path: &Path) -> Error {
     Error::Outside {
         path: path.to_owned(),
@@ -359,6 +380,17 @@ fn append<W: Write>(
                 return appended.map_err(not_written);
             }
             let appended = builder.append_link(&mut header, inside, &to);
+            appended.map_err(not_written)
+        }
+        Kind::Node(kind, device) => {
+            header.set_entry_type(kind);
+            if kind != EntryType::Fifo {
+                let set = header
+                    .set_device_major(rustix::fs::major(device))
+                    .and_then(|()| header.set_device_minor(rustix::fs::minor(device)));
+                set.map_err(not_written)?;
+            }
+            let appended = builder.append_data(&mut header, inside, io::empty());
             appended.map_err(not_written)
         }
         Kind::Bytes(bytes) => {

@@ -123,6 +123,11 @@ impl Source {
         }
     }
 
+    /// Whether its files are meant with their owners, and whatever they are.
+    pub(super) fn keeps_owners(&self) -> bool {
+        self.keeps_owners
+    }
+
     fn not_found(&self, pattern: &str) -> Error {
         let decision = self.ignore.decide(pattern.trim_start_matches('/'));
         let why = match decision.because {

@@ -36,8 +36,14 @@ pub(super) fn packing(file: &mut File) -> Result<Option<Packing>, Fault> {
     Ok(is_header(&first).then_some(packing))
 }
 
-/// Unpacks `file` into `to`, a directory that is made.
-pub(super) fn unpack(file: File, packing: Packing, to: &Path, owners: Owners) -> Result<(), Fault> {
+/// Unpacks `file` into `to`, a directory that is made; how many devices this user may
+/// not make, and are left out.
+pub(super) fn unpack(
+    file: File,
+    packing: Packing,
+    to: &Path,
+    owners: Owners,
+) -> Result<u64, Fault> {
     let made =
         fs::create_dir(to).and_then(|()| fs::set_permissions(to, Permissions::from_mode(0o755)));
     made.map_err(|error| Fault::new(format!("cannot make {}: {error}", to.display())))?;
@@ -54,7 +60,7 @@ pub(super) fn unpack(file: File, packing: Packing, to: &Path, owners: Owners) ->
         Packing::By(_) => layer::unpack(packing.open(file)?, Compression::None, to, &how),
     };
     match unpacked {
-        Ok(_) => Ok(()),
+        Ok(unpacked) => Ok(unpacked.devices_left_out),
         Err(Error::Layer { entry, reason, .. }) => Err(Fault::new(format!(
             "the archive cannot be unpacked: entry `{entry}`: {reason}"
         ))),

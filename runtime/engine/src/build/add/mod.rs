@@ -157,11 +157,7 @@ impl Stages<'_> {
 
     /// Fetches a file into a directory of its own, with the mode and the time that it
     /// has in the image.
-    fn download(
-        &self,
-        remote: &Remote,
-        yard: &mut Yard<'_>,
-    ) -> Result<(Source, Selected), Fault> {
+    fn download(&self, remote: &Remote, yard: &mut Yard<'_>) -> Result<(Source, Selected), Fault> {
         let directory = yard.next();
         let path = directory.join(&remote.name);
         fs::create_dir(&directory).map_err(Error::write(&directory))?;
@@ -267,7 +263,14 @@ impl Stages<'_> {
         };
         let directory = yard.next();
         let owners = self.room.owners();
-        archive::unpack(file, packing, &directory, owners)?;
+        let left_out = archive::unpack(file, packing, &directory, owners)?;
+        if left_out > 0 {
+            let text = format!(
+                "devices that this user may not make are left out of what {} brings: {left_out}",
+                selected.named.display()
+            );
+            (self.attending.tell)(super::Event::Note { text: &text });
+        }
         let tree = Source::layers(Stack::new([directory]).owned_by(owners));
         let selected = tree.one("")?;
         Ok(whole(tree, selected))
