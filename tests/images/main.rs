@@ -7,6 +7,7 @@
 mod adding;
 mod building;
 mod clients;
+mod full;
 mod kills;
 mod library;
 mod nodes;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     trials.extend(rooms::trials());
     trials.extend(stalls::trials());
     trials.extend(secrets::trials());
+    trials.extend(full::trials());
     trials.extend(nodes::trials());
     trials.extend(kills::trials());
     trials.extend(steps::trials());

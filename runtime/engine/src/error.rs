@@ -29,6 +29,18 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// The disk is full, or this user's share of it.
+    #[error("cannot write {what}: {}", too_little(*needed, *free, place))]
+    Full {
+        /// What was to be written.
+        what: String,
+        /// How many bytes it takes, where that is known.
+        needed: Option<u64>,
+        /// How many are free.
+        free: u64,
+        /// Where.
+        place: PathBuf,
+    },
     /// A path for the guest is not one that stays inside.
     #[error("cannot lay out {}: {reason}", path.display())]
     Outside {
@@ -139,6 +151,15 @@ fn last(output: &[String]) -> String {
     text
 }
 
+/// What is needed, and what is there.
+fn too_little(needed: Option<u64>, free: u64, place: &Path) -> String {
+    let place = place.display();
+    match needed {
+        Some(needed) => format!("it takes {needed} bytes, and {free} are free in {place}"),
+        None => format!("it takes more than the {free} bytes that are free in {place}"),
+    }
+}
+
 /// Each problem in a line, with its remedy.
 fn listed(problems: &Problems) -> String {
     let lines = problems.iter().map(|problem| match &problem.remedy {
@@ -165,6 +186,10 @@ impl Error {
             Self::Untrusted { .. } => {
                 Some("nothing of it was kept; get it anew from where it comes from")
             }
+            Self::Full { .. } => Some(
+                "`isolab system prune` frees what nothing needs, `isolab rmi` what you do not; \
+                 XDG_DATA_HOME names a place on another disk",
+            ),
             Self::Registry { remedy, .. } => remedy.as_deref(),
             _ => None,
         }

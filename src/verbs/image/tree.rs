@@ -59,7 +59,7 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
         ));
     }
     let open = || super::room::input(file);
-    super::room::within_reading(open, |room| {
+    super::room::unpacking(open, |owners| {
         let store = store()?;
         let input = open()?;
         let about = About {
@@ -70,7 +70,7 @@ pub fn import(args: &ImportArgs) -> Result<ExitCode> {
                 .unwrap_or_else(|| format!("imported from {from}")),
             epoch: now(),
         };
-        let made = store.import(input, &about, room.owners());
+        let made = store.import(input, &about, owners);
         let made = made.with_context(|| format!("cannot import {from}"))?;
         let name = match &args.name {
             Some(name) => name.clone(),

@@ -195,12 +195,16 @@ impl<'a> Contents<'a> {
         }
         let algorithm = named.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
         let mut writer = self.store.new_blob(algorithm)?;
-        let failed = |error| match error {
+        let size = entry.size();
+        let bytes = io::copy(entry, &mut writer).map_err(|error| match error {
             // The archive's end comes too early, or its packing is broken.
             error if is_of_input(&error) => untrusted(format!("`{path}` cannot be read: {error}")),
-            error => Error::write(self.store.root())(error),
-        };
-        let bytes = io::copy(entry, &mut writer).map_err(failed)?;
+            error => {
+                let what = format!("`{path}` of the archive");
+                let kept = writer.bytes();
+                self.store.unwritten(what, Some(size), kept)(error)
+            }
+        })?;
         let expected = named.map(|digest| Descriptor::new(kind.clone(), digest, bytes));
         Ok(Some(match expected {
             Some(expected) => {

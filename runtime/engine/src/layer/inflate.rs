@@ -1,6 +1,6 @@
 //! From packed bytes to the archive's.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -10,6 +10,25 @@ use crate::image::Compression;
 /// The largest window of zstd that is allowed, as a power of two: 128 MiB, which is
 /// what its own program allows without being asked.
 const WINDOW: u32 = 27;
+
+/// How long the archive is that `packed` holds, in bytes; `None` where it is none, or
+/// longer than `most`.
+pub(crate) fn plain_bytes(packed: impl Read, compression: Compression, most: u64) -> Option<u64> {
+    let packed = BufReader::with_capacity(READ, packed);
+    let mut inflate = Inflate::new(packed, compression).ok()?;
+    let mut buffer = vec![0; READ];
+    let mut bytes = 0;
+    loop {
+        let count = inflate.fill(&mut buffer).ok()? as u64;
+        bytes += count;
+        if count == 0 || bytes > most {
+            return (bytes <= most).then_some(bytes);
+        }
+    }
+}
+
+/// How much is unpacked at once, in bytes.
+const READ: usize = 128 << 10;
 
 /// Packed bytes being unpacked.
 pub(super) enum Inflate<R: BufRead> {

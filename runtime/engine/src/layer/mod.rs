@@ -41,6 +41,7 @@ mod tests;
 
 pub use attributes::Ownership;
 pub use how::{Checks, Expected, How};
+pub(crate) use inflate::plain_bytes;
 pub use limits::Limits;
 pub use merge::{Content, MergeHow, merge};
 pub use pack::{Form, PackHow, Packed, Packing, pack};

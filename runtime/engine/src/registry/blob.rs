@@ -129,7 +129,11 @@ impl<'a> Stream<'a> {
         }
         let writer = self.writer.as_mut().ok_or(Trouble::Cancelled)?;
         let kept = writer.write_all(&buffer[..count]);
-        kept.map_err(Error::write(self.source.store.root()))?;
+        let what = || format!("blob {}", self.blob.digest);
+        kept.map_err(|error| {
+            let (needed, kept) = (Some(self.blob.size), writer.bytes());
+            self.source.store.unwritten(what(), needed, kept)(error)
+        })?;
         self.moved += count as u64;
         self.source.progress.moved(self.blob, count as u64);
         Ok(count)

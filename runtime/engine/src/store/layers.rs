@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ingest::Pending;
-use super::{Image, Store};
+use super::{Image, Store, is_full};
+use crate::disk::allocated_bytes;
 use crate::error::{Error, Result};
 use crate::image::{Compression, Descriptor, Digest};
 use crate::layer::{self, Checks, Expected, How, Limits, Ownership, Unpacked, Whiteouts};
@@ -45,7 +46,7 @@ impl Owners {
         }
     }
 
-    fn whiteouts(self) -> Whiteouts {
+    pub(crate) fn whiteouts(self) -> Whiteouts {
         Whiteouts::Overlay {
             userxattr: self != Self::Real,
         }
@@ -193,9 +194,24 @@ impl Store {
             ownership: owners.ownership(),
             whiteouts: owners.whiteouts(),
         };
-        let unpacked = layer::unpack(packed, compression, &files, &how)?;
+        let unpacked = layer::unpack(packed, compression, &files, &how);
+        let unpacked = unpacked.map_err(|error| match error {
+            Error::Write { source, .. } if is_full(&source) => {
+                let what = format!("the files of layer {}", blob.digest);
+                // What lies there until it is given up is free again afterwards.
+                let kept = allocated_bytes(&[&files]).unwrap_or(0);
+                self.unwritten(what, self.plain_bytes(blob), kept)(source)
+            }
+            error => error,
+        })?;
         let facts = Facts::from(&unpacked);
         self.place(pending, diff_id, owners, facts)
+    }
+
+    /// How many bytes the archive of a layer has whose blob is here.
+    fn plain_bytes(&self, blob: &Descriptor) -> Option<u64> {
+        let packed = self.open_blob(blob, "its files").ok()?;
+        layer::plain_bytes(packed, compression_of(blob).ok()?, Limits::default().bytes)
     }
 
     /// Gives an unpacked layer its name.

@@ -29,6 +29,7 @@
 //! Source: OCI image specification, `image-layout.md`.
 
 mod blobs;
+mod full;
 mod index;
 mod ingest;
 mod known;
@@ -49,6 +50,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use blobs::BlobWriter;
+pub(crate) use full::is_full;
 pub use layers::{Facts, Layer, Owners};
 pub use new_layer::LayerWriter;
 pub use pins::Pin;
