@@ -220,8 +220,14 @@ fn logs_in() -> Result<(), Failed> {
     )?;
     for_group(&config)?;
     let name = format!("{address}/x");
-    for verb in ["pull", "run"] {
-        let mut command = party.isolab(&[verb, &name]);
+    fs::create_dir(party.home().join("context"))?;
+    fs::write(
+        party.home().join("context/Dockerfile"),
+        format!("FROM {name}\n"),
+    )?;
+    for words in [["pull", &name], ["run", &name], ["build", "context"]] {
+        let verb = words[0];
+        let mut command = party.isolab(&words);
         command.env("DOCKER_CONFIG", party.home());
         let told_user = in_group(&command).output()?;
         let login = told.try_recv();
@@ -240,8 +246,9 @@ fn logs_in() -> Result<(), Failed> {
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755))?;
     fs::write(&config, r#"{"credsStore":"test"}"#)?;
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644))?;
-    for verb in ["pull", "run"] {
-        let mut command = party.isolab(&[verb, &name]);
+    for words in [["pull", &name], ["run", &name], ["build", "context"]] {
+        let verb = words[0];
+        let mut command = party.isolab(&words);
         command.env("DOCKER_CONFIG", party.home());
         command.env("PATH", with_home(&party));
         let told_user = command.output()?;
@@ -265,10 +272,11 @@ fn does_without() -> Result<(), Failed> {
     let home = Home::new();
     home.says(&["run", "hello-world"])?;
     home.says(&["save", "hello-world", "-o", "hello.tar"])?;
-    fs::copy(
-        home.path().join("hello.tar"),
-        party.home().join("hello.tar"),
-    )?;
+    home.says(&["export", "hello-world", "-o", "files.tar"])?;
+    for file in ["hello.tar", "files.tar"] {
+        fs::copy(home.path().join(file), party.home().join(file))?;
+    }
+    fs::write(party.home().join("none.tar"), "no archive ".repeat(200))?;
     // Mappers that map nothing, as where user namespaces are not for everybody.
     for mapper in ["newuidmap", "newgidmap"] {
         let path = party.home().join(mapper);
@@ -279,7 +287,11 @@ fn does_without() -> Result<(), Failed> {
     let count = || fs::read_dir(&layers).map_or(0, Iterator::count);
     let (address, mut server) = serve(&home)?;
     let name = format!("{address}/hello-world:latest");
-    for words in [&["load", "-i", "hello.tar"][..], &["pull", &name]] {
+    for words in [
+        &["load", "-i", "hello.tar"][..],
+        &["pull", &name],
+        &["import", "files.tar", "files"],
+    ] {
         let mut command = party.isolab(words);
         let done = command.env("PATH", with_home(&party)).output();
         let done = done?;
@@ -288,6 +300,11 @@ fn does_without() -> Result<(), Failed> {
         assert!(told.contains("note: nothing is unpacked"), "{told}");
         assert_eq!(count(), 0);
     }
+    let mut none = party.isolab(&["import", "none.tar", "none"]);
+    let none = none.env("PATH", with_home(&party)).output()?;
+    assert!(!none.status.success(), "what is no archive is refused");
+    assert!(party.says(&["images", "-q", "none"])?.is_empty());
+    assert_eq!(fs::read_dir(party.store().join("ingest"))?.count(), 0);
     let pulled = party.says(&["pull", &name]);
     server.kill()?;
     server.wait()?;

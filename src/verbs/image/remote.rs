@@ -106,6 +106,7 @@ impl Asking {
         Settings {
             insecure: self.insecure.clone(),
             look_up: Some(Arc::new(venv_sim::look_up)),
+            elsewhere: super::room::elsewhere(),
             ..Settings::of_process()
         }
     }

@@ -14,9 +14,11 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use isolab_engine::Error;
+use isolab_engine::registry::{Elsewhere, Logins, Settings, ask_for_login};
 use isolab_engine::room::Room;
 use isolab_engine::room::task::Task;
 use isolab_engine::store::Owners;
@@ -38,9 +40,14 @@ pub const fn verb(perform: fn(&[OsString]) -> isolab_engine::Result<u8>) -> Task
 /// The first word inside: whether standard input was opened outside.
 const GIVEN: &str = "given";
 const OWN: &str = "own";
+/// How the first word begins where logins are asked for outside; their socket's name
+/// comes after it.
+const ASK: &str = "ask:";
 
 /// Whether this process is in the room, and its input was opened outside.
 static IS_GIVEN: AtomicBool = AtomicBool::new(false);
+/// Where logins are asked for.
+static LOGINS: OnceLock<String> = OnceLock::new();
 
 /// The words of the verb that is performed inside, of those that it was entered with.
 #[must_use]
@@ -49,7 +56,18 @@ pub fn taken(words: &[OsString]) -> &[OsString] {
         return words;
     };
     IS_GIVEN.store(*first == *GIVEN, Ordering::Relaxed);
+    if let Some(name) = first.to_str().and_then(|first| first.strip_prefix(ASK)) {
+        let _ = LOGINS.set(name.to_owned());
+    }
     words
+}
+
+/// Who knows logins, where this is inside and there is somebody.
+pub(super) fn elsewhere() -> Option<Arc<Elsewhere>> {
+    let name = LOGINS.get()?;
+    Some(Arc::new(|registry, repository| {
+        ask_for_login(name, registry, repository)
+    }))
 }
 
 /// What was opened outside, where this is inside.
@@ -86,16 +104,22 @@ pub(super) fn within(here: impl FnOnce(&Room) -> Result<ExitCode>) -> Result<Exi
     }
 }
 
-/// The same for a verb that reads `open`, which is opened here in any case.
-pub(super) fn within_reading(
-    open: impl FnOnce() -> Result<File>,
+/// The same for a verb that may need logins: who stays outside finds them, as `settings`
+/// say.
+pub(super) fn within_asking(
+    settings: Settings,
     here: impl FnOnce(&Room) -> Result<ExitCode>,
 ) -> Result<ExitCode> {
     let room = Room::find();
-    match is_entered(&room) {
-        true => Ok(enter(&room, Some(open()?))?.into()),
-        false => here(&room),
+    if !is_entered(&room) {
+        return here(&room);
     }
+    let name = format!("isolab-{}-{:016x}", std::process::id(), fastrand::u64(..));
+    let logins = Logins::listen(&name, settings)?;
+    let words = words(&format!("{ASK}{name}"));
+    let attend = Box::new(|pid| logins.answer(pid));
+    let ended = room.enter_attended(&verb(nobody), &words, attend);
+    Ok(ended?.into())
 }
 
 /// The same for a verb that is of use without unpacking: where the room cannot be
@@ -123,13 +147,16 @@ fn is_entered(room: &Room) -> bool {
 }
 
 fn enter(room: &Room, input: Option<File>) -> isolab_engine::Result<u8> {
-    let first = if input.is_some() { GIVEN } else { OWN };
-    let words = std::iter::once(first.into()).chain(env::args_os().skip(1));
-    let words: Vec<OsString> = words.collect();
+    let words = words(if input.is_some() { GIVEN } else { OWN });
     match input {
         Some(input) => room.enter_reading(&verb(nobody), &words, input.as_fd()),
         None => room.enter(&verb(nobody), &words),
     }
+}
+
+fn words(first: &str) -> Vec<OsString> {
+    let typed = env::args_os().skip(1);
+    std::iter::once(first.into()).chain(typed).collect()
 }
 
 /// The same for a verb that needs no more than to reach the layers that are

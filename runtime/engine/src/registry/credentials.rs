@@ -30,6 +30,10 @@ pub(super) fn find(settings: &Settings, registry: &str, repository: &str) -> Res
     if let Some(known) = found.and_then(|found| found.of(registry, repository)) {
         return known;
     }
+    if let Some(elsewhere) = &settings.elsewhere {
+        let found = elsewhere(registry, repository)?;
+        return found.of(registry, repository).unwrap_or(Ok(None));
+    }
     for path in &settings.credential_files {
         let config = DockerConfig::read(path)?;
         if let Some(name) = config.helper(registry)

@@ -28,7 +28,10 @@ impl Found {
     /// As the files and the helpers of this user say.
     #[must_use]
     pub fn find(settings: &Settings, reference: &Reference) -> Self {
-        let (registry, repository) = (reference.registry(), reference.repository());
+        Self::of_names(settings, reference.registry(), reference.repository())
+    }
+
+    pub(super) fn of_names(settings: &Settings, registry: &str, repository: &str) -> Self {
         let login = super::credentials::find(settings, registry, repository);
         Self {
             registry: registry.to_owned(),

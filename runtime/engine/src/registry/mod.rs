@@ -39,6 +39,7 @@
 //! # Ok::<(), isolab_engine::Error>(())
 //! ```
 
+mod asked;
 mod blob;
 mod client;
 mod credentials;
@@ -63,6 +64,7 @@ mod trouble;
 mod trust;
 mod url;
 
+pub use asked::{Logins, ask_for_login};
 pub use client::Client;
 pub use docker_config::{DockerConfig, Login};
 pub use file::Fetched;
@@ -71,5 +73,5 @@ pub use progress::{Blob, Fate, Progress};
 pub use pull::Pulled;
 pub use push::Pushed;
 pub use server::{Log, Served, Serving, serve};
-pub use settings::{LookUp, Settings};
+pub use settings::{Elsewhere, LookUp, Settings};
 pub(crate) use url::decoded;

@@ -320,7 +320,10 @@ impl Session {
         if let Some(login) = lock(&self.logins).get(&key) {
             return Ok(login.clone());
         }
-        let found = super::credentials::find(&self.settings, &site.registry, &site.repository)?;
+        // A helper may take its time, and asks the user perhaps.
+        let (settings, site) = (self.settings.clone(), site.clone());
+        let find = move || super::credentials::find(&settings, &site.registry, &site.repository);
+        let found = self.line.unless_unwanted(find)??;
         lock(&self.logins).insert(key, found.clone());
         Ok(found)
     }

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::found::Found;
+use crate::error::Result;
 
 /// Looks up what a host's name means. A program that is linked statically cannot
 /// leave that to the machine's libc.
 pub type LookUp = dyn Fn(&str, Duration) -> std::io::Result<Vec<IpAddr>> + Send + Sync;
+
+/// Knows who the user is to a registry and its repository.
+pub type Elsewhere = dyn Fn(&str, &str) -> Result<Found> + Send + Sync;
 
 /// How registries are asked.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub struct Settings {
     pub credential_files: Vec<PathBuf>,
     /// What another process found there already, which counts instead.
     pub found: Option<Found>,
+    /// Who is asked instead of the files, where they cannot be read here.
+    pub elsewhere: Option<Arc<Elsewhere>>,
     /// How long a credential helper may take.
     pub helper: Duration,
     /// Who looks names up; libc, where nobody is named.
@@ -78,6 +84,7 @@ impl Settings {
             parallel: 4,
             credential_files: files.into_iter().flatten().collect(),
             found: None,
+            elsewhere: None,
             helper: Duration::from_secs(20),
             look_up: None,
         }

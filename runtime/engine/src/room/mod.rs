@@ -101,7 +101,21 @@ impl Room {
     /// [`Error::Container`](crate::Error::Container) where there is no such namespace to be had, and what
     /// the task fails with where it needs none.
     pub fn enter(&self, task: &Task, words: &[OsString]) -> Result<u8> {
-        self.enter_with(task, words, Stdio::inherit())
+        self.enter_with(task, words, Stdio::inherit(), None)
+    }
+
+    /// The same with somebody outside: `attend` is called once it has started, with its
+    /// process id, in a thread that is left to itself.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn enter_attended(
+        &self,
+        task: &Task,
+        words: &[OsString],
+        attend: Box<Attend>,
+    ) -> Result<u8> {
+        self.enter_with(task, words, Stdio::inherit(), Some(attend))
     }
 
     /// The same where what is to be read is handed in: the standard input of a task
@@ -120,10 +134,16 @@ impl Room {
             stdin: input,
             ..Stdio::inherit()
         };
-        self.enter_with(task, words, stdio)
+        self.enter_with(task, words, stdio, None)
     }
 
-    fn enter_with(&self, task: &Task, words: &[OsString], stdio: Stdio<'_>) -> Result<u8> {
+    fn enter_with(
+        &self,
+        task: &Task,
+        words: &[OsString],
+        stdio: Stdio<'_>,
+        attend: Option<Box<Attend>>,
+    ) -> Result<u8> {
         if self.maps.is_none() && !task.mounts {
             return (task.perform)(words);
         }
@@ -145,10 +165,18 @@ impl Room {
         let program = task::program(task, words)?;
         let signals = Signals::block();
         let mut running = spawn_apart(&program, &apart, stdio, &options)?;
+        if let Some(attend) = attend {
+            let pid = running.pid();
+            // Only now: what is copied while there are threads may hold their locks.
+            std::thread::spawn(move || attend(pid));
+        }
         let status = foreground::stay_beside(&mut running, &signals)?;
         Ok(u8::try_from(status.shell_code()).unwrap_or(1))
     }
 }
+
+/// As [`Room::enter_attended`] calls it.
+pub type Attend = dyn FnOnce(i32) + Send;
 
 /// This program's own file, whatever became of its name.
 const OWN_FILE: &str = "/proc/self/exe";

@@ -122,7 +122,7 @@ pub fn build(args: &BuildArgs) -> Result<ExitCode> {
         ));
     }
     // Within, where it is read once: a secret may come through a pipe.
-    super::room::within(|room| {
+    super::room::within_asking(super::remote::PLAIN.settings(), |room| {
         let store = store()?;
         let file = match request::dockerfile(args)? {
             Some(file) => file,
