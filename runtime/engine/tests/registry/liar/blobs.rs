@@ -234,13 +234,46 @@ pub(super) fn trickle() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-pub(super) fn interrupt() {
-    struct Soon(Instant);
-    impl Progress for Soon {
-        fn is_cancelled(&self) -> bool {
-            self.0.elapsed() > Duration::from_millis(300)
-        }
+/// Nobody wants it any more after a moment.
+struct Soon(Instant);
+
+impl Progress for Soon {
+    fn is_cancelled(&self) -> bool {
+        self.0.elapsed() > Duration::from_millis(300)
     }
+}
+
+/// A pull that ends because nobody wants it.
+fn interrupted(reference: &Reference) {
+    let (there, begun) = (place(), Instant::now());
+    let progress = Soon(begun);
+    let client = client();
+    let pulled = client.pull(reference, &Platform::host(), &there.store, &progress);
+    says(&pulled.unwrap_err(), &["interrupted"]);
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+pub(super) fn interrupted_wait() {
+    let (liar, _) = lying_about_the_layer(500_000, |truth, _, stream| {
+        truth.cut(stream, 100);
+        thread::sleep(Duration::from_secs(40));
+    });
+    interrupted(&liar.reference());
+}
+
+pub(super) fn interrupted_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Nobody takes connections, and few may wait for that.
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let short = Duration::from_millis(200);
+    let waiting = (0..8).map_while(|_| TcpStream::connect_timeout(&address, short).ok());
+    let waiting: Vec<_> = waiting.collect();
+    assert!(waiting.len() < 8, "all of them are taken");
+    interrupted(&name(&format!("{address}/app:v1")));
+}
+
+pub(super) fn interrupt() {
     let (liar, _) = lying_about_the_layer(8 << 20, |truth, _, stream| {
         let layer = truth.bytes(&truth.layer);
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", layer.len());
@@ -252,14 +285,5 @@ pub(super) fn interrupt() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let (there, begun) = (place(), Instant::now());
-    let progress = Soon(begun);
-    let pulled = client().pull(
-        &liar.reference(),
-        &Platform::host(),
-        &there.store,
-        &progress,
-    );
-    says(&pulled.unwrap_err(), &["interrupted"]);
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    interrupted(&liar.reference());
 }

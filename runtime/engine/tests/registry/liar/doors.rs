@@ -121,3 +121,29 @@ pub(super) fn never_in() {
     assert_eq!(liar.count("GET"), 2);
     refused(&liar, &truth, SOON);
 }
+
+pub(super) fn urls() {
+    let elsewhere = Liar::start(|_, stream| reply(stream, "200 OK", "", b"layer"));
+    let there = place();
+    let target = image(&there.store, &[1], 1000);
+    let image = there.store.image(&target, &Platform::host()).unwrap();
+    let mut manifest = image.manifest;
+    manifest.layers[0].urls = vec![format!("http://{}/layer", elsewhere.address)];
+    let target = there.store.put_json(MediaType::Manifest, &manifest);
+    let truth = Truth::of(there, target.unwrap());
+    let told = Arc::clone(&truth);
+    let liar = Liar::start(
+        move |asked, stream| match told.is_layer(asked) && asked.turn < 10 {
+            true => reply(stream, "404 Not Found", "", b""),
+            false => told.tell(asked, stream),
+        },
+    );
+    let there = place();
+    says(&liar.pull(&there.store).unwrap_err(), &["does not have it"]);
+    while liar.count("GET") < 10 {
+        let _ = liar.pull(&there.store);
+    }
+    liar.pull(&there.store).unwrap();
+    assert!(there.store.has(&truth.layer));
+    assert_eq!(elsewhere.count(""), 0);
+}

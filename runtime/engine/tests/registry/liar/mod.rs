@@ -119,6 +119,18 @@ pub(crate) fn trials() -> Vec<Trial> {
             unpacking::killed,
         ),
         own("an_interrupt_ends_a_pull_soon", blobs::interrupt),
+        own(
+            "an_interrupt_ends_a_pull_that_waits",
+            blobs::interrupted_wait,
+        ),
+        own(
+            "an_interrupt_ends_a_pull_that_reaches_nobody",
+            blobs::interrupted_connection,
+        ),
+        own(
+            "what_a_descriptor_names_elsewhere_is_never_asked",
+            doors::urls,
+        ),
     ]
 }
 
