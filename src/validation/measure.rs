@@ -15,10 +15,10 @@ use crate::interrupt::Interrupt;
 /// The samples of one configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// One list for each prediction of the configuration.
+    /// One list for each prediction of the configuration; times by the clock on the wall.
     pub samples: [Vec<f64>; 2],
-    /// The times of the first by the clock on the wall, others' share included.
-    pub wall: Vec<f64>,
+    /// The times of the first less what others took of the processors.
+    pub undisturbed: Vec<f64>,
     /// Why there are fewer than there should be.
     pub missing: Option<String>,
 }
@@ -80,7 +80,9 @@ fn name(planned: &Planned) -> &str {
         Planned::Merged(_, merged, _) => &merged.name,
         Planned::Restored(_, clones, _) => &clones.name,
         Planned::Disks(disks, _) => &disks.name,
-        Planned::Published(one, _) | Planned::Missing(one, _) => &one.name,
+        Planned::Published(one, _) => &one.name,
+        // It is never run.
+        Planned::Missing(..) => "",
     }
 }
 
@@ -96,15 +98,15 @@ fn one(
     match planned {
         Planned::Guests(setup, ..) => {
             let boot = bench.boot(setup)?;
-            first.push(boot.startup);
+            first.push(boot.wall);
             second.push(boot.ram + boot.own + boot.files);
-            seen.wall.push(boot.wall);
+            seen.undisturbed.push(boot.startup);
         }
         Planned::AtOnce(setup, storm, _) => {
             let together = bench.at_once(setup, storm.guests)?;
-            first.push(together.last_ready);
+            first.push(together.wall);
             second.push(together.memory());
-            seen.wall.push(together.wall);
+            seen.undisturbed.push(together.last_ready);
         }
         Planned::Merged(setup, merged, _) => {
             first.push(merging::measure(bench, setup, merged.guests, interrupt)?);
@@ -113,8 +115,8 @@ fn one(
             let times = clones.repeats as usize;
             let held = restored(bench, setup, dir, times, clones.guests, interrupt)?;
             second.push(held.memory());
-            first.extend(held.times);
-            seen.wall.extend(held.walls);
+            first.extend(held.walls);
+            seen.undisturbed.extend(held.times);
         }
         Planned::Disks(disk, _) => {
             let images = images.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
@@ -129,16 +131,26 @@ fn one(
     Ok(())
 }
 
+/// How many measurements each prediction of a configuration is to be compared with.
+fn wanted(planned: &Planned) -> [u32; 2] {
+    match planned {
+        Planned::Restored(_, clones, _) => [clones.repeats, 1],
+        other => [repeats(other); 2],
+    }
+}
+
 fn outcomes(planned: &Planned, seen: Measured, emulated_by: Option<&String>) -> Vec<Outcome> {
     let Measured {
         samples: [first, second],
-        wall,
+        undisturbed,
         missing,
     } = seen;
-    let made = |prediction: &Prediction, measured, ran: bool| Outcome {
+    let [wanted, wanted_second] = wanted(planned);
+    let made = |prediction: &Prediction, planned: u32, measured, ran: bool| Outcome {
         prediction: prediction.clone(),
+        planned,
         measured,
-        wall: Vec::new(),
+        undisturbed: Vec::new(),
         emulated_by: emulated_by.filter(|_| ran).cloned(),
         missing: missing.clone(),
     };
@@ -147,17 +159,23 @@ fn outcomes(planned: &Planned, seen: Measured, emulated_by: Option<&String>) -> 
         | Planned::AtOnce(_, _, [a, b])
         | Planned::Restored(_, _, [a, b]) => {
             let timed = Outcome {
-                wall,
-                ..made(a, first, true)
+                undisturbed,
+                ..made(a, wanted, first, true)
             };
-            vec![timed, made(b, second, true)]
+            vec![timed, made(b, wanted_second, second, true)]
         }
-        Planned::Disks(_, [a, b]) => vec![made(a, first, false), made(b, second, false)],
-        Planned::Merged(_, _, one) => vec![made(one, first, true)],
-        Planned::Published(one, _) => vec![made(one, first, false)],
-        Planned::Missing(one, why) => vec![Outcome {
-            missing: Some(why.clone()),
-            ..made(one, Vec::new(), false)
-        }],
+        Planned::Disks(_, [a, b]) => vec![
+            made(a, wanted, first, false),
+            made(b, wanted, second, false),
+        ],
+        Planned::Merged(_, _, one) => vec![made(one, wanted, first, true)],
+        Planned::Published(one, _) => vec![made(one, wanted, first, false)],
+        Planned::Missing(all, why) => {
+            let each = all.iter().map(|(one, planned)| Outcome {
+                missing: Some(why.clone()),
+                ..made(one, *planned, Vec::new(), false)
+            });
+            each.collect()
+        }
     }
 }

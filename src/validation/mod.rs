@@ -26,10 +26,10 @@ use crate::report::Target;
 use crate::scratch::Scratch;
 
 pub use measure::Measured;
-pub use score::{Score, Target as Goal, scores};
+pub use score::{Goodness, Score, Target as Goal, scores};
 
 /// The schema of what is written.
-pub const SCHEMA: &str = "isolab.validation/1";
+pub const SCHEMA: &str = "isolab.validation/2";
 
 /// A quantity that is predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -120,17 +120,32 @@ pub struct Predicted {
 pub struct Outcome {
     /// What was predicted.
     pub prediction: Prediction,
-    /// What was measured, or published; nothing where it could not be.
+    /// How many measurements it was to be compared with.
+    pub planned: u32,
+    /// What was measured, or published; nothing where it could not be. Times are by the clock on
+    /// the wall.
     pub measured: Vec<f64>,
-    /// Times as the clock on the wall had them, before what others took was taken off.
+    /// Times less what others took of the processors: what a prediction is compared with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub wall: Vec<f64>,
+    pub undisturbed: Vec<f64>,
     /// The emulator, where one ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emulated_by: Option<String>,
-    /// Why nothing was.
+    /// Why fewer were measured than were planned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
+}
+
+impl Outcome {
+    /// What the prediction is compared with: what was measured, and of times what is left of them
+    /// without others' share.
+    #[must_use]
+    pub fn compared(&self) -> &[f64] {
+        match self.undisturbed.is_empty() {
+            true => &self.measured,
+            false => &self.undisturbed,
+        }
+    }
 }
 
 /// A validation.

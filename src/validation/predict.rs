@@ -36,8 +36,8 @@ pub(super) enum Planned {
     Disks(Disks, [Prediction; 2]),
     /// What was published.
     Published(Prediction, f64),
-    /// Nothing, for a reason.
-    Missing(Prediction, String),
+    /// Nothing, for a reason: what would have been predicted, and how many measurements of it taken.
+    Missing(Vec<(Prediction, u32)>, String),
 }
 
 /// All of it.
@@ -84,7 +84,10 @@ pub(super) fn plan(
         let planned = match guests_of(guests, bench, &maker, dir, interrupt) {
             Ok(planned) => planned,
             Err(error) if interrupt.raised() => return Err(error),
-            Err(error) => maker.missing(&guests.name, Quantity::Startup, &error),
+            Err(error) => {
+                let all = [Quantity::Startup, Quantity::Memory].map(|one| (one, guests.repeats));
+                maker.missing(&guests.name, &all, &error)
+            }
         };
         plan.planned.push(planned);
     }
@@ -105,7 +108,10 @@ pub(super) fn plan(
             });
         plan.planned.push(match both {
             Ok(both) => Planned::AtOnce(setup, storm.clone(), both),
-            Err(error) => maker.missing(&storm.name, Quantity::AtOnce, &error),
+            Err(error) => {
+                let all = [Quantity::AtOnce, Quantity::Memory].map(|one| (one, storm.repeats));
+                maker.missing(&storm.name, &all, &error)
+            }
         });
     }
     for merged in &split.merged {
@@ -119,7 +125,7 @@ pub(super) fn plan(
         );
         plan.planned.push(match made {
             Ok(made) => Planned::Merged(setup, merged.clone(), made),
-            Err(error) => maker.missing(&merged.name, Quantity::Memory, &error),
+            Err(error) => maker.missing(&merged.name, &[(Quantity::Memory, 1)], &error),
         });
     }
     for clones in &split.restored {
@@ -137,13 +143,16 @@ pub(super) fn plan(
             });
         plan.planned.push(match both {
             Ok(both) => Planned::Restored(setup, clones.clone(), both),
-            Err(error) => maker.missing(&clones.name, Quantity::Restore, &error),
+            Err(error) => {
+                let all = [(Quantity::Restore, clones.repeats), (Quantity::Memory, 1)];
+                maker.missing(&clones.name, &all, &error)
+            }
         });
     }
     for disk in &split.disks {
         plan.planned.push(match disks_of(disk, &maker) {
             Ok(both) => Planned::Disks(disk.clone(), both),
-            Err(error) => maker.missing(&disk.name, Quantity::Disk, &error),
+            Err(error) => maker.missing(&disk.name, &[(Quantity::Disk, 1); 2], &error),
         });
     }
     published(split, &mut plan)?;
@@ -177,19 +186,22 @@ impl Maker {
         })
     }
 
-    fn missing(&self, name: &str, quantity: Quantity, error: &anyhow::Error) -> Planned {
-        let nothing = Prediction {
-            name: name.to_owned(),
-            quantity,
-            what: String::new(),
-            unit: Unit::One,
-            value: 0.0,
-            low: 0.0,
-            high: 0.0,
-            given: None,
-            beyond: false,
+    fn missing(&self, name: &str, all: &[(Quantity, u32)], error: &anyhow::Error) -> Planned {
+        let nothing = |(quantity, planned): &(Quantity, u32)| {
+            let prediction = Prediction {
+                name: name.to_owned(),
+                quantity: *quantity,
+                what: String::new(),
+                unit: Unit::One,
+                value: 0.0,
+                low: 0.0,
+                high: 0.0,
+                given: None,
+                beyond: false,
+            };
+            (prediction, *planned)
         };
-        Planned::Missing(nothing, format!("{error:#}"))
+        Planned::Missing(all.iter().map(nothing).collect(), format!("{error:#}"))
     }
 }
 

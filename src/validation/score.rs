@@ -21,46 +21,70 @@ pub struct Target {
 pub struct Score {
     /// Of what.
     pub quantity: Quantity,
-    /// How many measurements there were.
+    /// How many measurements there were to be.
+    pub planned: usize,
+    /// How many there were.
     pub measurements: usize,
+    /// How good the predictions of those were; nothing where nothing could be measured.
+    #[serde(flatten)]
+    pub found: Option<Goodness>,
+    /// What is aimed at.
+    pub target: Target,
+}
+
+/// How good predictions were that something was measured of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Goodness {
     /// The mean of how far predictions lay from measurements, as a part of the latter.
     pub error: f64,
     /// The part of the measurements that the intervals held.
     pub coverage: f64,
     /// Half of the width of the intervals, in the median, as a part of the prediction.
     pub half_width: f64,
-    /// What is aimed at.
-    pub target: Target,
 }
 
 impl Score {
-    /// What is not met, in words; empty where all is.
+    /// What could not be measured, in words; `None` where all was.
+    #[must_use]
+    pub fn unmeasured(&self) -> Option<String> {
+        (self.measurements < self.planned).then(|| {
+            format!(
+                "{} of {} planned measurements were made: nothing is said of the others",
+                self.measurements, self.planned
+            )
+        })
+    }
+
+    /// What is not met, in words; empty where all is that was measured.
     #[must_use]
     pub fn misses(&self) -> Vec<String> {
         let percent = |part: f64| format!("{:.1} %", part * 100.0);
+        let Some(found) = self.found else {
+            return Vec::new();
+        };
         let mut misses = Vec::new();
-        if self.error > self.target.error {
+        if found.error > self.target.error {
             misses.push(format!(
                 "the mean error is {}, and at most {} is aimed at",
-                percent(self.error),
+                percent(found.error),
                 percent(self.target.error)
             ));
         }
-        if self.coverage < self.target.coverage {
+        if found.coverage < self.target.coverage {
             misses.push(format!(
                 "the intervals hold {}, and at least {} is aimed at",
-                percent(self.coverage),
+                percent(found.coverage),
                 percent(self.target.coverage)
             ));
         }
         if let Some(most) = self
             .target
             .half_width
-            .filter(|most| self.half_width > *most)
+            .filter(|most| found.half_width > *most)
         {
             misses.push(format!(
                 "half an interval is {} in the median, and at most {} is aimed at",
-                percent(self.half_width),
+                percent(found.half_width),
                 percent(most)
             ));
         }
@@ -83,7 +107,7 @@ fn target(quantity: Quantity) -> Target {
     }
 }
 
-/// The score of each quantity that something was measured of.
+/// The score of each quantity that something was to be measured of.
 #[must_use]
 pub fn scores(outcomes: &[Outcome]) -> Vec<Score> {
     let of = |quantity| {
@@ -95,7 +119,7 @@ pub fn scores(outcomes: &[Outcome]) -> Vec<Score> {
         let each: Vec<(f64, bool)> = own()
             .flat_map(|one| {
                 let p = &one.prediction;
-                one.measured.iter().map(move |measured| {
+                one.compared().iter().map(move |measured| {
                     let off = (p.value - measured).abs() / measured;
                     (off, p.low <= *measured && *measured <= p.high)
                 })
@@ -107,12 +131,16 @@ pub fn scores(outcomes: &[Outcome]) -> Vec<Score> {
             .collect();
         let count = each.len() as f64;
         let held = each.iter().filter(|(_, held)| *held).count() as f64;
-        (!each.is_empty()).then(|| Score {
+        let planned: usize = own().map(|one| one.planned as usize).sum();
+        (planned > 0).then(|| Score {
             quantity,
+            planned,
             measurements: each.len(),
-            error: each.iter().map(|(off, _)| off).sum::<f64>() / count,
-            coverage: held / count,
-            half_width: median(&widths).unwrap_or(0.0),
+            found: (!each.is_empty()).then(|| Goodness {
+                error: each.iter().map(|(off, _)| off).sum::<f64>() / count,
+                coverage: held / count,
+                half_width: median(&widths).unwrap_or(0.0),
+            }),
             target: target(quantity),
         })
     };
@@ -138,8 +166,9 @@ mod tests {
                 given: None,
                 beyond: false,
             },
+            planned: 2,
             measured: measured.to_vec(),
-            wall: Vec::new(),
+            undisturbed: Vec::new(),
             emulated_by: None,
             missing: None,
         }
@@ -153,14 +182,44 @@ mod tests {
             outcome(Quantity::Disk, 1.0, &[]),
         ];
         let scored = scores(&outcomes);
-        assert_eq!(scored.len(), 1, "what was not measured has no score");
         let score = &scored[0];
-        assert_eq!(score.measurements, 3);
-        assert!((score.error - (0.0 + 0.2 + 0.25) / 3.0).abs() < 1e-12);
-        assert!((score.coverage - 1.0 / 3.0).abs() < 1e-12);
-        assert!((score.half_width - 0.06).abs() < 1e-12);
+        assert_eq!((score.measurements, score.planned), (3, 4));
+        let found = score.found.unwrap();
+        assert!((found.error - (0.0 + 0.2 + 0.25) / 3.0).abs() < 1e-12);
+        assert!((found.coverage - 1.0 / 3.0).abs() < 1e-12);
+        assert!((found.half_width - 0.06).abs() < 1e-12);
         assert_eq!(score.misses().len(), 2);
         assert!(score.misses()[0].contains("15.0 %"));
+        assert!(score.unmeasured().unwrap().contains("3 of 4 planned"));
+    }
+
+    #[test]
+    fn what_could_not_be_measured_has_a_score_that_says_so() {
+        let scored = scores(&[outcome(Quantity::Disk, 1.0, &[])]);
+        let [score] = scored.as_slice() else {
+            panic!("{scored:?}")
+        };
+        assert_eq!(
+            (score.measurements, score.planned, score.found),
+            (0, 2, None)
+        );
+        assert!(score.unmeasured().unwrap().contains("0 of 2"));
+        assert!(score.misses().is_empty());
+        let json = serde_json::to_value(score).unwrap();
+        assert_eq!(json["planned"], 2);
+        assert!(json.get("error").is_none(), "{json}");
+        let whole = &scores(&[outcome(Quantity::Disk, 1.0, &[100.0, 100.0])])[0];
+        assert_eq!(whole.unmeasured(), None);
+    }
+
+    #[test]
+    fn times_are_compared_without_what_others_took() {
+        let disturbed = Outcome {
+            undisturbed: vec![100.0, 100.0],
+            ..outcome(Quantity::Startup, 1.0, &[150.0, 130.0])
+        };
+        let scored = scores(&[disturbed]);
+        assert_eq!(scored[0].found.unwrap().error, 0.0);
     }
 
     #[test]

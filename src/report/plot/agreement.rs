@@ -15,6 +15,8 @@ use crate::report::text::shown;
 pub struct Agreement {
     /// The quantity.
     pub title: String,
+    /// What is on the upright axis, in words: what was measured, and what was taken off it.
+    pub measured: String,
     /// The unit of its numbers.
     pub unit: Unit,
     /// The points.
@@ -157,9 +159,10 @@ fn panel(one: &Agreement) -> Drawing {
     }
     let across = Shape::text((LEFT + SIDE / 2.0, foot + 36.0), "predicted", 12.0, INK);
     panel.shapes.push(across.anchored(Anchor::Middle));
+    let upright = shown(&one.measured);
     panel
         .shapes
-        .push(Shape::text((LEFT + 8.0, top + 14.0), "measured", 12.0, INK));
+        .push(Shape::text((LEFT + 8.0, top + 14.0), upright, 12.0, INK));
     panel
 }
 
@@ -178,11 +181,16 @@ mod tests {
         let of = |points| {
             let panel = Agreement {
                 title: "boots".to_owned(),
+                measured: "as the clock had it".to_owned(),
                 unit: Unit::Seconds,
                 points,
             };
             let svg = agreement_svg("t", &[panel], "n").unwrap();
             roxmltree::Document::parse(&svg).unwrap();
+            assert_eq!(
+                svg.contains("as the clock had it"),
+                svg.contains("predicted")
+            );
             svg.to_uppercase().matches("#D55E00").count()
         };
         let (none, within, beyond) = (of(vec![]), of(vec![point(2.4)]), of(vec![point(2.6)]));

@@ -13,7 +13,7 @@ use crate::progress::Bar;
 use crate::report::Target;
 use crate::report::plot::{Agreement, AgreementPoint, agreement_png, agreement_svg};
 use crate::statistics::median;
-use crate::validation::{self, Outcome, Quantity, Validation};
+use crate::validation::{self, Goodness, Outcome, Quantity, Score, Validation};
 use crate::verbs::table::table;
 use crate::{calibration, hint, observation, stderr, stdout};
 
@@ -101,21 +101,28 @@ fn text(made: &Validation) -> String {
         if own.is_empty() {
             continue;
         }
-        let rows: Vec<Vec<String>> = own.iter().map(|one| row(one)).collect();
-        let header = [
+        // Of times there are two: by the clock, and what is left of that.
+        let timed = own.iter().any(|one| !one.undisturbed.is_empty());
+        let rows: Vec<Vec<String>> = own.iter().map(|one| row(one, timed)).collect();
+        let mut header = vec![
             quantity.title(),
             "",
             "predicted",
             "90 % interval",
             "measured",
-            "n",
-            "off",
-            "held",
         ];
+        header.extend(timed.then_some(LESS_OTHERS));
+        header.extend(["n", "off", "held"]);
         text.push_str(&table(&header, &rows, Some(2)));
         for one in own {
             if let Some(why) = &one.missing {
-                let _ = writeln!(text, "{}: not measured: {why}", one.prediction.name);
+                let _ = writeln!(
+                    text,
+                    "{}: measured {} of {} times: {why}",
+                    one.prediction.name,
+                    one.measured.len(),
+                    one.planned
+                );
             }
             if let Some(given) = &one.prediction.given {
                 let _ = writeln!(
@@ -128,34 +135,7 @@ fn text(made: &Validation) -> String {
         }
         text.push('\n');
     }
-    let rows: Vec<Vec<String>> = made
-        .scores
-        .iter()
-        .map(|score| {
-            let percent = |part: f64| format!("{:.1} %", part * 100.0);
-            let target = &score.target;
-            vec![
-                score.quantity.title().to_owned(),
-                score.measurements.to_string(),
-                format!("{} (≤ {:.0} %)", percent(score.error), target.error * 100.0),
-                format!(
-                    "{} (≥ {:.0} %)",
-                    percent(score.coverage),
-                    target.coverage * 100.0
-                ),
-                target.half_width.map_or_else(
-                    || percent(score.half_width),
-                    |most| format!("{} (≤ {:.0} %)", percent(score.half_width), most * 100.0),
-                ),
-                if score.misses().is_empty() {
-                    "met"
-                } else {
-                    "missed"
-                }
-                .to_owned(),
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = made.scores.iter().map(scored).collect();
     let header = [
         "quantity",
         "n",
@@ -170,32 +150,80 @@ fn text(made: &Validation) -> String {
         for miss in score.misses() {
             let _ = writeln!(text, "Missed: {}: {miss}", score.quantity.title());
         }
+        if let Some(unmeasured) = score.unmeasured() {
+            let _ = writeln!(text, "Incomplete: {}: {unmeasured}", score.quantity.title());
+        }
     }
     let _ = writeln!(text, "{}", about(made));
     text
 }
 
-fn row(one: &Outcome) -> Vec<String> {
+/// The heading of times from which was taken off what others took of the processors.
+const LESS_OTHERS: &str = "less others' share";
+
+/// A quantity's score as a row.
+fn scored(score: &Score) -> Vec<String> {
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let aimed = |part: f64, sign: &str, aim: f64| {
+        format!("{} ({sign} {:.0} %)", percent(part), aim * 100.0)
+    };
+    let target = &score.target;
+    let shown = |of: &dyn Fn(&Goodness) -> String| score.found.as_ref().map_or("-".to_owned(), of);
+    let count = match score.unmeasured() {
+        None => score.measurements.to_string(),
+        Some(_) => format!("{} of {}", score.measurements, score.planned),
+    };
+    let verdict = match (score.found, score.misses().is_empty()) {
+        (None, _) => "not measured",
+        (_, true) => "met",
+        (_, false) => "missed",
+    };
+    let width = |found: &Goodness| match target.half_width {
+        None => percent(found.half_width),
+        Some(most) => aimed(found.half_width, "≤", most),
+    };
+    vec![
+        score.quantity.title().to_owned(),
+        count,
+        shown(&|found| aimed(found.error, "≤", target.error)),
+        shown(&|found| aimed(found.coverage, "≥", target.coverage)),
+        shown(&width),
+        verdict.to_owned(),
+    ]
+}
+
+fn row(one: &Outcome, timed: bool) -> Vec<String> {
     let p = &one.prediction;
-    let held = one
-        .measured
+    let compared = one.compared();
+    let held = compared
         .iter()
         .filter(|seen| p.low <= **seen && **seen <= p.high)
         .count();
-    let middle = median(&one.measured);
+    let middle = median(compared);
     let has = |text: String| if p.value > 0.0 { text } else { String::new() };
-    vec![
+    let shown = |samples: &[f64]| {
+        median(samples).map_or_else(|| "-".to_owned(), |seen| amount(seen, p.unit))
+    };
+    let count = one.measured.len();
+    let mut row = vec![
         p.name.clone(),
         p.what.clone(),
         has(amount(p.value, p.unit)),
         has(interval(p.low, p.high, p.unit)),
-        middle.map_or_else(|| "-".to_owned(), |seen| amount(seen, p.unit)),
-        one.measured.len().to_string(),
+        shown(&one.measured),
+    ];
+    row.extend(timed.then(|| shown(compared)));
+    row.extend([
+        match count == one.planned as usize {
+            true => count.to_string(),
+            false => format!("{count} of {}", one.planned),
+        },
         middle.map_or_else(String::new, |seen| {
             format!("{:+.1} %", (p.value / seen - 1.0) * 100.0)
         }),
-        has(format!("{held} of {}", one.measured.len())),
-    ]
+        has(format!("{held} of {count}")),
+    ]);
+    row
 }
 
 /// What bears on all of it, in a few sentences.
@@ -209,7 +237,7 @@ fn about(made: &Validation) -> String {
     let pressure =
         |at: usize| made.pressure[at].map_or_else(String::new, |p| format!(" ({p:.0} % waiting)"));
     format!(
-        "{emulated}Predicted from the calibration of {} (SHA-256 {}) before anything ran. Times are less what other programs took of the processors. Load {:.2}{} before and {:.2}{} after; {} guests hung.{}",
+        "{emulated}Predicted from the calibration of {} (SHA-256 {}) before anything ran. Times are compared less what other programs took of our processors. Load {:.2}{} before and {:.2}{} after; {} guests hung.{}",
         made.predicted.calibration_created,
         &made.predicted.calibration_sha256[..16],
         made.load[0],
@@ -227,14 +255,15 @@ fn about(made: &Validation) -> String {
 
 fn panels(made: &Validation) -> Vec<Agreement> {
     let of = |quantity: Quantity| {
-        let own = made
-            .outcomes
-            .iter()
-            .filter(move |one| one.prediction.quantity == quantity && !one.prediction.beyond);
-        let points: Vec<AgreementPoint> = own
+        let own = || {
+            made.outcomes
+                .iter()
+                .filter(move |one| one.prediction.quantity == quantity && !one.prediction.beyond)
+        };
+        let points: Vec<AgreementPoint> = own()
             .flat_map(|one| {
                 let p = &one.prediction;
-                one.measured.iter().map(move |measured| AgreementPoint {
+                one.compared().iter().map(move |measured| AgreementPoint {
                     predicted: p.value,
                     low: p.low,
                     high: p.high,
@@ -246,8 +275,14 @@ fn panels(made: &Validation) -> Vec<Agreement> {
             Quantity::Startup | Quantity::AtOnce | Quantity::Restore => observation::Unit::Seconds,
             Quantity::Memory | Quantity::Disk | Quantity::Published => observation::Unit::Bytes,
         };
+        let timed = own().any(|one| !one.undisturbed.is_empty());
+        let measured = match timed {
+            true => format!("measured, {LESS_OTHERS}"),
+            false => "measured".to_owned(),
+        };
         (!points.is_empty()).then(|| Agreement {
             title: quantity.title().to_owned(),
+            measured,
             unit,
             points,
         })
@@ -263,7 +298,7 @@ mod tests {
     use crate::validation::{Predicted, Prediction, scores};
 
     fn made() -> Validation {
-        let outcome = |quantity, unit, measured: &[f64]| Outcome {
+        let outcome = |quantity, unit, measured: &[f64], undisturbed: &[f64]| Outcome {
             prediction: Prediction {
                 name: "memory 192 MiB".to_owned(),
                 quantity,
@@ -275,14 +310,15 @@ mod tests {
                 given: None,
                 beyond: false,
             },
+            planned: 2,
             measured: measured.to_vec(),
-            wall: Vec::new(),
+            undisturbed: undisturbed.to_vec(),
             emulated_by: Some("QEMU TCG 7.2".to_owned()),
             missing: None,
         };
         let outcomes = vec![
-            outcome(Quantity::Startup, Unit::Seconds, &[2.1, 3.0]),
-            outcome(Quantity::Memory, Unit::Bytes, &[2.0]),
+            outcome(Quantity::Startup, Unit::Seconds, &[4.0, 5.0], &[2.1, 3.0]),
+            outcome(Quantity::Memory, Unit::Bytes, &[2.0], &[]),
         ];
         Validation {
             schema: validation::SCHEMA,
@@ -309,6 +345,10 @@ mod tests {
         let text = text(&made());
         for part in [
             "1 of 2",
+            // Both medians, each under its own name.
+            "measured  less others' share",
+            "4.50 s              2.55 s",
+            "Incomplete: memory of guests: 1 of 2 planned",
             "missed",
             "Missed: a single start: the mean error",
             "emulated by QEMU TCG 7.2",
@@ -324,6 +364,8 @@ mod tests {
         let panels = panels(&made());
         assert_eq!(panels.len(), 2);
         assert_eq!(panels[1].points.len(), 2);
+        assert_eq!(panels[0].measured, "measured");
+        assert_eq!(panels[1].measured, "measured, less others' share");
         agreement_svg(TITLE, &panels, "notes").unwrap();
     }
 }
