@@ -33,8 +33,10 @@ impl Environment {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
             cpu: cpu_model(&cpuinfo).unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-            cpus: allowed_cpus(&read("/proc/self/status"))
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+            cpus: allowed_cpus(&read("/proc/self/status")).map_or_else(
+                || std::thread::available_parallelism().map_or(1, Into::into),
+                |named| named.len(),
+            ),
             memory_bytes: memory_total_bytes(&read("/proc/meminfo")).unwrap_or(0),
             cgroup: cgroup::mode(&hierarchies).name().to_owned(),
             virtualization: virtualization::Signs::read().describe(),
@@ -104,16 +106,16 @@ pub(crate) fn colon_field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
-/// How many CPUs the affinity mask lets us run on, from `Cpus_allowed_list`.
-fn allowed_cpus(status: &str) -> Option<usize> {
-    colon_field(status, "Cpus_allowed_list")?
-        .split(',')
-        .map(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-            last.checked_sub(first).map(|between| between + 1)
-        })
-        .sum()
+/// The CPUs that the affinity mask lets us run on, from `Cpus_allowed_list`.
+pub(crate) fn allowed_cpus(status: &str) -> Option<Vec<usize>> {
+    let ranges = colon_field(status, "Cpus_allowed_list")?.split(',');
+    let each = ranges.map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
+        (first <= last).then_some(first..=last)
+    });
+    let ranges = each.collect::<Option<Vec<_>>>()?;
+    Some(ranges.into_iter().flatten().collect())
 }
 
 /// `MemTotal` of `/proc/meminfo`, which counts in KiB.
@@ -128,11 +130,12 @@ mod tests {
 
     #[test]
     fn cpus_are_counted_by_affinity_not_by_number_present() {
-        let count = |list: &str| allowed_cpus(&format!("Cpus_allowed_list:\t{list}\n"));
-        assert_eq!(count("0-1"), Some(2));
-        assert_eq!(count("3"), Some(1));
-        assert_eq!(count("0-3,8,10-11"), Some(7));
-        assert_eq!(count("nonsense"), None);
+        let named = |list: &str| allowed_cpus(&format!("Cpus_allowed_list:\t{list}\n"));
+        assert_eq!(named("0-1"), Some(vec![0, 1]));
+        assert_eq!(named("3"), Some(vec![3]));
+        assert_eq!(named("0-3,8,10-11"), Some(vec![0, 1, 2, 3, 8, 10, 11]));
+        assert_eq!(named("nonsense"), None);
+        assert_eq!(named("3-1"), None);
     }
 
     #[test]

@@ -56,12 +56,33 @@ fn split_of(smaps: &str, ram_bytes: u64) -> Result<Split> {
     }
 }
 
+/// The code of files that `pid` has in memory, in bytes: what it has executed, with what the kernel
+/// brought along around it.
+///
+/// # Errors
+/// If the process is gone or may not be looked at.
+///
+/// Source: `proc_pid_smaps(5)`, field `Rss`.
+pub fn code_bytes(pid: i32) -> Result<u64> {
+    let path = format!("/proc/{pid}/smaps");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    Ok(code_of(&text))
+}
+
+fn code_of(smaps: &str) -> u64 {
+    let mappings = parse(smaps).into_iter().filter(|mapping| mapping.is_code);
+    mappings.map(|mapping| mapping.rss).sum()
+}
+
 /// A mapping, its sizes in bytes.
 #[derive(Default)]
 struct Mapping {
+    /// Of a file, and to be executed.
+    is_code: bool,
     /// Anonymous, and to be read and written but not executed.
     is_data: bool,
     size: u64,
+    rss: u64,
     pss: u64,
     huge: u64,
 }
@@ -78,6 +99,7 @@ fn parse(smaps: &str) -> Vec<Mapping> {
             let file = words.nth(2).unwrap_or_default();
             mappings.push(Mapping {
                 is_data: second == "rw-p" && file == "0",
+                is_code: second.contains('x') && file != "0",
                 ..Mapping::default()
             });
             continue;
@@ -87,6 +109,7 @@ fn parse(smaps: &str) -> Vec<Mapping> {
         };
         match field {
             "Size" => mapping.size = kibibytes * 1024,
+            "Rss" => mapping.rss = kibibytes * 1024,
             "Pss" => mapping.pss = kibibytes * 1024,
             "AnonHugePages" => mapping.huge = kibibytes * 1024,
             _ => {}
@@ -132,8 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn code_is_of_a_file_and_can_be_executed() {
+        // Translated code is of no file, and data of one is no code; of each 9 KiB are there.
+        let smaps = mapping("rwxp", "0", MIB, MIB)
+            + &mapping("r-xp", "4711 /some/file", 2 * MIB, MIB)
+            + &mapping("r--p", "4711 /some/file", MIB, MIB)
+            + &mapping("r-xp", "42 /another", MIB, MIB)
+            + &mapping("r-xp", "0 [vdso]", MIB, MIB);
+        assert_eq!(code_of(&smaps), 2 * 9 * 1024);
+    }
+
+    #[test]
     fn this_process_can_be_read() {
         let own = i32::try_from(std::process::id()).unwrap();
+        assert!(code_bytes(own).unwrap() > 0);
         let error = split(own, 1).unwrap_err();
         assert!(format!("{error:#}").contains("no mapping"), "{error:#}");
     }

@@ -1,28 +1,67 @@
-//! How fast a processor is: two loops, timed by their own clock, on the host and in a guest.
+//! How fast a processor is: loops, timed by their own clock, on the host and in a guest.
 //!
-//! One computes in registers, the other follows a chain through memory and calls through pointers:
-//! a translator makes the second slower by far more than the first, and what a program is made of
-//! lies between. It writes the ready byte and then both times, in nanoseconds.
+//! A translator makes some kinds of work slower by far more than others, and what a program is made
+//! of lies between: computing in registers, following a chain through memory, an interpreter's
+//! jumps, what the kernel does for a program, and code that is met for the first time.
+//!
+//! It writes the ready byte and then, for each piece of work, a line: `T`, its time in nanoseconds,
+//! and for code that is met for the first time how many bytes that is. With an argument it waits
+//! for a line of its standard input before each, so that somebody can look at it from outside.
 
 use std::hint::black_box;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::time::Instant;
 
+mod fresh;
+mod loops;
+
 /// Rounds of the loop in registers.
-const ARITHMETIC: u64 = 24_000_000;
+const ARITHMETIC: u64 = 16_000_000;
 /// Steps along the chain.
-const STEPS: usize = 4_000_000;
-/// Places in the chain: a mebibyte, more than a first-level cache.
-const PLACES: usize = 1 << 18;
+const STEPS: usize = 1_500_000;
+/// Operations that the interpreter executes.
+const OPERATIONS: u64 = 3_000_000;
+/// How often files are asked for.
+const FILES: u64 = 2000;
+/// How often memory is.
+const MAPPINGS: u64 = 250;
 
 fn main() {
-    let arithmetic = timed(|| arithmetic(black_box(ARITHMETIC)));
-    let chain = chain();
-    let memory = timed(|| follow(black_box(&chain), black_box(STEPS)));
-    let _ = writeln!(std::io::stdout(), "R{arithmetic} {memory}");
+    let asked = std::env::args().len() > 1;
+    let chain = loops::chain();
+    let program = loops::program();
+    say("R");
+    let wait = || {
+        let mut line = String::new();
+        if asked {
+            let _ = std::io::stdin().lock().read_line(&mut line);
+        }
+    };
+    let tell = |work: &dyn Fn() -> u64| {
+        wait();
+        let nanoseconds = timed(work);
+        say(&format!("T{nanoseconds}\n"));
+    };
+    // What is met for the first time here is not to count below.
+    tell(&|| loops::interpret(&program, 1000) ^ loops::follow(&chain, 1000) ^ loops::files(5) ^ loops::pages(5));
+    tell(&|| loops::arithmetic(black_box(ARITHMETIC)));
+    tell(&|| loops::follow(black_box(&chain), black_box(STEPS)));
+    tell(&|| loops::interpret(black_box(&program), black_box(OPERATIONS)));
+    tell(&|| loops::files(black_box(FILES)));
+    tell(&|| loops::pages(black_box(MAPPINGS)));
+    let bytes = fresh::touch();
+    wait();
+    let first = timed(&fresh::run);
+    say(&format!("T{first} {bytes}\n"));
+    tell(&fresh::run);
 }
 
-fn timed(work: impl FnOnce() -> u64) -> u128 {
+fn say(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn timed(work: &dyn Fn() -> u64) -> u128 {
     let (begun, ran) = (Instant::now(), on_processor());
     black_box(work());
     let wall = begun.elapsed().as_nanos();
@@ -38,44 +77,4 @@ fn on_processor() -> Option<u128> {
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok()
-}
-
-/// Marsaglia's xorshift, with a branch that nobody foresees.
-fn arithmetic(rounds: u64) -> u64 {
-    let (mut state, mut odd) = (0x2545_f491_4f6c_dd1d_u64, 0);
-    for _ in 0..rounds {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        if state & 1 == 1 {
-            odd += state >> 60;
-        }
-    }
-    state ^ odd
-}
-
-/// Each place names the next: one circle through all of them, by Sattolo's shuffle.
-fn chain() -> Vec<u32> {
-    let mut next: Vec<u32> = (0..PLACES as u32).collect();
-    let mut state = 1u64;
-    for at in (1..PLACES).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        next.swap(at, (state >> 33) as usize % at);
-    }
-    next
-}
-
-fn follow(chain: &[u32], steps: usize) -> u64 {
-    const WORK: [fn(u64, u64) -> u64; 4] = [
-        |sum, at| sum.wrapping_add(at),
-        |sum, at| sum ^ at,
-        |sum, at| sum.rotate_left(3) ^ at,
-        |sum, at| sum.wrapping_mul(at | 1),
-    ];
-    let (mut at, mut sum) = (0usize, 0u64);
-    for _ in 0..steps {
-        at = chain[at] as usize;
-        sum = black_box(WORK[at & 3])(sum, at as u64);
-    }
-    sum
 }

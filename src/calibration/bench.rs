@@ -13,7 +13,7 @@ use vm_model::initramfs::Archive;
 use vm_model::kernel::{self, Kernel};
 use vm_model::qemu::{self, Qemu};
 
-use super::look::{self, Used};
+use super::look::{self, Processors, Used};
 use super::samples::{Boot, Together};
 use crate::interrupt::Interrupt;
 use crate::isolation::guest::{accelerator, find_kernel};
@@ -53,6 +53,8 @@ pub struct Bench<'a> {
     interrupt: &'a Interrupt,
     made: Cell<u32>,
     hangs: Cell<u32>,
+    /// When whoever runs them has no more time.
+    deadline: Cell<Option<Instant>>,
 }
 
 impl<'a> Bench<'a> {
@@ -73,6 +75,7 @@ impl<'a> Bench<'a> {
             interrupt,
             made: Cell::new(0),
             hangs: Cell::new(0),
+            deadline: Cell::new(None),
         })
     }
 
@@ -89,6 +92,41 @@ impl<'a> Bench<'a> {
     #[must_use]
     pub fn emulated_by(&self) -> Option<String> {
         (self.accelerator.accel == Accel::Tcg).then(|| self.accelerator())
+    }
+
+    /// Lets no guest run on after `deadline`.
+    pub(super) fn bound_by(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
+    }
+
+    /// Whether that has come.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.get().is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Refuses to go on where it has.
+    ///
+    /// # Errors
+    /// If it has come.
+    pub(super) fn check_time(&self) -> Result<()> {
+        ensure!(
+            !self.is_late(),
+            "the time that a calibration may take was up"
+        );
+        Ok(())
+    }
+
+    /// How long `count` guests may stay silent now.
+    ///
+    /// # Errors
+    /// If there is no time left at all.
+    pub(super) fn watchdog(&self, count: u32) -> Result<Duration> {
+        self.check_time()?;
+        let left = self
+            .deadline
+            .get()
+            .map(|end| end.saturating_duration_since(Instant::now()));
+        Ok(left.map_or(WATCHDOG * count, |left| left.min(WATCHDOG * count)))
     }
 
     /// How many guests hung so far.
@@ -166,6 +204,8 @@ impl<'a> Bench<'a> {
         let mut tried = 0;
         loop {
             match self.try_at_once(setup, count, &each) {
+                // It did not hang, it had no more time.
+                Err(_) if self.is_late() && !self.interrupt.raised() => self.check_time()?,
                 Err(error) if hung(&error) && !self.interrupt.raised() && tried + 1 < TRIES => {
                     tried += 1;
                     self.hangs.set(self.hangs.get() + 1);
@@ -183,21 +223,22 @@ impl<'a> Bench<'a> {
     ) -> Result<(Together, T)> {
         ensure!(!self.interrupt.raised(), "interrupted");
         let guest = self.guest(setup)?;
-        let (begun, busy) = (Instant::now(), look::busy());
+        let watchdog = self.watchdog(count)?;
+        let ours = Processors::ours();
+        let (begun, busy) = (Instant::now(), ours.busy());
         let waiting = look::own_waiting();
         let started = (0..count).map(|_| {
             let console = self.dir.join(format!("console-{}", self.next()));
             guest.clone().console(console).start()
         });
         let mut running = started.collect::<vm_model::Result<Vec<RunningGuest>>>()?;
-        let watchdog = WATCHDOG * count;
         let stop = || self.interrupt.raised();
         let mut walls = Vec::new();
         for one in &mut running {
             walls.push(one.wait_ready_unless(watchdog, &stop)?.as_secs_f64());
         }
         let wall = begun.elapsed().as_secs_f64();
-        let busy = look::busy() - busy;
+        let busy = ours.busy() - busy;
         let waiting = look::own_waiting() - waiting;
         let pids: Vec<i32> = running
             .iter()
@@ -219,32 +260,31 @@ impl<'a> Bench<'a> {
                 files: held.files,
             });
         }
-        let ours: f64 = used.iter().map(|one| one.processor).sum();
+        let guests: f64 = used.iter().map(|one| one.processor).sum();
         let together = Together {
             wall,
-            last_ready: wall * left(busy - ours, wall),
+            last_ready: wall * left(busy - guests, wall, ours.count()),
             each,
         };
         let looked = each_look(&pids)?;
         Ok((together, looked))
     }
 
-    /// Runs the guest to its end, and gives what it said after its ready byte, with the processor
-    /// time that it had used by then.
+    /// Starts one and waits until it is ready: it is told further by whoever asked for it.
     ///
     /// # Errors
     /// As [`boot`](Self::boot).
-    pub fn said(&self, setup: &Setup) -> Result<(String, f64)> {
+    pub(super) fn ready(&self, setup: &Setup) -> Result<RunningGuest> {
         let stop = || self.interrupt.raised();
+        let watchdog = self.watchdog(1)?;
         let mut running = self.guest(setup)?.start()?;
-        running.wait_ready_unless(WATCHDOG, &stop)?;
-        let used = i32::try_from(running.pid())
-            .map(look::used)
-            .unwrap_or_default();
-        running.wait_unless(WATCHDOG, &stop)?;
-        let said = String::from_utf8_lossy(running.said()).into_owned();
-        let said = said.trim_start_matches('R').trim().to_owned();
-        Ok((said, used.processor))
+        let ready = running.wait_ready_unless(watchdog, &stop);
+        if ready.is_err() && !stop() {
+            // It did not hang, it had no more time.
+            self.check_time()?;
+        }
+        ready?;
+        Ok(running)
     }
 
     /// The guest of `setup`, not started.
@@ -301,12 +341,11 @@ pub fn noise(mib: u32) -> Vec<u8> {
     bytes
 }
 
-/// The part of the processors that others, who were busy for `others` seconds of a time of
-/// `wall`, left to the guests.
-fn left(others: f64, wall: f64) -> f64 {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+/// The part of so many `processors` that others, who were busy on them for `others` seconds of a
+/// time of `wall`, left to the guests.
+fn left(others: f64, wall: f64, processors: usize) -> f64 {
     // Ticks are hundredths: what is less than one is no other.
-    let taken = (others - 0.02).max(0.0) / (wall * processors);
+    let taken = (others - 0.02).max(0.0) / (wall * processors.max(1) as f64);
     1.0 - taken.min(0.95)
 }
 
@@ -328,10 +367,9 @@ mod tests {
 
     #[test]
     fn what_others_took_is_taken_off() {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-        assert_eq!(left(0.0, 4.0), 1.0);
-        assert_eq!(left(-1.0, 4.0), 1.0, "we cannot have used more than all");
-        let half = left(2.0 * processors + 0.02, 4.0);
+        assert_eq!(left(0.0, 4.0, 2), 1.0);
+        assert_eq!(left(-1.0, 4.0, 2), 1.0, "we cannot have used more than all");
+        let half = left(6.02, 4.0, 3);
         assert!((half - 0.5).abs() < 1e-9, "{half}");
     }
 }

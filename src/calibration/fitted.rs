@@ -10,7 +10,8 @@ use vm_model::model::fit::Fit;
 use vm_model::model::parameters::{Origin, Parameter};
 
 use super::Found;
-use super::samples::{Boot, Samples, Speed};
+use super::samples::{Boot, Samples};
+use super::speeds;
 use crate::statistics::median;
 
 /// By how much a later session may be faster or slower than this one, with 90 %:
@@ -25,8 +26,6 @@ const DRIFT_IN_COMPANY: [f64; 2] = [0.78, 1.20];
 const SCATTER: (f64, usize) = (0.04, 4);
 /// A huge page: what a guest's memory is given out in, where the host has them.
 const HUGE: f64 = 2.0 * 1024.0 * 1024.0;
-/// How far beyond the two loops a program's slowdown may lie.
-const TRANSLATION: f64 = 0.15;
 
 /// The parameters of guests.
 pub(super) fn of_guests(
@@ -64,7 +63,8 @@ pub(super) fn of_guests(
     let size = archives.fold(0.0, f64::max);
     memory(&maker, &ram, &monitors, [lever.max(HUGE), size], found);
     at_once(&maker, samples, &startup, found);
-    slowdown(&maker, samples, found);
+    let late = samples.late.as_deref();
+    speeds::parameters(&samples.speeds, late, maker.emulated_by.as_ref(), found);
     if maker.emulated_by.is_some() {
         // Beside its own memory, a translator keeps what it made of its code.
         let why = "assumed of an emulator, which keeps translated code: between one and four";
@@ -282,7 +282,8 @@ fn at_once(maker: &Maker, samples: &Samples, startup: &Fit, found: &mut Found) {
         .iter()
         .find(|one| one.name == "vm.reference");
     let reference = reference.map_or(0.0, |one| one.value);
-    let excess: Vec<(f64, f64)> = samples
+    let scatter = startup.quantile() * startup.scatter / startup.coefficients[0];
+    let mut excess: Vec<Excess> = samples
         .together
         .iter()
         .filter_map(|together| {
@@ -292,64 +293,61 @@ fn at_once(maker: &Maker, samples: &Samples, startup: &Fit, found: &mut Found) {
             let shared = (count / samples.processors).max(1.0);
             let others = count.min(samples.processors) - 1.0;
             let slower = (together.last_ready - alone * (1.0 - work)) / (alone * work * shared);
-            (others > 0.0).then(|| (count, (slower - 1.0) / others))
+            (others > 0.0).then(|| Excess {
+                count,
+                each: (slower - 1.0) / others,
+                reach: scatter * slower / others,
+            })
         })
         .collect();
-    let scatter = startup.quantile() * startup.scatter / startup.coefficients[0];
-    let parameter = contention(&excess, scatter);
-    let how = "guests started at once, by what processor sharing alone would take; the interval \
-               is the larger of a boot's scatter and of what the numbers of guests differ by";
-    match parameter {
-        Some((value, interval)) => {
-            let origin = maker.origin(excess.len(), how);
-            found
-                .parameters
-                .push(Parameter::new("vm.contention", value, interval, origin));
-        }
-        None => found.miss(
-            "vm.contention",
-            &anyhow::anyhow!("no two guests ran at once here"),
-        ),
-    }
+    excess.sort_by(|a, b| a.count.total_cmp(&b.count));
+    contention(maker, &excess, samples.late.as_deref(), found);
 }
 
-/// The contention that `excess` shows, by numbers started at once: those of more count more.
-fn contention(excess: &[(f64, f64)], scatter: f64) -> Option<(f64, [f64; 2])> {
-    let weights: f64 = excess.iter().map(|(count, _)| count).sum();
-    if weights <= 0.0 {
-        return None;
-    }
-    let value = excess.iter().map(|(count, more)| count * more).sum::<f64>() / weights;
-    let differ = excess
-        .iter()
-        .map(|(_, more)| (more - value).abs())
-        .fold(0.0, f64::max);
-    let reach = scatter.max(differ);
-    // Nobody is faster for company: what looks like it is scatter.
-    let value = value.max(0.0);
-    Some((value, [value - reach, value + reach]))
+/// By which part each further guest made the work of all longer, where `count` were started.
+struct Excess {
+    count: f64,
+    each: f64,
+    /// How far a single storm's may lie from that of many.
+    reach: f64,
 }
 
-fn slowdown(maker: &Maker, samples: &Samples, found: &mut Found) {
-    let of = |part: fn(&Speed) -> f64| {
-        let native: Vec<f64> = samples.native.iter().map(part).collect();
-        Some(part(samples.guest.as_ref()?) / median(&native)?)
+/// The contention of the fewest and of the most that were started at once.
+fn contention(maker: &Maker, excess: &[Excess], late: Option<&str>, found: &mut Found) {
+    let Some(most) = excess.last() else {
+        let why = anyhow::anyhow!("{}", late.unwrap_or("no two guests ran at once here"));
+        found.miss("vm.contention", &why);
+        return found.miss("vm.contention.few", &why);
     };
-    let (Some(arithmetic), Some(memory)) = (of(|s| s.arithmetic), of(|s| s.memory)) else {
-        let error = anyhow::anyhow!("the speed loops said nothing in the guest");
-        return found.miss("vm.slowdown", &error);
+    let how = "guests started at once, by what processor sharing alone would take; the interval is \
+               what a single boot scatters by";
+    let number = "how many guests were started at once for it";
+    let mut add = |[name, of]: [&str; 2], one: &Excess| {
+        // Nobody is faster for company: what looks like it is scatter, and as wide.
+        let value = one.each.max(0.0);
+        let interval = [value - one.reach, value + one.reach];
+        found.parameters.extend([
+            Parameter::new(name, value, interval, maker.origin(1, how)),
+            Parameter::exactly(of, one.count, maker.origin(1, number)),
+        ]);
     };
-    let (least, most) = (arithmetic.min(memory), arithmetic.max(memory));
-    let interval = [least * (1.0 - TRANSLATION), most * (1.0 + TRANSLATION)];
-    let how = format!(
-        "two loops in a guest by the same on the host: {arithmetic:.1} in registers, {memory:.1} \
-         through memory; what a program is made of is not known, so the interval holds both"
-    );
-    let value = (least * most).sqrt();
-    let origin = maker.origin(samples.native.len() + 1, &how);
-    found
-        .parameters
-        .push(Parameter::new("vm.slowdown", value, interval, origin));
+    add(["vm.contention", "vm.contention.guests"], most);
+    let fewest = excess.first().filter(|one| one.count < most.count);
+    let Some(fewest) = fewest else {
+        let why = late.unwrap_or("only one number of guests was started at once");
+        return found.miss("vm.contention.few", &anyhow::anyhow!("{why}"));
+    };
+    add(["vm.contention.few", "vm.contention.few-guests"], fewest);
+    let why =
+        "assumed: beyond what was started, the contention stays as it is, or its trend goes on";
+    found.parameters.push(Parameter::new(
+        "vm.contention.trend",
+        0.5,
+        [0.0, 1.0],
+        Origin::Given {
+            why: why.to_owned(),
+        },
+    ));
 }
 
 fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -360,6 +358,7 @@ fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::Together;
+    use super::super::speeds::Speeds;
     use super::*;
     use vm_model::model::answer::{DRAWS, Question, answer};
     use vm_model::model::parameters::Parameters;
@@ -384,6 +383,11 @@ mod tests {
     }
 
     fn known() -> Parameters {
+        crowded([0.1, 0.1])
+    }
+
+    /// The same, whose guests are so much in each other's way where two and where four were started.
+    fn crowded([two, four]: [f64; 2]) -> Parameters {
         let boots = vec![
             seen(128.0, 0.0, 0.02),
             seen(512.0, 0.0, -0.02),
@@ -393,21 +397,20 @@ mod tests {
             seen(128.0, 0.0, 0.01),
             seen(256.0, 16.0, -0.01),
         ];
-        // Two processors; each further guest that runs makes the work of all a tenth longer.
+        // Two processors; each further guest that runs makes the work of all a part longer.
         let alone = 1.5 + 0.2 / 8.0;
-        let of = |count: usize, shares: f64| Together {
+        let of = |count: usize, shares: f64, more: f64| Together {
             wall: 9.0,
-            last_ready: alone * 0.1 + alone * 0.9 * shares * 1.1,
+            last_ready: alone * 0.1 + alone * 0.9 * shares * (1.0 + more),
             each: vec![seen(128.0, 0.0, 0.0); count],
         };
-        let speed = |arithmetic, memory| Speed { arithmetic, memory };
         let samples = Samples {
             boots,
-            together: vec![of(2, 1.0), of(4, 2.0)],
-            native: vec![speed(0.03, 0.02); 3],
-            guest: Some(speed(0.12, 0.32)),
+            together: vec![of(2, 1.0, two), of(4, 2.0, four)],
+            speeds: Speeds::default(),
             equal: None,
             processors: 2.0,
+            late: None,
         };
         let mut found = Found::default();
         of_guests(&samples, Some("QEMU TCG 7.2".to_owned()), false, &mut found);
@@ -463,11 +466,33 @@ mod tests {
     }
 
     #[test]
-    fn the_slowdown_holds_both_loops() {
-        let known = known();
-        let slowdown = known.get("vm.slowdown").unwrap();
-        assert!((slowdown.value - 8.0).abs() < 1e-9);
-        assert!(slowdown.low < 4.0 && slowdown.high > 16.0);
+    fn eight_at_once_may_be_as_four_or_follow_the_trend() {
+        let parameters = crowded([0.1, 0.25]);
+        let value = |name| parameters.get(name).unwrap().value;
+        assert!((value("vm.contention") - 0.25).abs() < 0.02);
+        assert!((value("vm.contention.few") - 0.1).abs() < 0.02);
+        assert_eq!(value("vm.contention.guests"), 4.0);
+        assert_eq!(value("vm.contention.few-guests"), 2.0);
+        let of = |count| {
+            let each = Each {
+                memory: 128.0 * MIB,
+                ..Each::default()
+            };
+            let storm = Storm {
+                count,
+                each,
+                read: 0.0,
+            };
+            answer(&storm, &parameters, DRAWS).unwrap()
+        };
+        let eight = of(8);
+        for contention in [0.25, 0.4] {
+            let truth = 1.525 * 0.1 + 1.525 * 0.9 * 4.0 * (1.0 + contention);
+            assert!(eight.low < truth && truth < eight.high, "{eight:?}");
+        }
+        // What was not seen is less sure than what was.
+        let width = |one: vm_model::model::answer::Answer| (one.high - one.low) / one.value;
+        assert!(width(of(64)) > width(eight) && width(of(8)) > width(of(4)));
     }
 
     #[test]
@@ -475,10 +500,10 @@ mod tests {
         let samples = Samples {
             boots: vec![seen(128.0, 0.0, 0.0)],
             together: Vec::new(),
-            native: Vec::new(),
-            guest: None,
+            speeds: Speeds::default(),
             equal: None,
             processors: 2.0,
+            late: None,
         };
         let mut found = Found::default();
         of_guests(&samples, None, false, &mut found);

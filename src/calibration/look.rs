@@ -12,7 +12,7 @@ use std::fs;
 
 use anyhow::Result;
 
-use crate::environment::read;
+use crate::environment::{self, read};
 use crate::footprint;
 use crate::mappings;
 
@@ -96,21 +96,42 @@ pub fn held(pid: i32, ram_bytes: u64) -> Result<Held> {
     })
 }
 
-/// The time that all processors together were busy, with whatever, in seconds.
-#[must_use]
-pub(super) fn busy() -> f64 {
-    of_stat(&read("/proc/stat"))
-}
+/// The processors that we and our guests may run on: others are no business of ours, and a guest
+/// never waits for who runs on them.
+#[derive(Debug)]
+pub(super) struct Processors(Vec<usize>);
 
-/// All of the first line but what is idle or waits for a disk, in hundredths.
-fn of_stat(stat: &str) -> f64 {
-    let line = stat.lines().next().unwrap_or_default();
-    let words = line.split_ascii_whitespace().skip(1).take(8).enumerate();
-    let ticks: f64 = words
-        .filter(|(place, _)| !matches!(place, 3 | 4))
-        .filter_map(|(_, word)| word.parse::<f64>().ok())
-        .sum();
-    ticks / 100.0
+impl Processors {
+    /// Those of this process; of what it starts, too.
+    pub(super) fn ours() -> Self {
+        let status = read("/proc/self/status");
+        Self(environment::allowed_cpus(&status).unwrap_or_default())
+    }
+
+    /// How many they are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The time that they were busy, with whatever, in seconds.
+    pub(super) fn busy(&self) -> f64 {
+        self.of_stat(&read("/proc/stat"))
+    }
+
+    /// All of our lines but what is idle or waits for a disk, in hundredths.
+    fn of_stat(&self, stat: &str) -> f64 {
+        let each = stat.lines().filter_map(|line| {
+            let (name, times) = line.split_once(' ')?;
+            let number = name.strip_prefix("cpu")?.parse().ok()?;
+            self.0.contains(&number).then_some(times)
+        });
+        let ticks = each.flat_map(|times| {
+            let words = times.split_ascii_whitespace().take(8).enumerate();
+            let busy = words.filter(|(place, _)| !matches!(place, 3 | 4));
+            busy.filter_map(|(_, word)| word.parse::<f64>().ok())
+        });
+        ticks.sum::<f64>() / 100.0
+    }
 }
 
 #[cfg(test)]
@@ -121,11 +142,17 @@ mod tests {
     fn what_the_kernel_says_is_read() {
         assert_eq!(times("1500000000 250000000 77\n"), Some((1.5, 0.25)));
         assert_eq!(times("x"), None);
-        assert_eq!(
-            of_stat("cpu  100 10 50 9999 99 5 5 30 0 0\ncpu0 1 1\n"),
-            2.0
-        );
-        assert_eq!(of_stat(""), 0.0);
+    }
+
+    #[test]
+    fn only_the_processors_that_we_may_run_on_count() {
+        let stat = "cpu  900 900 900 9 9 9 9 9 0 0\ncpu0 100 10 50 9999 99 5 5 30 0 0\n\
+                    cpu1 0 0 300 7 7 0 0 0 0 0\ncpu10 500 0 0 0 0 0 0 0 0 0\nintr 1 2\n";
+        assert_eq!(Processors(vec![0]).of_stat(stat), 2.0);
+        assert_eq!(Processors(vec![0, 1]).of_stat(stat), 5.0);
+        assert_eq!(Processors(vec![10]).of_stat(stat), 5.0);
+        assert_eq!(Processors(vec![]).of_stat(stat), 0.0);
+        assert_eq!(Processors(vec![0]).of_stat(""), 0.0);
     }
 
     #[test]
@@ -145,7 +172,8 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let used = used(own);
         assert!(used.processor > 0.0 && used.busiest <= used.processor);
-        assert!(busy() > 0.0);
+        let ours = Processors::ours();
+        assert!(ours.count() > 0 && ours.busy() > 0.0);
         assert!(held(own, 1).is_err());
     }
 }

@@ -16,6 +16,7 @@ mod pages;
 mod restores;
 mod samples;
 mod simple;
+mod speeds;
 mod split;
 mod store;
 
@@ -34,14 +35,15 @@ pub use here::machine;
 pub use look::{Held, Used, held};
 pub use pages::Equal;
 pub use restores::{Restores, restored};
-pub use samples::{Boot, Speed, Together};
-pub use simple::{Simple, alone};
+pub use samples::{Boot, Together};
+pub use simple::{Alone, Simple, alone};
+pub use speeds::Speed;
 pub use split::{AtOnce, Clones as ClonesOf, Disks, Guests, Merged, Split};
 pub(crate) use store::sha256;
 pub use store::{Stored, load, newest, path, save};
 
 /// How long a calibration may take, all in all.
-pub const BOUND: Duration = Duration::from_secs(28);
+pub const BOUND: Duration = Duration::from_secs(27);
 
 /// What a calibration is asked to do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,6 +76,8 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
     let guests = bench::Bench::find(scratch.path(), interrupt);
     let (accelerator, hangs) = match &guests {
         Ok(bench) => {
+            // What comes after them has its time, however long they take.
+            bench.bound_by(deadline - samples::REST);
             let seen = samples::take(bench, &split, deadline, interrupt, progress);
             match seen {
                 Ok(seen) => {
@@ -83,6 +87,7 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
                 Err(error) => found.miss("vm.boot", &error),
             }
             progress.show(0.9, "saving and restoring a guest");
+            bench.bound_by(deadline);
             restores::calibrate(bench, &split, scratch.path(), interrupt, &mut found);
             (Some(bench.accelerator()), bench.hangs())
         }

@@ -17,11 +17,8 @@ use crate::interrupt::Interrupt;
 
 /// How often one is restored, alone.
 const RESTORES: usize = 10;
-/// How long a boot or a restore may take.
-const PATIENCE: Patience = Patience {
-    watchdog: Duration::from_secs(20),
-    tries: 2,
-};
+/// How often one that hangs is started.
+const TRIES: usize = 2;
 
 /// What restored guests showed. Times in seconds, sizes in bytes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,13 +55,23 @@ pub fn restored(
 ) -> Result<Restores> {
     let stop = || interrupt.raised();
     let place = dir.join(format!("saved-{}", setup.memory_mib));
-    let taken = saved::take(&bench.guest(setup)?, &place, PATIENCE, &stop)?;
-    let result = of_saved(&taken.snapshot, dir, times, clones, interrupt);
+    let patience = Patience {
+        watchdog: bench.watchdog(1)?,
+        tries: TRIES,
+    };
+    let taken = saved::take(&bench.guest(setup)?, &place, patience, &|| {
+        stop() || bench.is_late()
+    });
+    // That it was stopped is the consequence.
+    bench.check_time()?;
+    let taken = taken?;
+    let result = of_saved(bench, &taken.snapshot, dir, times, clones, interrupt);
     saved::remove(&place)?;
     result
 }
 
 fn of_saved(
+    bench: &Bench<'_>,
     snapshot: &Snapshot,
     dir: &Path,
     times: usize,
@@ -81,7 +88,7 @@ fn of_saved(
         let waiting = look::own_waiting();
         let mut guest = ready.start(&launcher, &dir.join("restored-console"))?;
         let wall = guest
-            .wait_running_unless(PATIENCE.watchdog, &stop)?
+            .wait_running_unless(bench.watchdog(1)?, &stop)?
             .as_secs_f64();
         let waiting = look::own_waiting() - waiting;
         let used = look::used(i32::try_from(guest.pid())?);
@@ -96,7 +103,7 @@ fn of_saved(
         .map(start)
         .collect::<vm_model::Result<Vec<Restored>>>()?;
     for one in &mut held {
-        one.wait_running_unless(PATIENCE.watchdog, &stop)?;
+        one.wait_running_unless(bench.watchdog(clones)?, &stop)?;
     }
     // They run on for a moment: what a clone writes first is its own from then on.
     std::thread::sleep(Duration::from_millis(300));

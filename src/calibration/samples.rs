@@ -2,35 +2,28 @@
 //! parameter needs first, then repeats.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use vm_model::initramfs::Archive;
 use vm_model::kvm::Grade;
 use vm_model::model::fit::single;
 use vm_model::model::parameters::{Origin, Parameter};
 
 use super::bench::{Bench, Setup};
 use super::pages::{self, Equal};
+use super::speeds::{self, Speeds};
 use super::{Found, Split};
 use crate::compare::Progress;
+use crate::doctor;
 use crate::interrupt::Interrupt;
-use crate::statistics::median;
-use crate::{doctor, program};
 
 /// How often the smallest guest runs, and for how long at most.
 const HELLOS: usize = 10;
 const HELLO_BOUND: Duration = Duration::from_millis(1500);
-/// How often the loops run on the host.
-const NATIVE: usize = 3;
-/// An initial file system of no more than this is a small one, in bytes.
-const SMALL: f64 = 2e6;
 /// What is left for the end of a calibration: a guest that is saved and restored, and the
 /// smallest guests.
-const REST: Duration = Duration::from_millis(5500);
+pub(super) const REST: Duration = Duration::from_millis(5500);
 
 /// A guest that was booted and looked at. Times in seconds, sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,28 +68,19 @@ impl Together {
     }
 }
 
-/// What the two loops take, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Speed {
-    /// The one in registers.
-    pub arithmetic: f64,
-    /// The one through memory.
-    pub memory: f64,
-}
-
 /// All samples of guests.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Samples {
     pub(super) boots: Vec<Boot>,
     pub(super) together: Vec<Together>,
-    /// Of the host.
-    pub(super) native: Vec<Speed>,
-    /// Of a guest.
-    pub(super) guest: Option<Speed>,
+    /// The speed loops.
+    pub(super) speeds: Speeds,
     /// Of two guests.
     pub(super) equal: Option<Equal>,
     /// How many processors they had.
     pub(super) processors: f64,
+    /// What was not done because the time was up, and how that showed.
+    pub(super) late: Option<String>,
 }
 
 /// Takes them until `deadline`, what is needed in any case.
@@ -115,10 +99,10 @@ pub(super) fn take(
     let mut samples = Samples {
         boots: Vec::new(),
         together: Vec::new(),
-        native: Vec::new(),
-        guest: None,
+        speeds: Speeds::default(),
         equal: None,
         processors: std::thread::available_parallelism().map_or(1.0, |n| usize::from(n) as f64),
+        late: None,
     };
     let begun = Instant::now();
     let all = deadline.saturating_duration_since(begun).as_secs_f64();
@@ -130,16 +114,14 @@ pub(super) fn take(
         tell("booting guests");
         samples.boots.push(bench.boot(setup)?);
     }
-    for count in &seen.at_once {
-        tell("booting guests at once");
-        let together = match count {
-            2 => compared(bench, &small, &mut samples.equal)?,
-            count => bench.at_once(&small, *count)?,
-        };
-        samples.together.push(together);
+    // From here on there is something to tell, even where the time runs out.
+    match more(bench, &small, split, &mut samples, &tell) {
+        Err(error) if bench.is_late() && !interrupt.raised() => {
+            samples.late = Some(format!("{error:#}"));
+            return Ok(samples);
+        }
+        result => result?,
     }
-    tell("speed loops");
-    speeds(bench, &mut samples)?;
     // Repeats, as long as the longest of them fits.
     let mut repeats = [&small, &large, &small, &padded, &small, &large]
         .into_iter()
@@ -152,9 +134,33 @@ pub(super) fn take(
         tell("booting guests again");
         ensure!(!interrupt.raised(), "interrupted");
         let setup = repeats.next().context("a cycle has no end")?;
-        samples.boots.push(bench.boot(setup)?);
+        match bench.boot(setup) {
+            Err(_) if bench.is_late() && !interrupt.raised() => break,
+            boot => samples.boots.push(boot?),
+        }
     }
     Ok(samples)
+}
+
+/// Several at once, and the speed loops.
+fn more(
+    bench: &Bench<'_>,
+    small: &Setup,
+    split: &Split,
+    samples: &mut Samples,
+    tell: &dyn Fn(&str),
+) -> Result<()> {
+    tell("speed loops");
+    samples.speeds = speeds::take(bench)?;
+    for count in &split.calibrated.at_once {
+        tell("booting guests at once");
+        let together = match count {
+            2 => compared(bench, small, &mut samples.equal)?,
+            count => bench.at_once(small, *count)?,
+        };
+        samples.together.push(together);
+    }
+    Ok(())
 }
 
 /// Two at once, whose pages are compared while they are held. That these cannot be
@@ -164,61 +170,6 @@ fn compared(bench: &Bench<'_>, setup: &Setup, equal: &mut Option<Equal>) -> Resu
     let (together, found) = bench.held(setup, 2, |pids| Ok(pages::compare(pids, ram).ok()))?;
     *equal = found;
     Ok(together)
-}
-
-fn speeds(bench: &Bench<'_>, samples: &mut Samples) -> Result<()> {
-    let mut archive = Archive::guest(program::TRUE)?;
-    archive.add_file("speed", 0o755, program::SPEED)?;
-    let words = ["guest", "/speed"].map(str::to_owned).into();
-    let setup = bench.setup(128, &archive, words)?;
-    let binary = setup.archive.with_extension("speed");
-    program::write_executable(&binary, program::SPEED)?;
-    for _ in 0..NATIVE {
-        samples.native.push(native(&binary)?);
-    }
-    let (said, used) = bench.said(&setup)?;
-    // The guest's own clock goes on while others have its processor: it tells how the two loops
-    // compare, and the processor time beyond that of a boot what they took together.
-    let boots = samples.boots.iter().filter(|boot| boot.archive < SMALL);
-    let boots: Vec<f64> = boots.map(|boot| boot.processor).collect();
-    let (Some(said), Some(boot)) = (parse(&said), median(&boots)) else {
-        return Ok(());
-    };
-    let loops = (used - boot).max(0.0) / (said.arithmetic + said.memory);
-    samples.guest = Some(Speed {
-        arithmetic: said.arithmetic * loops,
-        memory: said.memory * loops,
-    });
-    Ok(())
-}
-
-/// The loops on the host.
-///
-/// # Errors
-/// If the program does not run.
-pub(crate) fn native(binary: &Path) -> Result<Speed> {
-    let output = Command::new(binary)
-        .output()
-        .with_context(|| format!("cannot run {}", binary.display()))?;
-    ensure!(
-        output.status.success(),
-        "the speed loops ended with {:?}",
-        output.status.signal()
-    );
-    let said = String::from_utf8_lossy(&output.stdout);
-    parse(said.trim_start_matches('R')).context("the speed loops said no times")
-}
-
-/// `12345 67890`, in nanoseconds.
-fn parse(said: &str) -> Option<Speed> {
-    let mut times = said
-        .split_ascii_whitespace()
-        .map(|word| word.parse::<f64>().ok());
-    let mut seconds = || Some(times.next()?? * 1e-9).filter(|time| *time > 0.0);
-    Some(Speed {
-        arithmetic: seconds()?,
-        memory: seconds()?,
-    })
 }
 
 /// The smallest guest, as often as there is time.
@@ -263,27 +214,4 @@ pub(super) fn allocated(path: &Path) -> Result<f64> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(metadata.blocks() as f64 * 512.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_loops_say_is_read() {
-        let read = parse("2000000000 500000000\n").unwrap();
-        assert_eq!((read.arithmetic, read.memory), (2.0, 0.5));
-        for none in ["", "1", "1 x", "0 1", "-1 1"] {
-            assert_eq!(parse(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn the_loops_run_on_this_host() {
-        let dir = tempfile::tempdir().unwrap();
-        let binary = dir.path().join("speed");
-        program::write_executable(&binary, program::SPEED).unwrap();
-        let speed = native(&binary).unwrap();
-        assert!(speed.arithmetic > 1e-4 && speed.memory > 1e-4, "{speed:?}");
-    }
 }

@@ -6,15 +6,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use vm_model::model::fit::single;
 use vm_model::model::parameters::{Origin, Parameter};
 
-use super::Found;
+use super::{Found, look};
 use crate::footprint::{kernel_bytes, proportional_set_bytes};
 use crate::interrupt::Interrupt;
 use crate::isolation::container::Container;
 use crate::isolation::process::BareProcess;
 use crate::isolation::{Isolation, Provisioned, Running};
+use crate::mappings::code_bytes;
 use crate::program::Program;
 use crate::statistics::{median, summarize};
 
@@ -163,26 +166,71 @@ fn parameters(name: &str, seen: &Simple, found: &mut Found) {
     }
 }
 
-/// What `program` takes as a bare process, in the median of `count` starts: time in
-/// seconds, and memory in bytes.
+/// What a program takes as a bare process until it is ready. Times in seconds, sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alone {
+    /// On a processor, its own and what the kernel does for it.
+    pub processor: f64,
+    /// Of that, what the kernel does.
+    pub kernel: f64,
+    /// What it holds.
+    pub memory: f64,
+    /// The code of files that it has in memory.
+    pub code: f64,
+}
+
+/// What `program` takes as a bare process, in the median of `count` starts.
+///
+/// Of one start the kernel tells the parts by where its ticks fell, of which there are a few. So the
+/// whole is of each start and exact, and the parts are of all starts together, their ends included.
 ///
 /// # Errors
 /// If it does not start.
-pub fn alone(
-    program: &Program,
-    dir: &Path,
-    count: usize,
-    interrupt: &Interrupt,
-) -> Result<(f64, f64)> {
+///
+/// Source: `getrusage(2)`, `RUSAGE_CHILDREN`.
+pub fn alone(program: &Program, dir: &Path, count: usize, interrupt: &Interrupt) -> Result<Alone> {
     let standing = BareProcess.provision(program, dir)?;
-    let (mut starts, mut memory) = (Vec::new(), Vec::new());
+    let mut seen: [Vec<f64>; 3] = Default::default();
+    let before = of_children()?;
     for _ in 0..count {
-        let (start, held) = one(standing.as_ref(), interrupt)?;
-        starts.push(start);
-        memory.push(held);
+        let mut running = standing.start()?;
+        running.wait_ready(DEADLINE, interrupt)?;
+        let mut sums = [0.0; 3];
+        for pid in running.processes() {
+            sums[0] += look::used(pid).processor;
+            sums[1] += proportional_set_bytes(pid)? as f64;
+            sums[2] += code_bytes(pid)? as f64;
+        }
+        end(running.as_mut(), interrupt)?;
+        for (all, one) in seen.iter_mut().zip(sums) {
+            all.push(one);
+        }
     }
-    let start = median(&starts).context("it was not started")?;
-    Ok((start, median(&memory).context("it was not started")?))
+    let after = of_children()?;
+    let [own, kernel] = [after[0] - before[0], after[1] - before[1]];
+    let [processor, memory, code] = seen.map(|samples| median(&samples));
+    let processor = processor.context("it was not started")?;
+    Ok(Alone {
+        processor,
+        kernel: processor * part(kernel, own + kernel),
+        memory: memory.unwrap_or(0.0),
+        code: code.unwrap_or(0.0),
+    })
+}
+
+/// The processor time of all children that have ended: their own, and the kernel's for them.
+fn of_children() -> Result<[f64; 2]> {
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot read what children used")?;
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 * 1e-6;
+    Ok([seconds(used.user_time()), seconds(used.system_time())])
+}
+
+/// `some` of `all`, as a part; nothing where there is nothing.
+fn part(some: f64, all: f64) -> f64 {
+    match all > 0.0 {
+        true => (some / all).clamp(0.0, 1.0),
+        false => 0.0,
+    }
 }
 
 #[cfg(test)]
@@ -218,5 +266,22 @@ mod tests {
         let seen = samples(&BareProcess, &dir.path().join("p"), &Interrupt::default()).unwrap();
         assert_eq!((seen.starts.len(), seen.at_once.len()), (STARTS, ROUNDS));
         assert!(seen.starts.iter().all(|start| *start > 0.0));
+    }
+
+    #[test]
+    fn a_program_alone_has_parts_that_are_no_more_than_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = Program::make_true(dir.path()).unwrap();
+        let home = dir.path().join("home");
+        fs::create_dir(&home).unwrap();
+        let seen = alone(&program, &home, 3, &Interrupt::default()).unwrap();
+        assert!(seen.processor > 0.0 && seen.memory > 0.0, "{seen:?}");
+        assert!((0.0..=seen.processor).contains(&seen.kernel), "{seen:?}");
+        // It is a page of code, and nothing else.
+        assert_eq!(seen.code, 4096.0);
+        assert_eq!(
+            (part(1.0, 4.0), part(0.0, 0.0), part(2.0, 1.0)),
+            (0.25, 0.0, 1.0)
+        );
     }
 }

@@ -65,9 +65,9 @@ pub struct Guests {
     /// `compressed` for the kernel as it is distributed.
     #[serde(default)]
     pub kernel: Option<String>,
-    /// Whether the model has no term for it: it is shown then, and not scored.
+    /// `memory` where the model has no term for that of it: it is shown then, and not scored.
     #[serde(default)]
-    pub beyond: bool,
+    pub beyond: Option<String>,
     /// How many of them are run.
     pub repeats: u32,
     /// Whether `--quick` runs it.
@@ -173,6 +173,7 @@ mod tests {
             let calibrated = guest.archive_mib == 0 && seen.memory_mib.contains(&guest.memory_mib);
             assert!(!(usual && calibrated), "{} was calibrated", guest.name);
             assert_ne!(guest.archive_mib, seen.archive_mib);
+            assert!(matches!(guest.beyond.as_deref(), None | Some("memory")));
         }
         for storm in &split.at_once {
             assert!(!seen.at_once.contains(&storm.guests), "{}", storm.name);

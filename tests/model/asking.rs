@@ -132,7 +132,7 @@ pub(crate) fn a_sweep() -> Tested {
 
 pub(crate) fn refused() -> Tested {
     let home = Home::new();
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 8] = [
         (&["ask", "what", "about", "cats"], &["`cats`", "hint"]),
         (&["ask", "memory", "--guests", "0"], &["--guests", "1..="]),
         (&["ask", "memory", "--memory", "7 parsecs"], &["--memory"]),
@@ -148,6 +148,17 @@ pub(crate) fn refused() -> Tested {
         (
             &["ask", "memory", "--kind", "container", "--restored"],
             &["no memory of its own"],
+        ),
+        (
+            &[
+                "ask",
+                "startup",
+                "--workload-time",
+                "5ms",
+                "--workload-kernel",
+                "6ms",
+            ],
+            &["no more for a workload", "hint"],
         ),
     ];
     for (arguments, parts) in cases {
@@ -202,6 +213,29 @@ pub(crate) fn bad_calibrations() -> Tested {
             "1.50 s",
         ],
     );
+    Ok(())
+}
+
+/// A calibration of before programs were told apart by what they do.
+pub(crate) fn older_calibrations() -> Tested {
+    let home = Home::new();
+    let file = home.calibration(|v| {
+        let slowdown = json!({
+            "name": "vm.slowdown", "value": 4.0, "unit": "1", "low": 2.0, "high": 8.0,
+            "origin": { "kind": "calibrated", "samples": 4, "how": "made up" },
+        });
+        v["parameters"].as_array_mut().unwrap().push(slowdown);
+    });
+    let workload = ["ask", "startup", "--from", &file, "--workload-time", "50ms"];
+    // What it knows is answered: 1.5 s, and four times the 50 ms.
+    contains(&home.says(&workload), &["1.70 s"]);
+    for (option, amount, name) in [
+        ("--workload-kernel", "10ms", "vm.slowdown.kernel"),
+        ("--workload-code", "6M", "program.run"),
+    ] {
+        let more = [workload.as_slice(), &[option, amount]].concat();
+        contains(&home.fails(&more), &[name, "isolab model calibrate"]);
+    }
     Ok(())
 }
 

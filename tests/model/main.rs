@@ -45,6 +45,10 @@ fn trials() -> Vec<Trial> {
             "a_calibration_that_cannot_be_used_is_refused_with_a_remedy",
             asking::bad_calibrations,
         ),
+        Trial::test(
+            "an_older_calibration_answers_what_it_knows_and_says_what_it_does_not",
+            asking::older_calibrations,
+        ),
         Trial::test("a_parameter_that_is_missing_is_named", asking::missing),
         Trial::test(
             "without_a_calibration_there_is_nothing_to_validate",

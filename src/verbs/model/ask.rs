@@ -49,9 +49,15 @@ pub struct AskArgs {
     /// What each writes to its disk
     #[arg(long, value_name = "SIZE", value_parser = size)]
     growth: Option<f64>,
-    /// What the workload takes to be ready, as a process on the host
+    /// What the workload takes of a processor to be ready, as a process on the host
     #[arg(long, value_name = "TIME", value_parser = time)]
     workload_time: Option<f64>,
+    /// Of that, what the kernel takes for it
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "workload_time")]
+    workload_kernel: Option<f64>,
+    /// The code that the workload has in memory by then
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    workload_code: Option<f64>,
     /// The memory that the workload holds
     #[arg(long, value_name = "SIZE", value_parser = size)]
     workload_memory: Option<f64>,
@@ -154,6 +160,12 @@ struct Told<'a> {
 /// # Errors
 /// If the question is not understood, or a parameter for it is missing.
 pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
+    if args.workload_kernel > args.workload_time {
+        bail!(hint::with(
+            "the kernel takes no more for a workload than that takes as a whole",
+            "--workload-time is all of it, and --workload-kernel the kernel's part",
+        ));
+    }
     let (topics, said) = understood(&args.words)?;
     let kinds = kinds(args, &said);
     let found = given::find(&args.given)?;
@@ -261,6 +273,8 @@ fn scene(args: &AskArgs, said: &Sentence) -> Scene {
             memory: args.memory.or(said.memory).unwrap_or(256.0 * MIB),
             archive: args.archive.unwrap_or(small as f64),
             workload_time: args.workload_time.unwrap_or(0.0),
+            workload_kernel: args.workload_kernel.unwrap_or(0.0),
+            workload_code: args.workload_code.unwrap_or(0.0),
             workload_memory: args.workload_memory.unwrap_or(0.0),
             restored: args.restored,
             ..Each::default()

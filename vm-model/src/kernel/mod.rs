@@ -18,6 +18,7 @@ mod scratch;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -114,6 +115,15 @@ impl Kernel {
     /// [`Error::File`] if `dir` cannot be written, [`Error::NotAKernel`] if the image is damaged.
     pub fn unpacked(&self, dir: &Path) -> Result<Self> {
         image::unpack(self, dir)
+    }
+
+    /// How long unpacking it takes on this machine, the shortest of `times`; nothing where it is not
+    /// compressed, or no program here unpacks it. What it does itself when it is booted is as much.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read, or `dir` cannot be written.
+    pub fn unpacking(&self, dir: &Path, times: u32) -> Result<Option<Duration>> {
+        image::unpacking(self, dir, times)
     }
 }
 

@@ -44,8 +44,35 @@ pub fn last_ready(boot: &Boot, host: &Host, guests: u32) -> Seconds {
     computed.max(boot.read * guests / host.bandwidth)
 }
 
+/// The contention as far as it was seen: where `few` were started at once, and where `more` were.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seen {
+    /// A number of guests, and the contention of so many.
+    pub few: (f64, f64),
+    /// Another, greater number, and the contention of those.
+    pub more: (f64, f64),
+    /// What part of the growth from one to the other goes on beyond: 0 where it stays at what was
+    /// seen last, 1 where it grows on as it did.
+    pub goes_on: f64,
+}
+
+impl Seen {
+    /// The contention of `guests` at once. Between what was seen it lies in between, by doublings
+    /// of their number; beyond, its trend is followed as far as it goes on. Nobody gains by company.
+    #[must_use]
+    pub fn of(&self, guests: f64) -> f64 {
+        let ((few, least), (more, most)) = (self.few, self.more);
+        let doubling = (most - least) / (more / few).log2();
+        let further = (guests.max(few) / more).log2();
+        let goes_on = if further > 0.0 { self.goes_on } else { 1.0 };
+        (most + doubling * further * goes_on).max(0.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BOOT: Boot = Boot {
@@ -104,5 +131,52 @@ mod tests {
     fn the_disk_bounds_them_all() {
         let slow = host(64.0, 0.0, 1e6);
         assert_eq!(last_ready(&BOOT, &slow, 8), Seconds(8.0));
+    }
+
+    #[test]
+    fn a_trend_is_followed_by_doublings_as_far_as_it_goes_on() {
+        let seen = |goes_on| Seen {
+            few: (2.0, 0.125),
+            more: (8.0, 0.375),
+            goes_on,
+        };
+        for (guests, expected) in [(1.0, 0.125), (2.0, 0.125), (4.0, 0.25), (8.0, 0.375)] {
+            for goes_on in [0.0, 0.5, 1.0] {
+                assert_eq!(seen(goes_on).of(guests), expected, "of {guests}");
+            }
+        }
+        assert_eq!(seen(0.0).of(32.0), 0.375, "it stays");
+        assert_eq!(seen(1.0).of(32.0), 0.625, "it goes on");
+        assert_eq!(seen(0.5).of(32.0), 0.5);
+        let falling = Seen {
+            few: (2.0, 0.5),
+            more: (4.0, 0.25),
+            goes_on: 1.0,
+        };
+        assert_eq!(falling.of(64.0), 0.0, "nobody gains by company");
+    }
+
+    proptest! {
+        #[test]
+        fn what_may_be_lies_between_staying_and_going_on_and_widens_with_each_doubling(
+            (least, most) in (0.0..1.0f64, 0.0..1.0f64),
+            (few, times, goes_on) in (2.0..64.0f64, 2.0..8.0f64, 0.0..1.0f64),
+            further in 1.0..1000.0f64,
+        ) {
+            let more = few * times;
+            let of = |goes_on, guests| {
+                Seen { few: (few, least), more: (more, most), goes_on }.of(guests)
+            };
+            let guests = more * further;
+            let ends = [of(0.0, guests), of(1.0, guests)];
+            let between = of(goes_on, guests);
+            prop_assert!(between >= ends[0].min(ends[1]) && between <= ends[0].max(ends[1]));
+            prop_assert_eq!(ends[0], most);
+            // Half a doubling further, the two lie no nearer to each other.
+            let width = (ends[1] - ends[0]).abs();
+            let wider = (of(1.0, guests * 1.5) - most).abs();
+            prop_assert!(wider >= width, "{} and {}", width, wider);
+            prop_assert!(between >= 0.0);
+        }
     }
 }

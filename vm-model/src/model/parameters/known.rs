@@ -51,7 +51,7 @@ const fn factor(name: &'static str, meaning: &'static str) -> Known {
 }
 
 /// All of them, by what they are of.
-pub const KNOWN: [Known; 60] = [
+pub const KNOWN: [Known; 67] = [
     factor(
         "host.speed",
         "the host's time for the same work, by what it was at the calibration",
@@ -114,12 +114,43 @@ pub const KNOWN: [Known; 60] = [
     factor("vm.spread", "a single start, by the mean of many"),
     factor(
         "vm.slowdown",
-        "a program's time in a guest, by its time on the host",
+        "the time of a program's own code in a guest, by its time on the host",
+    ),
+    factor(
+        "vm.slowdown.kernel",
+        "the time that a guest's kernel takes for a program, by what the host's takes",
+    ),
+    any(
+        "vm.translation",
+        SecondsPerByte,
+        "what each byte of a program's code takes when a guest meets it for the first time",
+    ),
+    part(
+        "program.run",
+        "the part of its code in memory that a program has run when it is ready",
     ),
     part("vm.work", "the part of a boot that needs a processor"),
     part(
         "vm.contention",
-        "by which part each further guest that boots at the same time makes the work of all longer",
+        "by which part each further guest that boots at the same time makes the work of all longer, where `vm.contention.guests` were started",
+    ),
+    any(
+        "vm.contention.guests",
+        One,
+        "how many guests were started at once for `vm.contention`",
+    ),
+    part(
+        "vm.contention.few",
+        "as `vm.contention`, where fewer were started",
+    ),
+    any(
+        "vm.contention.few-guests",
+        One,
+        "how many guests were started at once for `vm.contention.few`",
+    ),
+    part(
+        "vm.contention.trend",
+        "the part of what contention grew by for each doubling of guests that it grows by for the next",
     ),
     part(
         "vm.share.monitor",

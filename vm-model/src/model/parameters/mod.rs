@@ -224,12 +224,25 @@ impl Parameters {
             ("vm.boot", "vm.reference"),
             ("vm.boot.memory", "vm.reference"),
             ("vm.memory.accounts", "vm.reference"),
+            ("vm.contention.few", "vm.contention.few-guests"),
+            ("vm.contention.few", "vm.contention.guests"),
         ] {
             if self.get(needs).is_some() && self.get(needed).is_none() {
                 return Err(refused(format!(
                     "`{needs}` means nothing without `{needed}`"
                 )));
             }
+        }
+        let number = |name: &str| self.get(name).map(|one| one.value);
+        let (few, more) = (
+            number("vm.contention.few-guests"),
+            number("vm.contention.guests"),
+        );
+        if few.is_some_and(|few| few < 1.0) || few >= more && few.is_some() {
+            return Err(refused(
+                "`vm.contention.few-guests` has to be at least 1, and less than `vm.contention.guests`"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }
@@ -296,6 +309,25 @@ mod tests {
         check(&other, "its unit is `s`");
         other.name = "vm.boots".to_owned();
         check(&other, "no parameter");
+    }
+
+    #[test]
+    fn a_trend_needs_two_numbers_of_guests() {
+        let of = |few: f64, more: f64| {
+            let set = [
+                ("vm.contention", 0.2),
+                ("vm.contention.guests", more),
+                ("vm.contention.few", 0.1),
+                ("vm.contention.few-guests", few),
+            ];
+            let one = |(name, value)| Parameter::exactly(name, value, given());
+            Parameters::from_iter(set.map(one)).check()
+        };
+        assert!(of(2.0, 4.0).is_ok());
+        for (few, more) in [(4.0, 4.0), (8.0, 4.0), (0.0, 4.0)] {
+            let said = of(few, more).unwrap_err().to_string();
+            assert!(said.contains("few-guests"), "{said}");
+        }
     }
 
     #[test]

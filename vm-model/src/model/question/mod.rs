@@ -80,8 +80,13 @@ pub struct Each {
     pub memory: f64,
     /// A guest's initial RAM file system, in bytes; nothing where it has a disk.
     pub archive: f64,
-    /// The time that the workload itself takes to be ready, as a process on the host, in seconds.
+    /// The processor time that the workload itself takes to be ready, as a process on the host, in
+    /// seconds.
     pub workload_time: f64,
+    /// The part of it that the kernel takes for it, in seconds.
+    pub workload_kernel: f64,
+    /// The code that it has in memory when it is ready, in bytes.
+    pub workload_code: f64,
     /// What its firmware and its kernel's unpacking take by hardware beyond those of the guests
     /// that were calibrated, in seconds.
     pub beyond: f64,

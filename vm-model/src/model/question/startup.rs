@@ -36,7 +36,7 @@ impl Question for Startup {
         let mut outcome = expected(&self.each, values)?;
         // These were given, and are no samples of ours.
         for (name, value) in &mut outcome.terms {
-            if *name != WORKLOAD && *name != BEYOND {
+            if !GIVEN.contains(name) {
                 *value *= spread;
             }
         }
@@ -45,7 +45,11 @@ impl Question for Startup {
 }
 
 const WORKLOAD: &str = "workload";
+const KERNEL: &str = "the kernel, for the workload";
+const CODE: &str = "translating the workload's code";
 const BEYOND: &str = "other firmware, and unpacking";
+/// What rests on something given, and scatters by that alone.
+const GIVEN: [&str; 4] = [WORKLOAD, KERNEL, CODE, BEYOND];
 
 /// What many of them take in the mean.
 pub(super) fn expected(each: &Each, values: &Values<'_>) -> Result<Outcome> {
@@ -64,11 +68,17 @@ pub(super) fn expected(each: &Each, values: &Values<'_>) -> Result<Outcome> {
 }
 
 fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
-    let in_guest = |native: f64| match native > 0.0 {
-        true => Ok(native * values.get("vm.slowdown")?),
+    let by = |native: f64, factors: &[&str]| match native > 0.0 {
+        true => factors
+            .iter()
+            .try_fold(native, |time, name| Ok(time * values.get(name)?)),
         false => Ok::<_, Error>(0.0),
     };
-    let (workload, beyond) = (in_guest(each.workload_time)?, in_guest(each.beyond)?);
+    let kernel = by(each.workload_kernel, &["vm.slowdown.kernel"])?;
+    let code = by(each.workload_code, &["program.run", "vm.translation"])?;
+    let own = (each.workload_time - each.workload_kernel).max(0.0);
+    let own = by(own, &["vm.slowdown"])?;
+    let beyond = by(each.beyond, &["vm.slowdown"])?;
     let phase = |name: &str| Seconds(values.or(name, 0.0));
     let device = match each.devices {
         0 => Seconds(0.0),
@@ -77,7 +87,7 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
     let mut boot = ColdBoot {
         firmware: Seconds(beyond),
         devices: vec![device; each.devices as usize],
-        workload: Seconds(workload),
+        workload: Seconds(own + kernel + code),
         ..ColdBoot::default()
     };
     let mut terms = Vec::new();
@@ -117,7 +127,7 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
         ]);
     }
     terms.push(("devices", boot.devices.iter().map(|device| device.0).sum()));
-    terms.push((WORKLOAD, boot.workload.0));
+    terms.extend([(WORKLOAD, own), (KERNEL, kernel), (CODE, code)]);
     let value = boot.total(speed).0;
     let terms = Outcome::sum(terms).terms;
     Ok(Outcome {
@@ -216,6 +226,39 @@ mod tests {
             ..each
         };
         assert!((start(busy, &values) - expected - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_workload_is_its_own_code_what_the_kernel_does_for_it_and_code_met_for_the_first_time() {
+        let values = [
+            ("vm.boot", 2.0),
+            ("vm.reference", 0.0),
+            ("vm.slowdown", 4.0),
+            ("vm.slowdown.kernel", 16.0),
+            ("program.run", 0.125),
+            ("vm.translation", 0.5),
+        ];
+        let own = Each {
+            workload_time: 0.5,
+            ..Each::default()
+        };
+        assert_eq!(start(own, &values), 2.0 + 0.5 * 4.0);
+        let both = Each {
+            workload_kernel: 0.25,
+            ..own
+        };
+        assert_eq!(start(both, &values), 2.0 + 0.25 * 4.0 + 0.25 * 16.0);
+        let fresh = Each {
+            workload_code: 64.0,
+            ..both
+        };
+        let told = answer(&Startup { each: fresh }, &exact(&values), 1).unwrap();
+        assert_eq!(told.value, 2.0 + 1.0 + 4.0 + 64.0 * 0.125 * 0.5);
+        let sum: f64 = told.terms.iter().map(|term| term.value).sum();
+        assert_eq!(sum, told.value);
+        // A calibration of before knows only the first, and is told so.
+        let older = answer(&Startup { each: both }, &exact(&values[..3]), 1).unwrap_err();
+        assert!(older.to_string().contains("vm.slowdown.kernel"), "{older}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::answer::{Outcome, Question, Values};
 use crate::model::parameters::Unit;
 use crate::model::queue::{Queue, Variability, mgc, mmc};
-use crate::model::storm::{Boot, Host, last_ready};
+use crate::model::storm::{Boot, Host, Seen, last_ready};
 use crate::model::units::{Bytes, BytesPerSecond, PerSecond, Seconds};
 
 /// From the start of all until the last of them is ready.
@@ -32,7 +32,7 @@ impl Question for Storm {
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
         let alone = expected(&self.each, values)?.value;
-        let host = host(&self.each, self.read, values)?;
+        let host = host(&self.each, f64::from(self.count), self.read, values)?;
         let boot = boot(&self.each, alone, self.read, values)?;
         let all = last_ready(&boot, &host, self.count).0;
         let undisturbed = Host {
@@ -58,7 +58,7 @@ impl Question for Storm {
     }
 }
 
-fn host(each: &Each, read: f64, values: &Values<'_>) -> Result<Host> {
+fn host(each: &Each, guests: f64, read: f64, values: &Values<'_>) -> Result<Host> {
     let bandwidth = match read > 0.0 {
         true => values.get("host.bandwidth")?,
         false => f64::INFINITY,
@@ -66,8 +66,32 @@ fn host(each: &Each, read: f64, values: &Values<'_>) -> Result<Host> {
     Ok(Host {
         processors: values.get("host.processors")?,
         bandwidth: BytesPerSecond(bandwidth),
-        contention: values.get(&each.kind.parameter("contention"))?,
+        contention: contention(each, guests, values)?,
     })
+}
+
+/// The contention of so many, from those that were started at once; as it is where only one number
+/// of them was.
+fn contention(each: &Each, guests: f64, values: &Values<'_>) -> Result<f64> {
+    let of = |name: &str| each.kind.parameter(name);
+    let most = values.get(&of("contention"))?;
+    if each.kind != Kind::Vm || !values.has(&of("contention.few")) {
+        return Ok(most);
+    }
+    let more = values.get(&of("contention.guests"))?;
+    let goes_on = match guests > more {
+        true => values.or(&of("contention.trend"), 0.5),
+        false => 1.0,
+    };
+    let seen = Seen {
+        few: (
+            values.get(&of("contention.few-guests"))?,
+            values.get(&of("contention.few"))?,
+        ),
+        more: (more, most),
+        goes_on,
+    };
+    Ok(seen.of(guests))
 }
 
 fn boot(each: &Each, alone: f64, read: f64, values: &Values<'_>) -> Result<Boot> {
@@ -114,7 +138,8 @@ impl Question for Wait {
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
         let alone = expected(&self.each, values)?.value;
         let processors = values.get("host.processors")?.max(1.0);
-        let contention = values.get(&self.each.kind.parameter("contention"))?;
+        // As many run at once as there are processors, however many are asked for.
+        let contention = contention(&self.each, processors, values)?;
         // Whole servers: there is no part of one.
         #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
         let servers = processors.min(1e6) as u32;
@@ -179,6 +204,56 @@ mod tests {
         let sum: f64 = eight.terms.iter().map(|term| term.value).sum();
         assert!((sum - eight.value).abs() < 1e-9);
         assert_eq!(of(8, 10.0).value, 80.0, "the disk bounds them");
+    }
+
+    #[test]
+    fn beyond_what_was_started_at_once_the_interval_holds_both_staying_and_going_on() {
+        let given = || crate::model::parameters::Origin::Given {
+            why: "for a test".to_owned(),
+        };
+        let seen = [
+            ("vm.boot", 1.0),
+            ("vm.reference", 0.0),
+            ("vm.work", 1.0),
+            ("host.processors", 2.0),
+            ("vm.contention.few", 0.125),
+            ("vm.contention.few-guests", 2.0),
+            ("vm.contention", 0.25),
+            ("vm.contention.guests", 4.0),
+        ];
+        let trend = crate::model::parameters::Parameter::new(
+            "vm.contention.trend",
+            0.5,
+            [0.0, 1.0],
+            given(),
+        );
+        let with = exact(&seen).with(trend);
+        let of = |count| {
+            let each = Each::default();
+            let storm = Storm {
+                count,
+                each,
+                read: 0.0,
+            };
+            answer(&storm, &with, 4000).unwrap()
+        };
+        let width = |count| {
+            let found = of(count);
+            (found.high - found.low) / found.value
+        };
+        // Two and four were seen, exactly; three lies between them.
+        assert_eq!((of(2).low, of(2).high), (1.125, 1.125));
+        assert_eq!((of(4).value, width(4)), (2.5, 0.0));
+        let three = of(3).value / 1.5 - 1.0;
+        assert!(0.125 < three && three < 0.25, "{three}");
+        // Of eight: 0.25 if it stays, 0.375 if it goes on.
+        let eight = of(8);
+        assert_eq!(eight.value, 4.0 * 1.3125);
+        assert!(
+            (eight.low - 5.0).abs() < 0.02 && (eight.high - 5.5).abs() < 0.02,
+            "{eight:?}"
+        );
+        assert!(width(8) < width(16) && width(16) < width(64));
     }
 
     #[test]
