@@ -48,9 +48,9 @@ impl Cli {
                 let venv::Alone::Venv(command) = venv::Alone::parse();
                 Command::Venv(Box::new(command.into())).into()
             }
-            (Some("vm"), Some("run" | "restore")) => {
-                let vm::Alone::Vm(command) = vm::Alone::parse();
-                Command::Vm(command.into()).into()
+            (Some("vm"), Some("run")) => Command::Vm(vm::Alone::<vm::Run>::parse().into()).into(),
+            (Some("vm"), Some("restore")) => {
+                Command::Vm(vm::Alone::<vm::Restore>::parse().into()).into()
             }
             _ => Self::parse(),
         }

@@ -69,8 +69,11 @@ struct Child {
     directory: Argument,
     /// Whether there is a serial port for it beside the console.
     has_channel: bool,
-    /// The settings of the channel, for which it gets a session of its own.
+    /// The settings of the channel.
     terminal: Option<&'static Termios>,
+    /// Whether the channel is its session's terminal, by which it is interrupted. To end a session
+    /// is more work for a kernel than all else at a program's end.
+    session: bool,
     errors_too: bool,
 }
 
@@ -88,13 +91,13 @@ pub unsafe fn of_arguments(argv: *const Argument, envp: *const Argument, how: u8
     let path = unsafe { *argv };
     let directory = c"/".as_ptr().cast();
     let has_channel = how == b'g';
-    let child = Child { path, argv, envp, directory, has_channel, terminal: None, errors_too: false };
+    let child = Child { path, argv, envp, directory, has_channel, terminal: None, session: false, errors_too: false };
     let status = run(&port, &child);
     end(&port, status, if how == b'f' { REBOOT_RESTART } else { REBOOT_POWER_OFF })
 }
 
-/// The same for what a file describes.
-pub fn of_file() -> ! {
+/// The same for what a file describes, with a session of its own if somebody may interrupt it.
+pub fn of_file(session: bool) -> ! {
     let port = begin();
     mount(c"devtmpfs", c"/dev");
     mount(c"proc", c"/proc");
@@ -111,6 +114,7 @@ pub fn of_file() -> ! {
         directory: file.directory,
         has_channel: true,
         terminal: Some(if file.terminal { &COOKED } else { &EXACT }),
+        session,
         errors_too: file.terminal,
     };
     let status = run(&port, &child);
@@ -173,7 +177,7 @@ fn run(port: &Port, wanted: &Child) -> u64 {
 
 /// The child's part.
 fn become_program(port: &Port, wanted: &Child, channel: isize) -> ! {
-    if wanted.terminal.is_some() {
+    if wanted.session {
         // SAFETY: no arguments.
         unsafe { call(number::SETSID, [0; 5]) };
         request(0, tty::TAKE, 0);

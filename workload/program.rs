@@ -13,10 +13,11 @@
 //! - `init console ...`, `init firecracker ...`: the same where there is one serial port, and
 //!   where a machine ends by a restart only;
 //! - `init run`: the same for the program that a file of the guest describes, which
-//!   carries what a kernel's command line cannot.
+//!   carries what a kernel's command line cannot;
+//! - `init lone`: the same for one that nobody will interrupt.
 //!
 //! It is process 1 in containers too, so it ends the machine only when told one of the
-//! last four. The build script compiles it with `rustc` alone.
+//! last five. The build script compiles it with `rustc` alone.
 
 #![no_std]
 #![no_main]
@@ -80,7 +81,7 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
             // SAFETY: argv[2] exists; argv is NULL-terminated.
             unsafe { guest::of_arguments(argv.add(2), envp, how) }
         }
-        b'r' => guest::of_file(),
+        how @ (b'r' | b'l') => guest::of_file(how == b'r'),
         _ => exit(2),
     }
     exit(0)

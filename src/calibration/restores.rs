@@ -65,7 +65,7 @@ pub fn restored(
     // That it was stopped is the consequence.
     bench.check_time()?;
     let taken = taken?;
-    let result = of_saved(bench, &taken.snapshot, dir, times, clones, interrupt);
+    let result = of_saved(bench, &taken.snapshot, times, clones, interrupt);
     saved::remove(&place)?;
     result
 }
@@ -73,7 +73,6 @@ pub fn restored(
 fn of_saved(
     bench: &Bench<'_>,
     snapshot: &Snapshot,
-    dir: &Path,
     times: usize,
     clones: u32,
     interrupt: &Interrupt,
@@ -86,7 +85,7 @@ fn of_saved(
     for _ in 0..=times {
         ensure!(!interrupt.raised(), "interrupted");
         let waiting = look::own_waiting();
-        let mut guest = ready.start(&launcher, &dir.join("restored-console"))?;
+        let mut guest = ready.start(&launcher)?;
         let wall = guest
             .wait_running_unless(bench.watchdog(1)?, &stop)?
             .as_secs_f64();
@@ -98,9 +97,8 @@ fn of_saved(
     }
     seen.times.remove(0);
     seen.walls.remove(0);
-    let start = |number| ready.start(&launcher, &dir.join(format!("clone-console-{number}")));
     let mut held = (0..clones)
-        .map(start)
+        .map(|_| ready.start(&launcher))
         .collect::<vm_model::Result<Vec<Restored>>>()?;
     for one in &mut held {
         one.wait_running_unless(bench.watchdog(clones)?, &stop)?;

@@ -56,7 +56,7 @@ pub(crate) fn of(guest: &Guest, scratch: &Path) -> Result<Vec<Weighed>> {
     }
     let snapshot = saved::take(guest, &scratch.join("weighed"), PATIENCE, &|| false)?.snapshot;
     for count in [1, SEVERAL] {
-        let guests = restored(&snapshot, count, scratch)?;
+        let guests = restored(&snapshot, count)?;
         let shares = shares(guests.iter().map(Restored::pid))?;
         weighed.push(Weighed::of(format!("{count} restored"), &shares));
     }
@@ -69,10 +69,11 @@ fn boot(guest: &Guest, console: &Path) -> Result<RunningGuest> {
 }
 
 /// Guests of a saved one, running and holding.
-fn restored(snapshot: &Snapshot, count: usize, scratch: &Path) -> Result<Vec<Restored>> {
+fn restored(snapshot: &Snapshot, count: usize) -> Result<Vec<Restored>> {
     let ready = snapshot.ready()?;
-    let start = |number| ready.start(&[], &scratch.join(format!("console-{number}")));
-    let mut guests = (0..count).map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut guests = (0..count)
+        .map(|_| ready.start(&[]))
+        .collect::<Result<Vec<_>, _>>()?;
     for guest in &mut guests {
         guest.wait_running_unless(PATIENCE.watchdog, &|| false)?;
     }

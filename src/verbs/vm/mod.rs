@@ -40,30 +40,38 @@ pub enum Command {
     Restore(restore::RestoreArgs),
 }
 
-/// The command line of whoever asks for a guest at once, and for no other verb.
+/// The command line of whoever asks for one verb, and no other.
 #[derive(Debug, Parser)]
 #[command(name = "isolab")]
-pub(crate) enum Alone {
+pub(crate) enum Alone<Only: Subcommand> {
     /// Real guests under QEMU
     #[command(subcommand)]
     Vm(Only),
 }
 
-/// The verbs of [`Alone`].
+/// `vm run` by itself.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Only {
+pub(crate) enum Run {
     /// Boot a guest, run a program of this machine in it, and see where the time went
     Run(Box<run::RunArgs>),
+}
+
+/// `vm restore` by itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Restore {
     /// Make guests of a saved one, and see what each takes
     Restore(restore::RestoreArgs),
 }
 
-impl From<Only> for Command {
-    fn from(only: Only) -> Self {
-        match only {
-            Only::Run(args) => Self::Run(args),
-            Only::Restore(args) => Self::Restore(args),
-        }
+impl From<Alone<Run>> for Command {
+    fn from(Alone::Vm(Run::Run(args)): Alone<Run>) -> Self {
+        Self::Run(args)
+    }
+}
+
+impl From<Alone<Restore>> for Command {
+    fn from(Alone::Vm(Restore::Restore(args)): Alone<Restore>) -> Self {
+        Self::Restore(args)
     }
 }
 
@@ -94,29 +102,33 @@ mod tests {
 
     #[test]
     fn a_verb_that_is_looked_for_first_is_the_same_as_among_all() {
-        for verb in ["run", "restore"] {
-            let help = |mut all: clap::Command| {
-                all.build();
-                let vm = all.find_subcommand("vm").expect("vm");
-                let mut one = vm.find_subcommand(verb).expect("the verb").clone();
-                one.render_long_help().to_string()
-            };
-            assert_eq!(help(Alone::command()), help(Cli::command()));
-        }
+        let help = |mut all: clap::Command, verb: &str| {
+            all.build();
+            let vm = all.find_subcommand("vm").expect("vm");
+            let mut one = vm.find_subcommand(verb).expect("the verb").clone();
+            one.render_long_help().to_string()
+        };
+        let all = Cli::command;
+        assert_eq!(help(Alone::<Run>::command(), "run"), help(all(), "run"));
+        let restore = help(Alone::<Restore>::command(), "restore");
+        assert_eq!(restore, help(all(), "restore"));
+    }
+
+    /// What is said of these words by themselves, which is said of them among all.
+    fn told<Only: Subcommand + std::fmt::Debug>(words: &[&str]) -> String {
+        let alone = Alone::<Only>::try_parse_from(words).expect_err("refused");
+        let among = Cli::try_parse_from(words).expect_err("refused");
+        assert_eq!(alone.to_string(), among.to_string());
+        alone.to_string()
     }
 
     #[test]
     fn what_is_wrong_is_told_the_same() {
-        let told = |words: &[&str]| {
-            let alone = Alone::try_parse_from(words).expect_err("refused");
-            let among = Cli::try_parse_from(words).expect_err("refused");
-            assert_eq!(alone.to_string(), among.to_string());
-            alone.to_string()
-        };
-        assert!(told(&["isolab", "vm", "restore", "a", "--cont", "2"]).contains("--count"));
-        assert!(told(&["isolab", "vm", "restore", "a", "b"]).contains("'b'"));
-        told(&["isolab", "vm", "restore"]);
-        told(&["isolab", "vm", "run", "--help"]);
-        told(&["isolab", "vm", "run", "--memry", "1G"]);
+        let restore = told::<Restore>;
+        assert!(restore(&["isolab", "vm", "restore", "a", "--cont", "2"]).contains("--count"));
+        assert!(restore(&["isolab", "vm", "restore", "a", "b"]).contains("'b'"));
+        restore(&["isolab", "vm", "restore"]);
+        told::<Run>(&["isolab", "vm", "run", "--help"]);
+        assert!(told::<Run>(&["isolab", "vm", "run", "--memry", "1G"]).contains("--memory"));
     }
 }

@@ -1,7 +1,6 @@
 //! `isolab vm restore`: guests of a saved one, the time to the first word of each, and what each
 //! takes of memory while all are there.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -17,7 +16,6 @@ use crate::footprint::{self, Shares};
 use crate::interrupt::Interrupt;
 use crate::observation::Unit;
 use crate::report::quantity::human;
-use crate::scratch::Scratch;
 use crate::verbs::table::table;
 use crate::{guard, hint, stdout};
 
@@ -52,8 +50,7 @@ struct Heard {
 pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let snapshot = Snapshot::open(&place(&args.name)?)?;
-    let scratch = Scratch::new()?;
-    let heard = hear_all(&snapshot, args.count, scratch.path(), &interrupt);
+    let heard = hear_all(&snapshot, args.count, &interrupt);
     if let Some(code) = interrupt.exit_status() {
         bail!(hint::interrupted("interrupted", code));
     }
@@ -71,18 +68,12 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
 }
 
 /// Makes `count` guests and waits for the first word of each.
-fn hear_all(
-    snapshot: &Snapshot,
-    count: u32,
-    scratch: &Path,
-    interrupt: &Interrupt,
-) -> Result<Vec<Heard>> {
+fn hear_all(snapshot: &Snapshot, count: u32, interrupt: &Interrupt) -> Result<Vec<Heard>> {
     // All are started by this thread: what asked to die with its parent dies with the thread
     // that started it.
     let launcher = guard::quick_words()?;
-    let begin = |number| snapshot.begin(&launcher, &scratch.join(format!("console-{number}")));
     let begun = (0..count)
-        .map(begin)
+        .map(|_| snapshot.begin(&launcher))
         .collect::<vm_model::Result<Vec<_>>>()?;
     let ready = snapshot.ready()?;
     let restore = |one: Begun| one.restore(&ready);

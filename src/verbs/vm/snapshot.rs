@@ -136,7 +136,8 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
     let machine = args.machine.or(usual);
     let init: &[&str] = match args.program.is_empty() {
         true => &["guest", "/true", "answer"],
-        false => &["run"],
+        // Nobody is at a restored guest's terminal, and to end a session takes a kernel long.
+        false => &["lone"],
     };
     let guest = Guest::new(qemu, kernel, initrd, scratch.path().join("console"))
         .args(init.iter().copied())

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::fifo::Fifo;
+use super::fifo::{Fifo, Pipes};
 use super::port::{Heard, Listener};
 use super::tail::Tail;
 use super::trace::{Trace, Traced};
@@ -63,7 +63,7 @@ pub(super) enum Event {
 
 impl Channel {
     /// Takes the streams of `child`, which was spawned with pipes.
-    pub(super) fn of(child: &mut Child, console: Fifo, port: Fifo) -> Self {
+    pub(super) fn of(child: &mut Child, Pipes { console, port }: Pipes) -> Self {
         Self {
             input: child.stdin.take(),
             output: child.stdout.take(),

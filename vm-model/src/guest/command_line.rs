@@ -30,10 +30,6 @@ const KERNEL_OPTIONS: [&str; 10] = [
     "noreplace-smp",
 ];
 
-/// What an emulated kernel is told, too. It would rewrite itself to guard against faults that only
-/// real processors have, and the translator would discard what it translated.
-const UNGUARDED: &str = "mitigations=off";
-
 impl Guest {
     /// The kernel's command line, init's environment and arguments included.
     pub(crate) fn kernel_command_line(&self) -> String {
@@ -43,9 +39,6 @@ impl Guest {
             Accel::Tcg => clock::kilohertz().map(|clock| format!("tsc_early_khz={clock}")),
         };
         words.extend(clock.as_deref());
-        if self.accel == Accel::Tcg {
-            words.push(UNGUARDED);
-        }
         words.extend(self.kernel_options.iter().map(String::as_str));
         words.extend(self.env.iter().map(String::as_str));
         if !self.args.is_empty() {
@@ -80,22 +73,17 @@ impl Guest {
         if let Some(network) = &self.network {
             argv.extend(network.words());
         }
-        argv.extend(console_words(&self.console));
+        argv.extend(stream_words(&self.console, &port_path(&self.console)));
         Some(argv)
     }
 }
 
-/// The words by which the console and init's lines go to the named pipes at `console` and beside
-/// it.
-pub(crate) fn console_words(console: &Path) -> [OsString; 4] {
-    let port = file_backend("port", &port_path(console));
+/// The words by which the console and init's lines go to pipes at these paths.
+pub(crate) fn stream_words(console: &Path, port: &Path) -> [OsString; 4] {
     let option = OsString::from("-chardev");
-    [
-        option.clone(),
-        file_backend("console", console),
-        option,
-        port,
-    ]
+    let [console, port] =
+        [("console", console), ("port", port)].map(|(id, path)| file_backend(id, path));
+    [option.clone(), console, option, port]
 }
 
 /// Where the named pipe of init's lines is: beside the console's.

@@ -43,6 +43,7 @@ pub use boot::Booted;
 pub(crate) use channel::STOPPED;
 pub use clock::kilohertz as emulated_clock_khz;
 pub(crate) use ending::PANICKED;
+pub(crate) use fifo::Pipes;
 pub use gone::Ended;
 pub use hardware::Hardware;
 pub use network::{Forward, Network};

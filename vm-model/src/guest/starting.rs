@@ -4,13 +4,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use super::channel::Channel;
-use super::fifo::Fifo;
-use super::{Guest, Launch, RunningGuest, command_line};
+use super::fifo::Pipes;
+use super::{Guest, Launch, RunningGuest};
 use crate::error::{Error, Result};
 
 /// Starts the VMM with the channel on its standard streams.
@@ -18,16 +17,17 @@ pub(super) fn start(guest: &Guest, launch: &Launch) -> Result<RunningGuest> {
     for path in [&guest.kernel.path, &guest.initrd] {
         File::open(path).map_err(Error::file("read", path))?;
     }
-    let pipes = [Stdio::piped(), Stdio::piped()];
-    let started = Started::of(&launch.argv, &guest.console, pipes)?;
+    let streams = [Stdio::piped(), Stdio::piped()];
+    let started = Started::of(&launch.argv, Pipes::at(&guest.console)?, streams)?;
     Ok(started.guest(guest.kernel.is_compressed()))
 }
 
 /// Starts QEMU by the words `argv`, with its monitor on `monitor` as standard input and the
-/// channel on a socket as standard output, which the words for the two are added for.
+/// channel on a socket as standard output, which the words for the two are added for; those for
+/// `pipes` stand among them.
 pub(crate) fn start_with_monitor(
     mut argv: Vec<OsString>,
-    console: &Path,
+    pipes: Pipes,
     monitor: OwnedFd,
 ) -> Result<RunningGuest> {
     let sockets = ["socket,id=monitor,fd=0", "socket,id=channel,fd=1"];
@@ -40,7 +40,7 @@ pub(crate) fn start_with_monitor(
     // Before there is a process that could be left behind.
     let input = output.try_clone().map_err(failed)?;
     let other = OwnedFd::from(other);
-    let mut started = Started::of(&argv, console, [monitor.into(), other.into()])?;
+    let mut started = Started::of(&argv, pipes, [monitor.into(), other.into()])?;
     started.child.stdin = Some(ChildStdin::from(OwnedFd::from(input)));
     started.child.stdout = Some(ChildStdout::from(OwnedFd::from(output)));
     Ok(started.guest(false))
@@ -50,14 +50,11 @@ pub(crate) fn start_with_monitor(
 struct Started {
     child: Child,
     spawned: Instant,
-    console: Fifo,
-    port: Fifo,
+    pipes: Pipes,
 }
 
 impl Started {
-    fn of(argv: &[OsString], console: &Path, [input, output]: [Stdio; 2]) -> Result<Self> {
-        let port = Fifo::make(&command_line::port_path(console))?;
-        let console = Fifo::make(console)?;
+    fn of(argv: &[OsString], pipes: Pipes, [input, output]: [Stdio; 2]) -> Result<Self> {
         let mut command = Command::new(&argv[0]);
         command
             .args(&argv[1..])
@@ -72,13 +69,12 @@ impl Started {
         Ok(Self {
             child,
             spawned,
-            console,
-            port,
+            pipes,
         })
     }
 
     fn guest(mut self, compressed: bool) -> RunningGuest {
-        let channel = Channel::of(&mut self.child, self.console, self.port);
+        let channel = Channel::of(&mut self.child, self.pipes);
         RunningGuest::new(self.child, channel, self.spawned, compressed)
     }
 }

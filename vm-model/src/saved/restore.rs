@@ -15,9 +15,8 @@ use serde_json::json;
 use super::files::{self, Identity, LONGEST_STATE};
 use super::{MEMORY, STATE, Snapshot, TAKE_AGAIN, refused};
 use crate::error::{Error, Result};
-use crate::guest::command_line::console_words;
 use crate::guest::hardware::MemoryFile;
-use crate::guest::{RunningGuest, Word, start_with_monitor};
+use crate::guest::{Pipes, RunningGuest, Word, start_with_monitor};
 use crate::qmp::Monitor;
 
 /// The name by which QEMU knows the file of the state.
@@ -76,19 +75,30 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::Snapshot`] if another QEMU took it, or if its memory is not there or is more than
-    /// this machine has left, [`Error::File`] if the console cannot be made, [`Error::Qemu`] if the
-    /// program does not start, [`Error::Monitor`] if the kernel gives no sockets.
-    pub fn begin(&self, launcher: &[OsString], console: &Path) -> Result<Begun> {
+    /// this machine has left, [`Error::Qemu`] if the program does not start, [`Error::Wait`] and
+    /// [`Error::Monitor`] if the kernel gives no pipes or sockets.
+    pub fn begin(&self, launcher: &[OsString]) -> Result<Begun> {
         let qemu = self.manifest.checked_qemu(&self.dir)?;
         // QEMU would make a file that is not there, and lengthen one that is too short.
         self.memory_file()?;
         self.check_room()?;
-        Begun::of(self.argv(&qemu, launcher, console), console)
+        self.begin_by(&qemu, launcher)
+    }
+
+    fn begin_by(&self, qemu: &Path, launcher: &[OsString]) -> Result<Begun> {
+        let (mut monitor, other) = Monitor::pair()?;
+        let ignoring = json!({ "capability": "x-ignore-shared", "state": true });
+        let capabilities = json!({ "capabilities": [ignoring] });
+        monitor.ask("migrate-set-capabilities", &capabilities)?;
+        let pipes = Pipes::unnamed()?;
+        let argv = self.argv(qemu, launcher, &pipes);
+        let running = start_with_monitor(argv, pipes, other)?;
+        Ok(Begun { running, monitor })
     }
 
     /// The program and its arguments by which it is restored, but for its two sockets; `launcher`
     /// stands before them.
-    fn argv(&self, qemu: &Path, launcher: &[OsString], console: &Path) -> Vec<OsString> {
+    fn argv(&self, qemu: &Path, launcher: &[OsString], pipes: &Pipes) -> Vec<OsString> {
         let path = self.dir.join(MEMORY);
         let memory = MemoryFile {
             path: &path,
@@ -97,7 +107,7 @@ impl Snapshot {
         let mut argv = launcher.to_vec();
         argv.push(qemu.into());
         argv.extend(self.manifest.hardware.words(Some(memory)));
-        argv.extend(console_words(console));
+        argv.extend(pipes.words());
         // Neither kernel nor archive: both are in the memory.
         argv.extend(["-incoming", "defer"].map(OsString::from));
         argv
@@ -174,31 +184,16 @@ fn available() -> Option<u64> {
 }
 
 impl Ready<'_> {
-    /// What restores it, as a shell would take it: evidence for the report.
-    #[must_use]
-    pub fn describe(&self, console: &Path) -> String {
-        crate::guest::words::quoted(&self.snapshot.argv(&self.qemu, &[], console))
-    }
-
     /// Starts a guest of it, as [`Snapshot::begin`] and [`Begun::restore`] do.
     ///
     /// # Errors
     /// As there.
-    pub fn start(&self, launcher: &[OsString], console: &Path) -> Result<Restored> {
-        Begun::of(self.snapshot.argv(&self.qemu, launcher, console), console)?.restore(self)
+    pub fn start(&self, launcher: &[OsString]) -> Result<Restored> {
+        self.snapshot.begin_by(&self.qemu, launcher)?.restore(self)
     }
 }
 
 impl Begun {
-    fn of(argv: Vec<OsString>, console: &Path) -> Result<Self> {
-        let (mut monitor, other) = Monitor::pair()?;
-        let ignoring = json!({ "capability": "x-ignore-shared", "state": true });
-        let capabilities = json!({ "capabilities": [ignoring] });
-        monitor.ask("migrate-set-capabilities", &capabilities)?;
-        let running = start_with_monitor(argv, console, other)?;
-        Ok(Self { running, monitor })
-    }
-
     /// Gives QEMU the state of a snapshot that was seen to be whole.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::{MEMORY, STATE, Snapshot};
 use crate::error::{Error, Result};
 use crate::guest::hardware::MemoryFile;
 use crate::guest::words::quoted;
-use crate::guest::{Guest, RunningGuest, start_with_monitor};
+use crate::guest::{Guest, Pipes, RunningGuest, start_with_monitor};
 use crate::qemu::{Qemu, Version};
 use crate::qmp::Monitor;
 
@@ -188,10 +188,11 @@ impl Saving {
             path: &path,
             shared: true,
         };
+        let pipes = Pipes::at(guest.console_path())?;
         let argv = guest.argv_but_channel(Some(memory)).unwrap_or_default();
         let (monitor, other) = Monitor::pair()?;
         let command = quoted(&argv);
-        let mut running = start_with_monitor(argv, guest.console_path(), other)?;
+        let mut running = start_with_monitor(argv, pipes, other)?;
         let startup = running.wait_ready_unless(watchdog, stop)?;
         Ok(Self {
             running,

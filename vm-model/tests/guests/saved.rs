@@ -117,10 +117,7 @@ fn rewritten(dir: &Path, change: impl FnOnce(&mut Value)) -> vm_model::Result<Sn
 
 /// Restores a guest and lets it go on until it has powered off.
 fn restore_to_the_end(snapshot: &Snapshot) -> Result<(), Failed> {
-    let consoles = tempfile::tempdir()?;
-    let mut guest = snapshot
-        .ready()?
-        .start(&[], &consoles.path().join("console"))?;
+    let mut guest = snapshot.ready()?.start(&[])?;
     let running = guest.wait_running_unless(LONG, &|| false)?;
     assert!(guest.said().is_empty(), "it was ready before it was saved");
     guest.go_on()?;
@@ -145,10 +142,9 @@ fn clones_write_to_their_own_memory() -> Result<(), Failed> {
     let (_dir, snapshot) = copy();
     let memory = snapshot.dir().join("memory");
     let before = fs::read(&memory)?;
-    let consoles = tempfile::tempdir()?;
     let ready = snapshot.ready()?;
-    let start = |name: &str| ready.start(&[], &consoles.path().join(name));
-    let mut guests = [start("a")?, start("b")?, start("c")?];
+    let start = || ready.start(&[]);
+    let mut guests = [start()?, start()?, start()?];
     for guest in &mut guests {
         guest.wait_running_unless(LONG, &|| false)?;
     }
@@ -197,8 +193,7 @@ fn a_damaged_snapshot_is_refused() -> Result<(), Failed> {
             assert!(error.hint().unwrap().contains("take it again"), "{name}");
             // And whoever begins before he looks changes nothing of it.
             let before = contents(dir.path());
-            let consoles = TempDir::new()?;
-            let begun = snapshot.begin(&[], &consoles.path().join("console"));
+            let begun = snapshot.begin(&[]);
             std::thread::sleep(Duration::from_millis(300));
             drop(begun);
             assert_eq!(contents(dir.path()), before, "{file}, {name}");
@@ -274,7 +269,7 @@ fn what_qemu_says_is_told() -> Result<(), Failed> {
         it["state"]["bytes"] = 4096.into();
         it["state"]["sha256"] = digest.into();
     })?;
-    let mut guest = snapshot.ready()?.start(&[], &dir.path().join("console"))?;
+    let mut guest = snapshot.ready()?.start(&[])?;
     let (pid, error) = (
         guest.pid(),
         guest.wait_running_unless(LONG, &|| false).unwrap_err(),
