@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
+pub mod backed;
 pub mod cache;
 pub mod calibration;
 pub mod claims;
