@@ -8,7 +8,6 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
-pub mod backed;
 pub mod cache;
 pub mod calibration;
 pub mod claims;

@@ -17,7 +17,7 @@ use super::look::{self, Processors, Used};
 use super::samples::{Boot, Together};
 use crate::interrupt::Interrupt;
 use crate::isolation::guest::{accelerator, find_kernel};
-use crate::{backed, guard, program};
+use crate::{guard, program};
 
 /// How long a guest may stay silent, for each that is started with it.
 const WATCHDOG: Duration = Duration::from_secs(20);
@@ -25,8 +25,6 @@ const WATCHDOG: Duration = Duration::from_secs(20);
 const TRIES: usize = 3;
 
 const MIB: f64 = 1024.0 * 1024.0;
-/// More than what a guest that runs the smallest program and its monitor touch, in bytes.
-pub(super) const TAKEN: u64 = 256 << 20;
 
 /// What a guest is to be.
 #[derive(Clone, Debug)]
@@ -225,7 +223,6 @@ impl<'a> Bench<'a> {
     ) -> Result<(Together, T)> {
         ensure!(!self.interrupt.raised(), "interrupted");
         let guest = self.guest(setup)?;
-        backed::back(u64::from(count) * TAKEN)?;
         let watchdog = self.watchdog(count)?;
         let ours = Processors::ours();
         let (begun, busy) = (Instant::now(), ours.busy());

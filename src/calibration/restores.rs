@@ -8,12 +8,12 @@ use vm_model::model::fit::single;
 use vm_model::model::parameters::{Origin, Parameter};
 use vm_model::saved::{self, Patience, Restored, Snapshot};
 
-use super::bench::{Bench, Setup, TAKEN};
+use super::bench::{Bench, Setup};
 use super::look;
 use super::{Found, Split};
 use crate::footprint;
+use crate::guard;
 use crate::interrupt::Interrupt;
-use crate::{backed, guard};
 
 /// How often one is restored, alone.
 const RESTORES: usize = 10;
@@ -84,7 +84,6 @@ fn of_saved(
     // The first finds nothing in caches.
     for _ in 0..=times {
         ensure!(!interrupt.raised(), "interrupted");
-        backed::back(TAKEN)?;
         let waiting = look::own_waiting();
         let mut guest = ready.start(&launcher)?;
         let wall = guest
