@@ -100,15 +100,23 @@ fn hand_over(held: &Held, wanted: &Wanted, interrupt: &Interrupt) -> Result<Told
         .stderr(Stdio::null())
         .spawn()
         .context("cannot start a keeper for the guest")?;
-    let line = first_line(&mut keeper, interrupt)?;
-    if let Some(interrupted) = hint::of_signal(interrupt).filter(|_| line.is_none()) {
+    let heard = heard(&mut keeper, interrupt);
+    if heard.is_err() {
         // Nobody knows of it yet, and there is nothing in it that could end well.
-        keeper.kill()?;
-        keeper.wait()?;
+        let _ = keeper.kill();
+        let _ = keeper.wait();
         let vmm = held.record().and_then(|record| record.vmm);
-        if let Some(vmm) = vmm.map(|vmm| vmm.pinned()).transpose()?.flatten() {
+        if let Some(Ok(Some(vmm))) = vmm.map(|vmm| vmm.pinned()) {
             let _ = vmm.is_gone_within(LAST);
         }
+    }
+    heard
+}
+
+/// What a keeper tells of the start; an error if `interrupt` came before.
+fn heard(keeper: &mut Child, interrupt: &Interrupt) -> Result<Told> {
+    let line = first_line(keeper, interrupt)?;
+    if let Some(interrupted) = hint::of_signal(interrupt).filter(|_| line.is_none()) {
         return Err(interrupted);
     }
     let line = line.unwrap_or_default();

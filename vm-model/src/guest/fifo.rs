@@ -35,8 +35,11 @@ enum Way {
     /// A name in a directory, which goes with this: by hand, the same command line with the same
     /// path writes a file.
     Name(PathBuf),
-    /// The other end, held open: its path is that of a descriptor of this process.
-    Descriptor(OwnedFd),
+    /// The other end, held open, and the path of this process's descriptor of it.
+    Descriptor(
+        #[expect(dead_code, reason = "it is held open")] OwnedFd,
+        PathBuf,
+    ),
 }
 
 impl Pipes {
@@ -58,7 +61,7 @@ impl Pipes {
 
     /// The words by which QEMU finds them.
     pub(crate) fn words(&self) -> [OsString; 4] {
-        stream_words(&self.console.path(), &self.port.path())
+        stream_words(self.console.path(), self.port.path())
     }
 }
 
@@ -89,19 +92,21 @@ impl Fifo {
             source: errno.into(),
         });
         let (reading, writing) = made?;
+        // As the /proc that QEMU sees counts processes, which may be that of another namespace.
+        let own = Path::new("/proc/self");
+        let number = fs::read_link(own).map_err(Error::file("read", own))?;
+        let path = Path::new("/proc").join(number).join("fd");
+        let path = path.join(writing.as_raw_fd().to_string());
         Ok(Self {
             file: reading.into(),
-            way: Way::Descriptor(writing),
+            way: Way::Descriptor(writing, path),
         })
     }
 
     /// Where QEMU finds it, while this lives.
-    fn path(&self) -> PathBuf {
+    fn path(&self) -> &Path {
         match &self.way {
-            Way::Name(path) => path.clone(),
-            Way::Descriptor(fd) => {
-                format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd()).into()
-            }
+            Way::Name(path) | Way::Descriptor(_, path) => path,
         }
     }
 }

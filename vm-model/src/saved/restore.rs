@@ -69,9 +69,17 @@ impl Snapshot {
         })
     }
 
+    /// Whether its memory is by all signs the file that was written, so that [`ready`](Self::ready)
+    /// need not read it.
+    #[must_use]
+    pub fn is_as_written(&self) -> bool {
+        let found = self.memory_file();
+        found.is_ok_and(|found| Identity::of(&found) == self.manifest.memory_identity)
+    }
+
     /// Starts a QEMU for a guest of it, which takes longer than to look whether the snapshot is
-    /// whole: [`ready`](Self::ready) is for meanwhile. The clock starts just before QEMU is
-    /// spawned.
+    /// whole, if it [is as it was written](Self::is_as_written): [`ready`](Self::ready) is for
+    /// meanwhile. The clock starts just before QEMU is spawned.
     ///
     /// # Errors
     /// [`Error::Snapshot`] if another QEMU took it, or if its memory is not there or is more than
@@ -197,17 +205,24 @@ impl Begun {
     /// Gives QEMU the state of a snapshot that was seen to be whole.
     ///
     /// # Errors
-    /// [`Error::File`] if the state is out of reach, [`Error::Monitor`] if QEMU is gone.
-    pub fn restore(self, ready: &Ready<'_>) -> Result<Restored> {
-        let Self {
-            running,
-            mut monitor,
-        } = self;
+    /// [`Error::File`] if the state is out of reach, [`Error::Boot`] with QEMU's words if it has
+    /// ended, [`Error::Monitor`] if it does not listen.
+    pub fn restore(mut self, ready: &Ready<'_>) -> Result<Restored> {
         let path = ready.snapshot.dir.join(STATE);
         let state = File::open(&path).map_err(Error::file("read", &path))?;
-        monitor.hand_over(FILE, state.as_fd())?;
-        monitor.ask("migrate-incoming", &json!({ "uri": format!("fd:{FILE}") }))?;
-        Ok(Restored { running, monitor })
+        match self.order(&state) {
+            Ok(()) => Ok(Restored {
+                running: self.running,
+                monitor: self.monitor,
+            }),
+            Err(error) => Err(self.running.gone_wrong(error)),
+        }
+    }
+
+    fn order(&mut self, state: &File) -> Result<()> {
+        self.monitor.hand_over(FILE, state.as_fd())?;
+        let uri = json!({ "uri": format!("fd:{FILE}") });
+        self.monitor.ask("migrate-incoming", &uri)
     }
 }
 

@@ -44,7 +44,12 @@ impl Logins {
 
     /// Answers the process `pid` for as long as this process lives, and nobody else.
     pub fn answer(self, pid: i32) {
-        for stream in self.listener.incoming().flatten() {
+        for stream in self.listener.incoming() {
+            let Ok(stream) = stream else {
+                // Such as no descriptor that is left: not asked again and again at once.
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            };
             let asker = socket_peercred(&stream).map(|peer| peer.pid.as_raw_nonzero().get());
             if asker == Ok(pid) {
                 // Who goes away before he is answered does not need it.

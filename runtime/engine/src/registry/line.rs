@@ -76,14 +76,6 @@ impl Line {
         done
     }
 
-    /// What comes of `work`, which is left to itself as soon as it is unwanted.
-    pub(super) fn unless_unwanted<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Trouble> {
-        self.waits.on(work).map_err(|_| Trouble::Cancelled)
-    }
-
     fn hang_up(&self) {
         self.waits.end();
         for agent in [&self.plain, &self.proven] {

@@ -320,10 +320,8 @@ impl Session {
         if let Some(login) = lock(&self.logins).get(&key) {
             return Ok(login.clone());
         }
-        // A helper may take its time, and asks the user perhaps.
-        let (settings, site) = (self.settings.clone(), site.clone());
-        let find = move || super::credentials::find(&settings, &site.registry, &site.repository);
-        let found = self.line.unless_unwanted(find)??;
+        // Also where it is unwanted by now: a helper that nobody waits for would stay for ever.
+        let found = super::credentials::find(&self.settings, &site.registry, &site.repository)?;
         lock(&self.logins).insert(key, found.clone());
         Ok(found)
     }

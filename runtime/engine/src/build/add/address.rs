@@ -79,22 +79,27 @@ pub fn without_credentials(text: &str) -> String {
     words.map(without_any).collect()
 }
 
-/// The same of a word, whatever its scheme: a user alone is no secret but in `http`.
+/// The same of a word, in which several addresses may stand, whatever their schemes: a user alone
+/// is no secret but in `http`.
 fn without_any(word: &str) -> String {
-    let (shown, credentials) = part(word);
-    if credentials.is_some() {
-        return shown;
+    const BEGINS: &str = "://";
+    let (mut shown, mut rest) = (String::new(), word);
+    while let Some(at) = rest.find(BEGINS) {
+        let (scheme, after) = (&rest[..at], &rest[at + BEGINS.len()..]);
+        let slash = after.find('/').unwrap_or(after.len());
+        // That may be another's: `a://b,c://d`.
+        let next = after.find(BEGINS).unwrap_or(after.len());
+        let (host, behind) = after.split_at(slash.min(next));
+        shown += scheme;
+        let is_web = is_web(&shown);
+        shown += BEGINS;
+        shown += match host.rsplit_once('@') {
+            Some((credentials, server)) if is_web || credentials.contains(':') => server,
+            _ => host,
+        };
+        rest = behind;
     }
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return shown;
-    };
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match host.rsplit_once('@') {
-        Some((credentials, host)) if credentials.contains(':') => {
-            format!("{scheme}://{host}{path}")
-        }
-        _ => shown,
-    }
+    shown + rest
 }
 
 /// User and password of an address: a password may be missing.
@@ -233,6 +238,10 @@ mod tests {
             ("ADD http://u:p,q@h/f /", "ADD http://h/f /"),
             ("ADD 'ftp://u:p@h/f' /", "ADD 'ftp://h/f' /"),
             ("ARG A=http://u:p@h/f", "ARG A=http://h/f"),
+            (
+                "ARG P=https://h,https://u:p@i/x|http://t@j,direct",
+                "ARG P=https://h,https://i/x|http://j,direct",
+            ),
             (
                 "ADD git@h:r https://h/a@b /x",
                 "ADD git@h:r https://h/a@b /x",
