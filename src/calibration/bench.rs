@@ -182,6 +182,16 @@ impl<'a> Bench<'a> {
         Ok(*boot)
     }
 
+    /// Starts `count` at once and ends them, for nothing but that the next find the machine as
+    /// they leave it. Where that is a virtual machine itself, its host takes back what memory lies
+    /// free, and whoever touches that first waits for it; see docs/MODEL.md.
+    ///
+    /// # Errors
+    /// As [`boot`](Self::boot).
+    pub fn warm_up(&self, setup: &Setup, count: u32) -> Result<()> {
+        self.at_once(setup, count).map(drop)
+    }
+
     /// Starts `count` at once, waits until the last is ready, looks at all of them,
     /// and ends them.
     ///

@@ -7,7 +7,7 @@
 //! its own, and what sessions differ by is another.
 
 use vm_model::model::fit::Fit;
-use vm_model::model::parameters::{Origin, Parameter};
+use vm_model::model::parameters::{LEAST_CONTENTION, Origin, Parameter};
 
 use super::Found;
 use super::samples::{Boot, Samples};
@@ -15,9 +15,9 @@ use super::speeds;
 use crate::statistics::median;
 
 /// By how much a later session may be faster or slower than this one, with 90 %:
-/// clock speed, where files lie in caches, what else runs. What ten sessions on a
-/// shared machine with two processors differed by; see `docs/MODEL.md`.
-const DRIFT: [f64; 2] = [0.92, 1.10];
+/// clock speed, where files lie in caches, what else runs, what the machine's own host does. What
+/// six sessions on an idle machine with two processors differed by; see `docs/MODEL.md`.
+const DRIFT: [f64; 2] = [0.88, 1.14];
 /// The same where others kept the processors busy: what shares a core with a guest slows it down,
 /// and that it waits for nothing does not tell.
 const DRIFT_IN_COMPANY: [f64; 2] = [0.78, 1.20];
@@ -323,8 +323,8 @@ fn contention(maker: &Maker, excess: &[Excess], late: Option<&str>, found: &mut 
                what a single boot scatters by";
     let number = "how many guests were started at once for it";
     let mut add = |[name, of]: [&str; 2], one: &Excess| {
-        // Nobody is faster for company: what looks like it is scatter, and as wide.
-        let value = one.each.max(0.0);
+        // Less than nothing where who boots alone pays for what several share: docs/MODEL.md.
+        let value = one.each.max(LEAST_CONTENTION);
         let interval = [value - one.reach, value + one.reach];
         found.parameters.extend([
             Parameter::new(name, value, interval, maker.origin(1, how)),

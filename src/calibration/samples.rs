@@ -23,7 +23,7 @@ const HELLOS: usize = 10;
 const HELLO_BOUND: Duration = Duration::from_millis(1500);
 /// What is left for the end of a calibration: a guest that is saved and restored, and the
 /// smallest guests.
-pub(super) const REST: Duration = Duration::from_millis(5500);
+pub(super) const REST: Duration = Duration::from_millis(5000);
 
 /// A guest that was booted and looked at. Times in seconds, sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,12 +110,14 @@ pub(super) fn take(
         let done = begun.elapsed().as_secs_f64() / all.max(1.0);
         progress.show(0.1 + 0.8 * done.min(1.0), doing);
     };
+    tell("booting guests");
+    bench.warm_up(&small, 1)?;
     for setup in [&small, &large, &padded, &small, &large] {
         tell("booting guests");
         samples.boots.push(bench.boot(setup)?);
     }
     // From here on there is something to tell, even where the time runs out.
-    match more(bench, &small, split, &mut samples, &tell) {
+    match more(bench, &small, split, deadline, &mut samples, &tell) {
         Err(error) if bench.is_late() && !interrupt.raised() => {
             samples.late = Some(format!("{error:#}"));
             return Ok(samples);
@@ -126,10 +128,6 @@ pub(super) fn take(
     let mut repeats = [&small, &large, &small, &padded, &small, &large]
         .into_iter()
         .cycle();
-    let longest = |samples: &Samples| {
-        let startups = samples.boots.iter().map(|boot| boot.wall);
-        Duration::from_secs_f64(startups.fold(0.0, f64::max) * 1.2)
-    };
     while Instant::now() + longest(&samples) + REST < deadline && samples.boots.len() < 16 {
         tell("booting guests again");
         ensure!(!interrupt.raised(), "interrupted");
@@ -142,17 +140,36 @@ pub(super) fn take(
     Ok(samples)
 }
 
+/// What the longest of the boots so far took, and a fifth.
+fn longest(samples: &Samples) -> Duration {
+    let walls = samples.boots.iter().map(|boot| boot.wall);
+    Duration::from_secs_f64(walls.fold(0.0, f64::max) * 1.2)
+}
+
 /// Several at once, and the speed loops.
 fn more(
     bench: &Bench<'_>,
     small: &Setup,
     split: &Split,
+    deadline: Instant,
     samples: &mut Samples,
     tell: &dyn Fn(&str),
 ) -> Result<()> {
     tell("speed loops");
     samples.speeds = speeds::take(bench)?;
-    for count in &split.calibrated.at_once {
+    // The most first: fewer find what those have left.
+    let mut counts = split.calibrated.at_once.clone();
+    counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+    tell("booting guests at once");
+    if let Some(most) = counts.first() {
+        let shared = f64::from(*most).max(samples.processors) / samples.processors;
+        // Twice for the most, and once for fewer.
+        let all = longest(samples).mul_f64(2.0 * shared + 1.0);
+        if Instant::now() + all + REST < deadline {
+            bench.warm_up(small, *most)?;
+        }
+    }
+    for count in &counts {
         tell("booting guests at once");
         let together = match count {
             2 => compared(bench, small, &mut samples.equal)?,
