@@ -50,7 +50,9 @@ impl Cli {
             }
             (Some("vm"), Some("run")) => Command::Vm(vm::Alone::<vm::Run>::parse().into()).into(),
             (Some("vm"), Some("restore")) => {
-                Command::Vm(vm::Alone::<vm::Restore>::parse().into()).into()
+                let command = vm::Command::of_a_name(words)
+                    .unwrap_or_else(|| vm::Alone::<vm::Restore>::parse().into());
+                Command::Vm(command).into()
             }
             _ => Self::parse(),
         }

@@ -132,9 +132,10 @@ fn tried(
         if cold {
             // Who syncs would else pay for what others have left to be written.
             syncfs(File::open(scratch)?)?;
-            back_memory()?;
             // What made it ready warmed it up, more or less of each.
             thread::sleep(PAUSE);
+            // Last, since what lies free is taken away within tenths of a second.
+            back_memory()?;
         }
     }
     let mut commands = (contestant.commands)(&turn);
@@ -156,7 +157,7 @@ fn tried(
 
 /// Sees to it that the memory which the machine has free is there. A virtual machine gets
 /// a page of it from its host when it is first touched, and gives it back when it lies
-/// idle: that would count for whoever comes first.
+/// idle (docs/MODEL.md): that would count for whoever comes first.
 fn back_memory() -> Result<()> {
     let most = usize::try_from(available_bytes()? / 4)?;
     // Not of zeros, which are one page until they are written to.

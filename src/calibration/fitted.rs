@@ -17,7 +17,7 @@ use crate::statistics::median;
 /// By how much a later session may be faster or slower than this one, with 90 %:
 /// clock speed, where files lie in caches, what else runs, what the machine's own host does. What
 /// six sessions on an idle machine with two processors differed by; see `docs/MODEL.md`.
-const DRIFT: [f64; 2] = [0.88, 1.14];
+const DRIFT: [f64; 2] = [0.87, 1.15];
 /// The same where others kept the processors busy: what shares a core with a guest slows it down,
 /// and that it waits for nothing does not tell.
 const DRIFT_IN_COMPANY: [f64; 2] = [0.78, 1.20];

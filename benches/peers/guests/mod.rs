@@ -109,7 +109,7 @@ impl Guests {
             let setting = self.setting.clone();
             ending(&line, move |_| line.boot(&setting))
         });
-        let contestants = std::iter::once(ours).chain(by_hand).collect();
+        let contestants = std::iter::once(with_memory(ours)).chain(by_hand).collect();
         self.race(
             "guests: boot",
             "a distribution's kernel with our smallest archive, emulated: from just before the \
@@ -139,7 +139,7 @@ impl Guests {
             command.env("XDG_DATA_HOME", &data);
             command
         });
-        let mut contestants = vec![ours];
+        let mut contestants = vec![with_memory(ours)];
         for line in LINES {
             let dir = self.scratch.join(line.name.replace([' ', ','], "-"));
             line.save(&self.setting, &dir)
@@ -186,7 +186,13 @@ fn ending(
     let mut one = Contestant::new(line.name, Role::Peer, String::new(), command).noting(line.note);
     one.status = ENDED_BY_GUEST;
     one.at_most = Some(WATCHDOG);
-    one
+    with_memory(one)
+}
+
+/// The same contestant, before each of whose trials the machine's free memory is there: what a
+/// guest takes of it is most of what two boots differ by.
+fn with_memory(one: Contestant) -> Contestant {
+    one.around_trial(|_| Ok(()), |_| Ok(()))
 }
 
 /// What became of the smallest guest, as a line.

@@ -23,7 +23,7 @@ use crate::{guard, hint, stdout};
 const WATCHDOG: Duration = Duration::from_secs(45);
 
 /// What `vm restore` is asked to do.
-#[derive(Debug, Args)]
+#[derive(Debug, PartialEq, Args)]
 pub struct RestoreArgs {
     /// Name of the snapshot
     name: String,
@@ -33,6 +33,17 @@ pub struct RestoreArgs {
     /// Print the times and the memory as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl RestoreArgs {
+    /// One guest of the snapshot `name`, told in a table.
+    pub(super) fn of(name: String) -> Self {
+        Self {
+            name,
+            count: 1,
+            json: false,
+        }
+    }
 }
 
 /// A guest that said its word.
