@@ -7,7 +7,7 @@
 //! its own, and what sessions differ by is another.
 
 use vm_model::model::fit::Fit;
-use vm_model::model::parameters::{LEAST_CONTENTION, Origin, Parameter};
+use vm_model::model::parameters::{Origin, Parameter};
 
 use super::Found;
 use super::samples::{Boot, Samples};
@@ -323,8 +323,8 @@ fn contention(maker: &Maker, excess: &[Excess], late: Option<&str>, found: &mut 
                what a single boot scatters by";
     let number = "how many guests were started at once for it";
     let mut add = |[name, of]: [&str; 2], one: &Excess| {
-        // Less than nothing where who boots alone pays for what several share: docs/MODEL.md.
-        let value = one.each.max(LEAST_CONTENTION);
+        // Nobody is faster for company: what looks like it is scatter, and as wide.
+        let value = one.each.max(0.0);
         let interval = [value - one.reach, value + one.reach];
         found.parameters.extend([
             Parameter::new(name, value, interval, maker.origin(1, how)),

@@ -43,7 +43,7 @@ pub(crate) use store::sha256;
 pub use store::{Stored, load, newest, path, save};
 
 /// How long a calibration may take, all in all.
-pub const BOUND: Duration = Duration::from_secs(28);
+pub const BOUND: Duration = Duration::from_secs(27);
 
 /// What a calibration is asked to do.
 #[derive(Clone, Copy, Debug, Default)]

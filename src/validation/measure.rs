@@ -47,13 +47,13 @@ pub(super) fn all(
             anyhow::ensure!(!interrupt.raised(), "interrupted");
             progress.show(done / all, name(planned));
             done += 1.0;
-            let ran = warmed_up(planned, bench, warm)
-                .and_then(|()| one(planned, bench, images, dir, interrupt, seen));
+            warmed_up(planned, bench, warm)?;
+            let ran = one(planned, bench, images, dir, interrupt, seen);
+            warm = ran.is_ok() && matches!(planned, Planned::Guests(..) | Planned::AtOnce(..));
             if let Err(error) = ran {
                 anyhow::ensure!(!interrupt.raised(), "interrupted");
                 seen.missing = Some(format!("{error:#}").replace('\n', " "));
             }
-            warm = matches!(planned, Planned::Guests(..) | Planned::AtOnce(..));
         }
     }
     let emulated_by = bench.emulated_by();

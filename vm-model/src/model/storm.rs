@@ -6,7 +6,6 @@
 //! locks, which is measured and not derived; and what all of them read has to come through one
 //! disk.
 
-use super::parameters::LEAST_CONTENTION;
 use super::units::{Bytes, BytesPerSecond, Seconds};
 
 /// What one boot takes when it is alone.
@@ -27,8 +26,7 @@ pub struct Host {
     pub processors: f64,
     /// Of the disk, or of what holds its files in memory.
     pub bandwidth: BytesPerSecond,
-    /// By which part each further guest that runs at the same time makes the work of all longer;
-    /// less than nothing where it makes it shorter.
+    /// By which part each further guest that runs at the same time makes the work of all longer.
     pub contention: f64,
 }
 
@@ -41,8 +39,7 @@ pub fn last_ready(boot: &Boot, host: &Host, guests: u32) -> Seconds {
     let guests = f64::from(guests);
     let running = guests.min(host.processors.max(1.0));
     let shares = (guests / host.processors).max(1.0);
-    // However many shorten it, each has its work.
-    let slower = (1.0 + host.contention * (running - 1.0)).max(1.0 + LEAST_CONTENTION);
+    let slower = 1.0 + host.contention * (running - 1.0);
     let computed = boot.idle + boot.work * (shares * slower);
     computed.max(boot.read * guests / host.bandwidth)
 }
@@ -61,15 +58,14 @@ pub struct Seen {
 
 impl Seen {
     /// The contention of `guests` at once. Between what was seen it lies in between, by doublings
-    /// of their number; beyond, its trend is followed as far as it goes on. Nobody gains by company,
-    /// but what was seen.
+    /// of their number; beyond, its trend is followed as far as it goes on. Nobody gains by company.
     #[must_use]
     pub fn of(&self, guests: f64) -> f64 {
         let ((few, least), (more, most)) = (self.few, self.more);
         let doubling = (most - least) / (more / few).log2();
         let further = (guests.max(few) / more).log2();
         let goes_on = if further > 0.0 { self.goes_on } else { 1.0 };
-        (most + doubling * further * goes_on).max(least.min(most).min(0.0))
+        (most + doubling * further * goes_on).max(0.0)
     }
 }
 
@@ -163,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_may_be_lies_between_staying_and_going_on_and_widens_with_each_doubling(
-            (least, most) in (-0.4..1.0f64, -0.4..1.0f64),
+            (least, most) in (0.0..1.0f64, 0.0..1.0f64),
             (few, times, goes_on) in (2.0..64.0f64, 2.0..8.0f64, 0.0..1.0f64),
             further in 1.0..1000.0f64,
         ) {
@@ -180,7 +176,7 @@ mod tests {
             let width = (ends[1] - ends[0]).abs();
             let wider = (of(1.0, guests * 1.5) - most).abs();
             prop_assert!(wider >= width, "{} and {}", width, wider);
-            prop_assert!(between >= least.min(most).min(0.0));
+            prop_assert!(between >= 0.0);
         }
     }
 }

@@ -50,18 +50,6 @@ const fn factor(name: &'static str, meaning: &'static str) -> Known {
     }
 }
 
-/// By which part further guests may at most shorten the work of all.
-pub const LEAST_CONTENTION: f64 = -0.4;
-
-/// By which part others that boot make the work of each longer; less than nothing where they
-/// shorten it, since who boots alone pays by himself for what several share.
-const fn contention(name: &'static str, meaning: &'static str) -> Known {
-    Known {
-        least: LEAST_CONTENTION,
-        ..part(name, meaning)
-    }
-}
-
 /// All of them, by what they are of.
 pub const KNOWN: [Known; 67] = [
     factor(
@@ -142,7 +130,7 @@ pub const KNOWN: [Known; 67] = [
         "the part of its code in memory that a program has run when it is ready",
     ),
     part("vm.work", "the part of a boot that needs a processor"),
-    contention(
+    part(
         "vm.contention",
         "by which part each further guest that boots at the same time makes the work of all longer, where `vm.contention.guests` were started",
     ),
@@ -151,7 +139,7 @@ pub const KNOWN: [Known; 67] = [
         One,
         "how many guests were started at once for `vm.contention`",
     ),
-    contention(
+    part(
         "vm.contention.few",
         "as `vm.contention`, where fewer were started",
     ),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use calibration::{Calibration, Machine, Missing, SCHEMA, SIZE_LIMIT, Was};
-pub use known::{KNOWN, Known, LEAST_CONTENTION, known};
+pub use known::{KNOWN, Known, known};
 pub use memory::{Curve, MONITORS, PublishedGuest, Row, guest_of, rows};
 pub use published::{Published, startup_of};
 pub use unit::Unit;
