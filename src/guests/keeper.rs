@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 use vm_model::guest::{INTERRUPT, RunningGuest, power};
 
 use super::Wanted;
+use super::directory::{self, Held};
 use super::life::{self, Company, End, Lived, TIMED_OUT};
 use super::log::Log;
 use super::process::Process;
-use super::record::{self, Held, Record, Status};
+use super::record::{self, Record, Status};
 use crate::hint;
 use crate::interrupt::Interrupt;
 
@@ -312,6 +313,6 @@ impl Company for Keeper<'_> {
 /// # Errors
 /// If there is no such guest.
 pub fn log_of(name: &str) -> Result<Vec<u8>> {
-    let seen = record::named(name)?;
+    let seen = directory::named(name)?;
     Ok(super::log::read(Path::new(&seen.path)))
 }

@@ -2,10 +2,11 @@
 //! their end.
 //!
 //! A guest is kept by the command that runs it, or by a [keeper] of its own when nobody
-//! waits for it. Whoever keeps it holds the lock of its [directory](record), and QEMU dies with
+//! waits for it. Whoever keeps it holds the lock of its [directory], and QEMU dies with
 //! its keeper: so a lock that is free means that nothing runs, however the keeper ended, and
 //! whoever comes next removes what is left.
 
+pub mod directory;
 pub mod keeper;
 pub mod life;
 mod log;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
-use super::record::{Seen, Status};
+use super::directory::Seen;
+use super::record::Status;
 
 /// How long what was killed may take to be gone.
 const LAST: Duration = Duration::from_secs(5);

@@ -78,7 +78,7 @@ impl From<Alone<Restore>> for Command {
 
 impl Command {
     /// `vm restore` of nothing but a name, which `rest` is all of: to build a parser for that one word
-    /// takes a millisecond where nothing is in caches yet, a third of what is ours before QEMU's start.
+    /// takes a millisecond where nothing is in caches yet, a fifth of what is ours before QEMU's start.
     pub(crate) fn of_a_name(mut rest: impl Iterator<Item = OsString>) -> Option<Self> {
         let (name, None) = (rest.next()?.into_string().ok()?, rest.next()) else {
             return None;

@@ -14,7 +14,7 @@ use super::of_image;
 use super::run::{AccelChoice, RunArgs};
 use crate::footprint::{self, total_bytes};
 use crate::guest_disk::start;
-use crate::guests::record::Held;
+use crate::guests::directory::Held;
 use crate::guests::root::{self, Root};
 use crate::guests::wanted::Base;
 use crate::guests::{Wanted, terminal};

@@ -7,7 +7,8 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use crate::guests::record::{self, Seen, Status};
+use crate::guests::directory::{self, Seen};
+use crate::guests::record::Status;
 use crate::stdout;
 use crate::verbs::table::table;
 
@@ -26,7 +27,7 @@ pub struct PsArgs {
 }
 
 pub(super) fn run(args: &PsArgs) -> Result<ExitCode> {
-    let mut guests = record::all()?;
+    let mut guests = directory::all()?;
     guests.retain(|seen| args.all || seen.is_kept);
     stdout::print(if args.json {
         let all: Vec<_> = guests.iter().map(entry).collect();

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::guests::stop::{self, Stopped};
-use crate::guests::{keeper, record};
+use crate::guests::{directory, keeper};
 use crate::{hint, stderr, stdout};
 
 /// What `vm stop` is asked to end.
@@ -43,7 +43,7 @@ pub(super) fn run(args: &StopArgs) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     let mut ended = Vec::new();
     for name in &args.names {
-        match record::named(name).and_then(|seen| stop::stop(&seen, args.time)) {
+        match directory::named(name).and_then(|seen| stop::stop(&seen, args.time)) {
             Ok(how) => ended.push((name, how)),
             Err(error) => {
                 hint::tell(&error);
