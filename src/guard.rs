@@ -22,13 +22,16 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgrp, getppid, setpgid};
 
-use crate::program;
+use crate::{free_memory, program};
 
 /// What to become, and whose death to die with.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The process id of the parent
     parent: i32,
+    /// Have no huge pages
+    #[arg(long)]
+    small_pages: bool,
     /// The command
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<OsString>,
@@ -44,15 +47,26 @@ impl Args {
             return None;
         }
         let parent = words.next()?.to_str()?.parse().ok()?;
-        let separated = words.next()? == "--";
+        let mut next = words.next()?;
+        let small_pages = next == SMALL_PAGES;
+        if small_pages {
+            next = words.next()?;
+        }
         let command: Vec<_> = words.collect();
-        let is_whole = separated && !command.is_empty();
-        is_whole.then_some(Self { parent, command })
+        let is_whole = next == "--" && !command.is_empty();
+        is_whole.then_some(Self {
+            parent,
+            small_pages,
+            command,
+        })
     }
 }
 
 /// The verb by which this program is a guard.
 const GUARD: &str = "__guard";
+
+/// The word by which the command gets no huge pages.
+const SMALL_PAGES: &str = "--small-pages";
 
 /// Becomes the command.
 ///
@@ -76,6 +90,10 @@ fn become_command(args: &Args) -> Result<Infallible> {
     if getpgrp() != nix::unistd::getpid() {
         setpgid(own, own).context("cannot leave the parent's process group")?;
     }
+    if args.small_pages {
+        // Without it the command is slower and the same.
+        let _ = prctl::set_thp_disable(true);
+    }
     let (program, arguments) = args.command.split_first().context("there is no command")?;
     Err(Command::new(program).args(arguments).exec())
         .with_context(|| format!("cannot execute {}", program.to_string_lossy()))
@@ -91,8 +109,9 @@ pub fn words() -> Result<Vec<OsString>> {
     Ok(vec![own.into(), GUARD.into(), parent.into(), "--".into()])
 }
 
-/// The same for a command whose start is timed: the guard is the smallest program that does it,
-/// and `__guard` only where that cannot.
+/// The same for a guest, whose start is timed: the guard is the smallest program that does it, and
+/// `__guard` only where that cannot. Where the machine's [free memory](free_memory) may not be
+/// there, the guest has it in small pages.
 ///
 /// The words hold for as long as this process lives, and for a program that is named by its path.
 ///
@@ -100,7 +119,10 @@ pub fn words() -> Result<Vec<OsString>> {
 /// As [`words`].
 pub fn quick_words() -> Result<Vec<OsString>> {
     let quick = quick().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let slow = words()?;
+    let mut slow = words()?;
+    if free_memory::is_taken_back() {
+        slow.insert(slow.len() - 1, SMALL_PAGES.into());
+    }
     Ok(quick.into_iter().map(OsString::from).chain(slow).collect())
 }
 

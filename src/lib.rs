@@ -23,6 +23,7 @@ pub mod engines;
 pub mod environment;
 pub mod explain;
 pub mod footprint;
+pub mod free_memory;
 pub mod guard;
 pub mod guest_disk;
 pub mod guest_image;

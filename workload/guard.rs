@@ -1,6 +1,6 @@
 //! What makes a command end with whoever started it, with nothing in the way of its start.
 //!
-//! `guard SLOW __guard PARENT -- COMMAND ARG ...` does what `SLOW __guard ...` would do, the lab's
+//! `guard SLOW __guard PARENT [--small-pages] -- COMMAND ARG ...` does what `SLOW __guard ...` would do, the lab's
 //! own guard (`src/guard.rs`), without the C library's and Rust's own beginning, which take twenty
 //! times as long. Whatever goes wrong here is left to the slow one: it finds the same and has words
 //! for it.
@@ -18,10 +18,12 @@ type Argument = *const u8;
 /// `prctl(2)`: the signal to get when the parent dies.
 const SET_PARENT_DEATH_SIGNAL: usize = 1;
 const SIGKILL: usize = 9;
-/// Where the words stand.
+/// `prctl(2)`: no huge pages for this process and what it becomes.
+const SET_THP_DISABLE: usize = 41;
+/// Where the words stand: the last is `--`, or comes before it.
 const SLOW: usize = 1;
 const PARENT: usize = 3;
-const COMMAND: usize = 5;
+const OPTION: usize = 4;
 
 // The kernel leaves argc, argv and envp on the stack and jumps to `_start`.
 #[cfg(target_arch = "x86_64")]
@@ -48,13 +50,22 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     let (count, argv) = unsafe { (*stack, stack.add(1).cast::<Argument>()) };
     // SAFETY: envp begins behind argv's terminating NULL.
     let envp = unsafe { argv.add(count + 1) };
-    if count <= COMMAND {
+    if count <= OPTION {
+        exit(2);
+    }
+    // SAFETY: `OPTION` is less than argc; a string ends with its NUL.
+    let is_given = unsafe { has_more(*argv.add(OPTION), b"--") };
+    let command = OPTION + 1 + usize::from(is_given);
+    if count <= command {
         exit(2);
     }
     // SAFETY: `PARENT` is less than argc, and a string ends with its NUL.
     if die_with(unsafe { number_of(*argv.add(PARENT)) }) && leave_the_group() {
-        // SAFETY: as above; argv ends with NULL, behind COMMAND too.
-        unsafe { become_program(argv.add(COMMAND), envp) };
+        if is_given {
+            have_no_huge_pages();
+        }
+        // SAFETY: `command` is less than argc, and argv ends with NULL.
+        unsafe { become_program(argv.add(command), envp) };
     }
     // SAFETY: as above.
     unsafe { become_program(argv.add(SLOW), envp) };
@@ -78,6 +89,27 @@ fn leave_the_group() -> bool {
         call(number::GETPGID, [0; 5]) == call(number::GETPID, [0; 5])
             || call(number::SETPGID, [0; 5]) == 0
     }
+}
+
+/// Without it the command is slower and the same.
+fn have_no_huge_pages() {
+    // SAFETY: the call takes no pointer.
+    unsafe { call(number::PRCTL, [SET_THP_DISABLE, 1, 0, 0, 0]) };
+}
+
+/// Whether a string begins so and goes on.
+///
+/// # Safety
+/// `text` is a NUL-terminated string.
+unsafe fn has_more(text: Argument, beginning: &[u8]) -> bool {
+    for (index, byte) in beginning.iter().enumerate() {
+        // SAFETY: by the contract above; where it ends, it does not begin so.
+        if unsafe { *text.add(index) } != *byte {
+            return false;
+        }
+    }
+    // SAFETY: its beginning has no NUL.
+    unsafe { *text.add(beginning.len()) != 0 }
 }
 
 /// # Safety

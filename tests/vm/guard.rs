@@ -1,5 +1,6 @@
 //! The smallest guard does what the lab's own does, and leaves to that whatever it cannot.
 
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -16,6 +17,10 @@ pub(crate) fn trials() -> Vec<Named> {
             "a_guarded_command_ends_with_its_parent",
             ends_with_its_parent,
         ),
+        (
+            "a_guarded_command_has_small_pages_where_asked",
+            has_small_pages,
+        ),
         ("a_guard_of_another_parent_says_so", another_parent),
         ("a_command_that_is_not_there_is_told", not_there),
     ]
@@ -24,7 +29,7 @@ pub(crate) fn trials() -> Vec<Named> {
 /// The smallest guard, then the words of the other, with `isolab` in this test's place.
 fn guarded(parent: u32, command: &[&str]) -> Result<Command, anyhow::Error> {
     let words = guard::quick_words()?;
-    anyhow::ensure!(words.len() == 5, "there is no file of memory: {words:?}");
+    anyhow::ensure!(words.len() >= 5, "there is no file of memory: {words:?}");
     let mut guarded = Command::new(&words[0]);
     guarded.args([env!("CARGO_BIN_EXE_isolab"), "__guard"]);
     guarded.arg(parent.to_string()).arg("--").args(command);
@@ -89,6 +94,33 @@ fn ends_with_its_parent() -> Tested {
         assert!(Instant::now() < end, "it outlives its parent");
         thread::sleep(Duration::from_millis(5));
     }
+    Ok(())
+}
+
+/// By the smallest guard, by the other when that leaves it to it, and by the other's own parser.
+fn has_small_pages() -> Tested {
+    let own = std::process::id().to_string();
+    let words = guard::quick_words()?;
+    let isolab = || OsString::from(env!("CARGO_BIN_EXE_isolab"));
+    let asked = |first: &[OsString], options: &[&str]| {
+        let mut command = Command::new(&first[0]);
+        command.args(&first[1..]).args(["__guard", &own]);
+        let script = "grep THP_enabled: /proc/self/status";
+        told(command.args(options).args(["--", "/bin/sh", "-c", script]))
+    };
+    for first in [vec![words[0].clone(), isolab()], vec![isolab()]] {
+        for (options, enabled) in [(&[][..], "1"), (&["--small-pages"], "0")] {
+            let (out, said, code) = asked(&first, options)?;
+            assert_eq!(
+                (said.as_str(), code),
+                ("", Some(0)),
+                "{first:?} {options:?}"
+            );
+            assert_eq!(out.split_whitespace().last(), Some(enabled), "{out}");
+        }
+    }
+    let is_asked = words.iter().any(|word| word == "--small-pages");
+    assert_eq!(is_asked, isolab::free_memory::is_taken_back(), "{words:?}");
     Ok(())
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Line {
     /// The second serial port: the small machine knows one only.
     second_port: [&'static str; 2],
     kernel: &'static str,
+    /// Its memory is in a file, of which there are no huge pages. That of a saved guest always is.
+    small_pages: bool,
     pub(super) note: &'static str,
 }
 
@@ -49,12 +51,13 @@ const SMALL: &str = "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=o
 const CPU: &str = "max,la57=off,erms=off,fsrm=off";
 
 /// The command lines that are raced, the plainest first.
-pub(super) const LINES: [Line; 4] = [
+pub(super) const LINES: [Line; 5] = [
     Line {
         name: "q35 by hand",
         machine: PC,
         second_port: ["-serial", "chardev:channel"],
         kernel: "",
+        small_pages: false,
         note: "QEMU's PC without what is not used, qboot, an unpacked kernel, a quiet console",
     },
     Line {
@@ -62,6 +65,7 @@ pub(super) const LINES: [Line; 4] = [
         machine: PC,
         second_port: ["-serial", "chardev:channel"],
         kernel: "mitigations=off",
+        small_pages: false,
         note: "the same; its kernel does not guard against faults of real processors",
     },
     Line {
@@ -69,14 +73,24 @@ pub(super) const LINES: [Line; 4] = [
         machine: SMALL,
         second_port: ["-device", "isa-serial,index=1,chardev=channel"],
         kernel: "",
+        small_pages: false,
         note: "QEMU's machine for small guests, without a watchdog",
+    },
+    Line {
+        name: "microvm by hand, small pages",
+        machine: SMALL,
+        second_port: ["-device", "isa-serial,index=1,chardev=channel"],
+        kernel: "",
+        small_pages: true,
+        note: "the same; its memory is in a sparse file, mapped for itself alone: no huge pages",
     },
     Line {
         name: "microvm by hand, lean",
         machine: SMALL,
         second_port: ["-device", "isa-serial,index=1,chardev=channel"],
         kernel: "mitigations=off",
-        note: "the same; its kernel does not guard against faults of real processors",
+        small_pages: false,
+        note: "small guests' machine; its kernel does not guard against faults of real processors",
     },
 ];
 
@@ -126,9 +140,15 @@ impl Line {
         command.args(["-append", &words]);
     }
 
-    /// A boot of a guest that ends when its program has said its byte.
-    pub(super) fn boot(&self, setting: &Setting) -> Command {
-        let mut command = self.hardware(setting, None);
+    /// Whether guests of it are saved and restored: with small pages it would be another's double.
+    pub(super) fn is_restored(&self) -> bool {
+        !self.small_pages
+    }
+
+    /// A boot of a guest that ends when its program has said its byte; `memory` is an empty file.
+    pub(super) fn boot(&self, setting: &Setting, memory: &Path) -> Command {
+        let memory = self.small_pages.then_some((memory, "off"));
+        let mut command = self.hardware(setting, memory);
         self.software(&mut command, setting, "exit");
         command.args(["-chardev", "null,id=channel"]);
         command

@@ -96,26 +96,29 @@ impl Guests {
 
     /// The races. A guest is saved for one of them.
     pub(crate) fn races(&self) -> Result<Vec<Race>> {
-        Ok(vec![self.boot(), self.restore()?])
+        Ok(vec![self.boot()?, self.restore()?])
     }
 
-    fn boot(&self) -> Race {
+    fn boot(&self) -> Result<Race> {
+        let memory = self.scratch.join("memory");
+        fs::File::create(&memory)?.set_len(u64::from(MEMORY) << 20)?;
         let version = isolab_version();
         let ours = Contestant::new("isolab vm run", Role::Ours, version, |_| {
             let size = format!("{MEMORY}M");
             isolab(&["vm", "run", "--accel", "tcg", "-m", &size])
         });
         let by_hand = LINES.map(|line| {
-            let setting = self.setting.clone();
-            ending(&line, move |_| line.boot(&setting))
+            let (setting, memory) = (self.setting.clone(), memory.clone());
+            ending(&line, move |_| line.boot(&setting, &memory))
         });
         let contestants = std::iter::once(with_memory(ours)).chain(by_hand).collect();
-        self.race(
+        Ok(self.race(
             "guests: boot",
             "a distribution's kernel with our smallest archive, emulated: from just before the \
              command is spawned, through the program's byte, until it is reaped",
             contestants,
-        )
+            &LINES,
+        ))
     }
 
     fn restore(&self) -> Result<Race> {
@@ -140,7 +143,8 @@ impl Guests {
             command
         });
         let mut contestants = vec![with_memory(ours)];
-        for line in LINES {
+        let lines: Vec<_> = LINES.into_iter().filter(Line::is_restored).collect();
+        for &line in &lines {
             let dir = self.scratch.join(line.name.replace([' ', ','], "-"));
             line.save(&self.setting, &dir)
                 .with_context(|| format!("cannot save {}", line.name))?;
@@ -154,10 +158,17 @@ impl Guests {
             "a guest that was saved when it was ready, emulated: from just before the command is \
              spawned, told to go on, through its program's end, until the command is reaped",
             contestants,
+            &lines,
         ))
     }
 
-    fn race(&self, name: &'static str, about: &'static str, contestants: Vec<Contestant>) -> Race {
+    fn race(
+        &self,
+        name: &'static str,
+        about: &'static str,
+        contestants: Vec<Contestant>,
+        lines: &[Line],
+    ) -> Race {
         let target = |line: &Line| Target {
             peer: line.name,
             state: State::Cold,
@@ -167,7 +178,7 @@ impl Guests {
             name,
             about,
             contestants,
-            targets: LINES.iter().map(target).collect(),
+            targets: lines.iter().map(target).collect(),
             inspection: None,
             notes: vec![format!("each guest has one processor and {MEMORY} MiB")],
             weighs: false,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use vm_model::guest::{Accel, Word};
-use vm_model::saved::{Begun, Restored, Snapshot};
+use vm_model::saved::{Begun, Ready, Restored, Snapshot};
 
 use super::snapshot::{manner, place};
 use crate::footprint::{self, Shares};
@@ -59,9 +59,27 @@ struct Heard {
 }
 
 pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
-    let interrupt = Interrupt::listen()?;
     let snapshot = Snapshot::open(&place(&args.name)?)?;
-    let heard = hear_all(&snapshot, args.count, &interrupt);
+    // All are started by this thread: what asked to die with its parent dies with the thread
+    // that started it.
+    let launcher = guard::quick_words()?;
+    // To read all of a memory takes longer than a start, and is none of it.
+    let known = match snapshot.is_as_written() {
+        true => None,
+        false => Some(snapshot.ready()?),
+    };
+    let begun = (0..args.count)
+        .map(|_| snapshot.begin(&launcher))
+        .collect::<vm_model::Result<Vec<_>>>()?;
+    // From here on QEMU starts, and there is time. Until now a signal has ended this process, and
+    // with it whatever it had begun.
+    let interrupt = Interrupt::listen()?;
+    if !args.json {
+        // What draws has to be brought into memory: not when the guest has ended.
+        std::hint::black_box(drawn(&snapshot, &[]));
+    }
+    let ready = known.map_or_else(|| snapshot.ready(), Ok)?;
+    let heard = hear_all(begun, &ready, &interrupt);
     if let Some(code) = interrupt.exit_status() {
         bail!(hint::interrupted("interrupted", code));
     }
@@ -78,26 +96,14 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes `count` guests and waits for the first word of each.
-fn hear_all(snapshot: &Snapshot, count: u32, interrupt: &Interrupt) -> Result<Vec<Heard>> {
-    // All are started by this thread: what asked to die with its parent dies with the thread
-    // that started it.
-    let launcher = guard::quick_words()?;
-    // To read all of a memory takes longer than a start, and is none of it.
-    let known = match snapshot.is_as_written() {
-        true => None,
-        false => Some(snapshot.ready()?),
-    };
-    let begun = (0..count)
-        .map(|_| snapshot.begin(&launcher))
-        .collect::<vm_model::Result<Vec<_>>>()?;
-    let ready = known.map_or_else(|| snapshot.ready(), Ok)?;
-    let restore = |one: Begun| one.restore(&ready);
+/// Gives each QEMU its guest, and waits for the first word of each.
+fn hear_all(begun: Vec<Begun>, ready: &Ready<'_>, interrupt: &Interrupt) -> Result<Vec<Heard>> {
+    let restore = |one: Begun| one.restore(ready);
     let mut guests = begun
         .into_iter()
         .map(restore)
         .collect::<vm_model::Result<Vec<_>>>()?;
-    if count == 1 {
+    if guests.len() == 1 {
         return guests
             .drain(..)
             .map(|guest| hear(guest, interrupt))
