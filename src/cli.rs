@@ -54,6 +54,7 @@ impl Cli {
                     .unwrap_or_else(|| vm::Alone::<vm::Restore>::parse().into());
                 Command::Vm(command).into()
             }
+            (Some("run" | "build" | "load"), _) => Command::from(Alone::parse()).into(),
             _ => Self::parse(),
         }
     }
@@ -173,6 +174,28 @@ enum Command {
     /// Ask a server that was just started (what `compare` runs)
     #[command(name = "__ask", hide = true)]
     Ask(crate::ask::Args),
+}
+
+/// The command line of whoever asks for one of these verbs, and no other.
+#[derive(Debug, Parser)]
+#[command(name = "isolab")]
+enum Alone {
+    /// Run a container of an image, in the foreground
+    Run(Box<image::RunArgs>),
+    /// Build an image from a Dockerfile
+    Build(Box<image::BuildArgs>),
+    /// Take images from a file that `docker save` or `podman save` wrote, or we
+    Load(image::LoadArgs),
+}
+
+impl From<Alone> for Command {
+    fn from(alone: Alone) -> Self {
+        match alone {
+            Alone::Run(args) => Self::Run(args),
+            Alone::Build(args) => Self::Build(args),
+            Alone::Load(args) => Self::Load(args),
+        }
+    }
 }
 
 /// What `compare` is asked to do.
@@ -417,4 +440,36 @@ fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
         stderr::tell(format_args!("error: {other:#}"));
     }
     failures.pop().map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_alone_is_the_verb_among_all() {
+        let help = |mut all: clap::Command, verb: &str| {
+            all.build();
+            let mut one = all.find_subcommand(verb).expect("the verb").clone();
+            one.render_long_help().to_string()
+        };
+        for verb in ["run", "build", "load"] {
+            assert_eq!(help(Alone::command(), verb), help(Cli::command(), verb));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_the_same() {
+        let told = |words: &[&str]| {
+            let alone = Alone::try_parse_from(words).expect_err("refused");
+            let among = Cli::try_parse_from(words).expect_err("refused");
+            assert_eq!(alone.to_string(), among.to_string());
+            alone.to_string()
+        };
+        assert!(told(&["isolab", "build", "--no-cach"]).contains("--no-cache"));
+        assert!(told(&["isolab", "build", "a", "b"]).contains("'b'"));
+        assert!(told(&["isolab", "run"]).contains("IMAGE"));
+        told(&["isolab", "run", "--help"]);
+        told(&["isolab", "load", "--inputs", "a"]);
+    }
 }

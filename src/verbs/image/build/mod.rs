@@ -227,6 +227,9 @@ fn provenance(
 /// The commit of a context that is in git, whatever else the environment tells git to
 /// look at: within a hook, that is its own repository.
 fn revision(context: &Path) -> Option<String> {
+    if !may_be_in_git(context) {
+        return None;
+    }
     let mut git = std::process::Command::new("git");
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"GIT_") {
@@ -241,4 +244,39 @@ fn revision(context: &Path) -> Option<String> {
         .ok()?;
     let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !commit.is_empty()).then_some(commit)
+}
+
+/// Whether git has something to look at there or above. To be told by git itself that it has not
+/// takes as long as half of a build that finds every step done.
+fn may_be_in_git(context: &Path) -> bool {
+    let Ok(context) = context.canonicalize() else {
+        return true;
+    };
+    // A directory with files, a link to it (a worktree), or the directory itself (a bare one).
+    let is_git = |dir: &Path| {
+        let has = |name: &str| dir.join(name).symlink_metadata().is_ok();
+        has(".git") || has("HEAD")
+    };
+    context.ancestors().any(is_git)
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_is_asked_where_it_may_know() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = dir.path().join("a/b");
+        std::fs::create_dir_all(&context).unwrap();
+        let above = may_be_in_git(dir.path());
+        assert_eq!(may_be_in_git(&context), above);
+        for name in [".git", "HEAD"] {
+            let sign = dir.path().join("a").join(name);
+            std::fs::write(&sign, "").unwrap();
+            assert!(may_be_in_git(&context), "{name}");
+            std::fs::remove_file(sign).unwrap();
+        }
+        // Git has its own words for what is not there.
+        assert!(may_be_in_git(&context.join("absent")));
+    }
 }
