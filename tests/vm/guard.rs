@@ -26,11 +26,17 @@ pub(crate) fn trials() -> Vec<Named> {
     ]
 }
 
+/// The file of the smallest guard.
+fn small_guard() -> Result<OsString, anyhow::Error> {
+    let words = guard::quick_words()?;
+    let is_it = words[0].as_encoded_bytes().starts_with(b"/proc/self/fd/");
+    anyhow::ensure!(is_it, "there is no file of memory: {words:?}");
+    Ok(words[0].clone())
+}
+
 /// The smallest guard, then the words of the other, with `isolab` in this test's place.
 fn guarded(parent: u32, command: &[&str]) -> Result<Command, anyhow::Error> {
-    let words = guard::quick_words()?;
-    anyhow::ensure!(words.len() >= 5, "there is no file of memory: {words:?}");
-    let mut guarded = Command::new(&words[0]);
+    let mut guarded = Command::new(small_guard()?);
     guarded.args([env!("CARGO_BIN_EXE_isolab"), "__guard"]);
     guarded.arg(parent.to_string()).arg("--").args(command);
     Ok(guarded)
@@ -61,8 +67,7 @@ fn is_the_command() -> Tested {
 
 fn ends_with_its_parent() -> Tested {
     // A shell starts it as its child, says which, and is killed.
-    let words = guard::quick_words()?;
-    let mut guard_file = std::fs::File::open(&words[0])?;
+    let mut guard_file = std::fs::File::open(small_guard()?)?;
     let place = tempfile::tempdir()?;
     let path = place.path().join("guard");
     let mut bytes = Vec::new();
@@ -97,28 +102,41 @@ fn ends_with_its_parent() -> Tested {
     Ok(())
 }
 
-/// By the smallest guard, by the other when that leaves it to it, and by the other's own parser.
+/// By the smallest guard, by the other where that leaves the command to it, and by the other's own
+/// words as they are read and as its parser reads them.
 fn has_small_pages() -> Tested {
-    let own = std::process::id().to_string();
-    let words = guard::quick_words()?;
-    let isolab = || OsString::from(env!("CARGO_BIN_EXE_isolab"));
-    let asked = |first: &[OsString], options: &[&str]| {
-        let mut command = Command::new(&first[0]);
-        command.args(&first[1..]).args(["__guard", &own]);
-        let script = "grep THP_enabled: /proc/self/status";
-        told(command.args(options).args(["--", "/bin/sh", "-c", script]))
+    let has_huge = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("THP_enabled:"));
+        Some(line?.split_whitespace().last() == Some("1"))
     };
-    for first in [vec![words[0].clone(), isolab()], vec![isolab()]] {
-        for (options, enabled) in [(&[][..], "1"), (&["--small-pages"], "0")] {
-            let (out, said, code) = asked(&first, options)?;
-            assert_eq!(
-                (said.as_str(), code),
-                ("", Some(0)),
-                "{first:?} {options:?}"
-            );
-            assert_eq!(out.split_whitespace().last(), Some(enabled), "{out}");
-        }
+    let Some(usual) = has_huge(&std::fs::read_to_string("/proc/self/status")?) else {
+        eprintln!("skipped: this kernel does not say who has huge pages");
+        return Ok(());
+    };
+    let (small, isolab) = (small_guard()?, OsString::from(env!("CARGO_BIN_EXE_isolab")));
+    let shown = |first: &[&OsString], rest: &[&str]| {
+        let own = std::process::id().to_string();
+        let mut command = Command::new(first[0]);
+        command.args(&first[1..]).args(["__guard", &own]);
+        told(command.args(rest).arg("/proc/self/status"))
+    };
+    let both = [&small, &isolab];
+    for (first, rest, expected) in [
+        (&both[..], &["--", "/bin/cat"][..], usual),
+        (&both, &["--small-pages", "--", "/bin/cat"], false),
+        // The smallest looks for no program: it leaves that to the other.
+        (&both, &["--", "cat"], usual),
+        (&both, &["--small-pages", "--", "cat"], false),
+        (&both[1..], &["--", "cat"], usual),
+        (&both[1..], &["--small-pages", "--", "cat"], false),
+        // Only the parser knows what is meant.
+        (&both[1..], &["--small-pages", "cat"], false),
+    ] {
+        let (out, said, code) = shown(first, rest)?;
+        assert_eq!((said.as_str(), code), ("", Some(0)), "{first:?} {rest:?}");
+        assert_eq!(has_huge(&out), Some(expected), "{first:?} {rest:?}");
     }
+    let words = guard::quick_words()?;
     let is_asked = words.iter().any(|word| word == "--small-pages");
     assert_eq!(is_asked, isolab::free_memory::is_taken_back(), "{words:?}");
     Ok(())

@@ -49,6 +49,11 @@ impl RestoreArgs {
 /// A guest that said its word.
 struct Heard {
     guest: Restored,
+    seen: Seen,
+}
+
+/// What was seen of a guest.
+struct Seen {
     word: Word,
     /// From the spawn until it ran.
     running: Duration,
@@ -64,19 +69,19 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     // that started it.
     let launcher = guard::quick_words()?;
     // To read all of a memory takes longer than a start, and is none of it.
-    let known = match snapshot.is_as_written() {
-        true => None,
-        false => Some(snapshot.ready()?),
+    let (early, known) = match snapshot.is_as_written() {
+        true => (None, None),
+        false => (Some(Interrupt::listen()?), Some(snapshot.ready()?)),
     };
     let begun = (0..args.count)
         .map(|_| snapshot.begin(&launcher))
         .collect::<vm_model::Result<Vec<_>>>()?;
-    // From here on QEMU starts, and there is time. Until now a signal has ended this process, and
-    // with it whatever it had begun.
-    let interrupt = Interrupt::listen()?;
+    // From here on QEMU starts, and there is time. A signal that came before ends this process as
+    // any program, and QEMU with it.
+    let interrupt = early.map_or_else(Interrupt::listen, Ok)?;
     if !args.json {
-        // What draws has to be brought into memory: not when the guest has ended.
-        std::hint::black_box(drawn(&snapshot, &[]));
+        // What draws is brought into memory now, and not when the guest has ended.
+        std::hint::black_box(drawn(&snapshot, &[&Seen::example()]));
     }
     let ready = known.map_or_else(|| snapshot.ready(), Ok)?;
     let heard = hear_all(begun, &ready, &interrupt);
@@ -84,14 +89,15 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
         bail!(hint::interrupted("interrupted", code));
     }
     let mut heard = heard?;
-    for one in heard.iter_mut().filter(|one| one.word == Word::Said) {
+    for one in heard.iter_mut().filter(|one| one.seen.word == Word::Said) {
         let pid = i32::try_from(one.guest.pid()).context("a process id is positive")?;
-        one.memory = Some(footprint::shares(pid)?);
+        one.seen.memory = Some(footprint::shares(pid)?);
     }
+    let seen: Vec<_> = heard.iter().map(|one| &one.seen).collect();
     stdout::print(if args.json {
-        format!("{:#}\n", told(&snapshot, &heard))
+        format!("{:#}\n", told(&snapshot, &seen))
     } else {
-        drawn(&snapshot, &heard)
+        drawn(&snapshot, &seen)
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -123,13 +129,25 @@ fn hear(mut guest: Restored, interrupt: &Interrupt) -> Result<Heard> {
     let running = guest.wait_running_unless(WATCHDOG, &|| interrupt.raised())?;
     guest.go_on()?;
     let (word, first_word) = guest.wait_word_unless(WATCHDOG, &|| interrupt.raised())?;
-    Ok(Heard {
-        guest,
+    let seen = Seen {
         word,
         running,
         first_word,
         memory: None,
-    })
+    };
+    Ok(Heard { guest, seen })
+}
+
+impl Seen {
+    /// One with something in each column.
+    fn example() -> Self {
+        Self {
+            word: Word::Ended(Some(0)),
+            running: Duration::from_millis(1),
+            first_word: Duration::from_millis(1),
+            memory: Some(Shares { own: 1, shared: 1 }),
+        }
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -145,8 +163,8 @@ fn answer(word: Word) -> String {
     }
 }
 
-fn told(snapshot: &Snapshot, heard: &[Heard]) -> Value {
-    let each = heard.iter().map(|one| {
+fn told(snapshot: &Snapshot, seen: &[&Seen]) -> Value {
+    let each = seen.iter().map(|one| {
         let bytes = |of: fn(&Shares) -> u64| one.memory.as_ref().map(of);
         json!({
             "running_ms": milliseconds(one.running), "first_word_ms": milliseconds(one.first_word),
@@ -161,8 +179,8 @@ fn told(snapshot: &Snapshot, heard: &[Heard]) -> Value {
     })
 }
 
-fn drawn(snapshot: &Snapshot, heard: &[Heard]) -> String {
-    let rows = heard.iter().enumerate().map(|(index, one)| {
+fn drawn(snapshot: &Snapshot, seen: &[&Seen]) -> String {
+    let rows = seen.iter().enumerate().map(|(index, one)| {
         let bytes = |of: fn(&Shares) -> u64| {
             let bytes = one.memory.as_ref().map(of);
             bytes.map_or_else(String::new, |bytes| human(bytes as f64, Unit::Bytes))
