@@ -442,30 +442,45 @@ fn show(report: &Report, show: &Show, outputs: &[Output]) -> Result<()> {
     failures.pop().map_or(Ok(()), Err)
 }
 
+/// What a parser of few verbs must have in common with that of all.
+#[cfg(test)]
+pub(crate) mod alike {
+    use super::*;
+
+    /// The help of the verb that `path` leads to among the verbs of `all`.
+    pub(crate) fn help(mut all: clap::Command, path: &[&str]) -> String {
+        all.build();
+        let verb = path.iter().fold(&all, |verb, name| {
+            verb.find_subcommand(name).expect("the verb")
+        });
+        verb.clone().render_long_help().to_string()
+    }
+
+    /// What is said of these words by `Few`, which is said of them among all.
+    pub(crate) fn told<Few: Parser + std::fmt::Debug>(words: &[&str]) -> String {
+        let alone = Few::try_parse_from(words).expect_err("refused");
+        let among = Cli::try_parse_from(words).expect_err("refused");
+        assert_eq!(alone.to_string(), among.to_string());
+        alone.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::alike::help;
     use super::*;
 
     #[test]
     fn a_verb_alone_is_the_verb_among_all() {
-        let help = |mut all: clap::Command, verb: &str| {
-            all.build();
-            let mut one = all.find_subcommand(verb).expect("the verb").clone();
-            one.render_long_help().to_string()
-        };
         for verb in ["run", "build", "load"] {
-            assert_eq!(help(Alone::command(), verb), help(Cli::command(), verb));
+            let alone = help(Alone::command(), &[verb]);
+            assert_eq!(alone, help(Cli::command(), &[verb]));
         }
     }
 
     #[test]
     fn what_is_wrong_is_told_the_same() {
-        let told = |words: &[&str]| {
-            let alone = Alone::try_parse_from(words).expect_err("refused");
-            let among = Cli::try_parse_from(words).expect_err("refused");
-            assert_eq!(alone.to_string(), among.to_string());
-            alone.to_string()
-        };
+        let told = alike::told::<Alone>;
         assert!(told(&["isolab", "build", "--no-cach"]).contains("--no-cache"));
         assert!(told(&["isolab", "build", "a", "b"]).contains("'b'"));
         assert!(told(&["isolab", "run"]).contains("IMAGE"));

@@ -2,7 +2,7 @@
 //!
 //! A kernel that is a guest itself may report its free pages, for the host to use elsewhere. What
 //! touches them later waits for the host, 4 KiB by 4 KiB; and who asks for a huge page waits for
-//! 512 of them at once, of which a guest may need ten. The kernel reports free memory by huge
+//! 512 of them at once, needed or not. The kernel reports free memory by huge
 //! pages only, so small ones come from what is left between, which is there.
 //!
 //! What it costs is told in `docs/MODEL.md`, "Memory that lies free".

@@ -145,7 +145,8 @@ impl Line {
         !self.small_pages
     }
 
-    /// A boot of a guest that ends when its program has said its byte; `memory` is an empty file.
+    /// A boot of a guest that ends when its program has said its byte; `memory` is a
+    /// sparse file as long as its memory.
     pub(super) fn boot(&self, setting: &Setting, memory: &Path) -> Command {
         let memory = self.small_pages.then_some((memory, "off"));
         let mut command = self.hardware(setting, memory);

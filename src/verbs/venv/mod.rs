@@ -110,28 +110,17 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::cli::{Cli, alike};
 
     #[test]
     fn the_verb_alone_is_the_verb_among_all() {
-        let create = |mut all: clap::Command| {
-            all.build();
-            let venv = all.find_subcommand("venv").expect("venv");
-            let create = venv.find_subcommand("create").expect("create");
-            let mut create = create.clone();
-            create.render_long_help().to_string()
-        };
+        let create = |all| alike::help(all, &["venv", "create"]);
         assert_eq!(create(Alone::command()), create(Cli::command()));
     }
 
     #[test]
     fn what_is_wrong_is_told_the_same() {
-        let told = |words: &[&str]| {
-            let alone = Alone::try_parse_from(words).expect_err("refused");
-            let among = Cli::try_parse_from(words).expect_err("refused");
-            assert_eq!(alone.to_string(), among.to_string());
-            alone.to_string()
-        };
+        let told = alike::told::<Alone>;
         assert!(told(&["isolab", "venv", "create", "--sede"]).contains("--seed"));
         assert!(told(&["isolab", "venv", "create", "a", "b"]).contains("'b'"));
         told(&["isolab", "venv", "create", "--clear", "--upgrade"]);

@@ -110,28 +110,15 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::cli::{Cli, alike};
 
     #[test]
     fn a_verb_that_is_looked_for_first_is_the_same_as_among_all() {
-        let help = |mut all: clap::Command, verb: &str| {
-            all.build();
-            let vm = all.find_subcommand("vm").expect("vm");
-            let mut one = vm.find_subcommand(verb).expect("the verb").clone();
-            one.render_long_help().to_string()
-        };
+        let help = |all, verb| alike::help(all, &["vm", verb]);
         let all = Cli::command;
         assert_eq!(help(Alone::<Run>::command(), "run"), help(all(), "run"));
         let restore = help(Alone::<Restore>::command(), "restore");
         assert_eq!(restore, help(all(), "restore"));
-    }
-
-    /// What is said of these words by themselves, which is said of them among all.
-    fn told<Only: Subcommand + std::fmt::Debug>(words: &[&str]) -> String {
-        let alone = Alone::<Only>::try_parse_from(words).expect_err("refused");
-        let among = Cli::try_parse_from(words).expect_err("refused");
-        assert_eq!(alone.to_string(), among.to_string());
-        alone.to_string()
     }
 
     #[test]
@@ -159,11 +146,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_the_same() {
-        let restore = told::<Restore>;
+        let restore = alike::told::<Alone<Restore>>;
         assert!(restore(&["isolab", "vm", "restore", "a", "--cont", "2"]).contains("--count"));
         assert!(restore(&["isolab", "vm", "restore", "a", "b"]).contains("'b'"));
         restore(&["isolab", "vm", "restore"]);
-        told::<Run>(&["isolab", "vm", "run", "--help"]);
-        assert!(told::<Run>(&["isolab", "vm", "run", "--memry", "1G"]).contains("--memory"));
+        let run = alike::told::<Alone<Run>>;
+        run(&["isolab", "vm", "run", "--help"]);
+        assert!(run(&["isolab", "vm", "run", "--memry", "1G"]).contains("--memory"));
     }
 }
