@@ -110,6 +110,8 @@ fn ends() -> Result<(), Failed> {
         (&["busybox", "no-such-program"], 127),
         (&["busybox", "/etc/passwd"], 126),
         (&["-u", "no-such-user", "busybox", "true"], 125),
+        (&["-v", "/no/such:/x", "busybox", "true"], 125),
+        (&["--pull", "never", "no-such-image"], 125),
     ] {
         let mut run = home.isolab(&["run"]);
         let status = run.args(arguments).output()?.status;

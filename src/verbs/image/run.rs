@@ -20,6 +20,9 @@ use super::fetch::FETCH;
 use super::{by_me, store};
 use crate::{hint, program, stderr};
 
+/// What `run` exits with where there was no container.
+const NO_CONTAINER: u8 = 125;
+
 /// What `run` is asked to run.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -103,11 +106,24 @@ fn unpack(words: &[OsString]) -> isolab_engine::Result<u8> {
     Ok(0)
 }
 
-/// Runs it.
+/// Runs it. Where there is no such image, or no container of it can be had, that is told and
+/// what it exits with.
 ///
 /// # Errors
-/// If there is no such image, or no container of it can be had.
+/// None: as with docker, the code of what fails here is none that a program is likely to end with.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let code = carry_out(args).unwrap_or_else(|error| {
+        hint::tell(&error);
+        match hint::code(&error) {
+            1 => NO_CONTAINER,
+            // What a signal ended has a code of its own.
+            code => code,
+        }
+    });
+    Ok(code.into())
+}
+
+fn carry_out(args: &RunArgs) -> Result<u8> {
     let store = store()?;
     let room = Room::find();
     let name = present(&store, args, &room)?;
@@ -147,7 +163,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         hint::tell(&anyhow::Error::from(error).context(format!("cannot run {name}")));
     }
     removed?;
-    Ok(u8::try_from(code).unwrap_or(1).into())
+    Ok(u8::try_from(code).unwrap_or(NO_CONTAINER))
 }
 
 /// The name of the image that is meant, which is here now.
