@@ -93,6 +93,8 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
         let pid = i32::try_from(one.guest.pid()).context("a process id is positive")?;
         one.seen.memory = Some(footprint::shares(pid)?);
     }
+    // They are taken apart while their table is drawn, and are gone when this ends.
+    heard.iter_mut().for_each(|one| one.guest.begin_to_kill());
     let seen: Vec<_> = heard.iter().map(|one| &one.seen).collect();
     stdout::print(if args.json {
         format!("{:#}\n", told(&snapshot, &seen))

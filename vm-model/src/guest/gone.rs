@@ -96,9 +96,16 @@ impl RunningGuest {
 
     /// Kills QEMU and reaps it. Does nothing if it is gone.
     pub fn kill(&mut self) {
-        // Both fail only if it is gone already, which is what was wanted.
-        let _ = self.child.kill();
+        self.begin_to_kill();
+        // Fails only if it is reaped already.
         let _ = self.child.wait();
+    }
+
+    /// Kills QEMU, which takes milliseconds to be gone, and leaves it to [`kill`](Self::kill) or
+    /// to dropping this to reap it.
+    pub(crate) fn begin_to_kill(&mut self) {
+        // Fails only if it is gone already, which is what was wanted.
+        let _ = self.child.kill();
     }
 
     /// Waits for the exit that must follow the closing of its pipes, and kills what lingers.

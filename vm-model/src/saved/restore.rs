@@ -82,14 +82,14 @@ impl Snapshot {
     /// meanwhile. The clock starts just before QEMU is spawned.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] if another QEMU took it, or if its memory is not there or is more than
-    /// this machine has left, [`Error::Qemu`] if the program does not start, [`Error::Wait`] and
-    /// [`Error::Monitor`] if the kernel gives no pipes or sockets.
+    /// [`Error::Snapshot`] if another QEMU took it, or if its memory is not there,
+    /// [`Error::Qemu`] if the program does not start, [`Error::Wait`] and [`Error::Monitor`] if the
+    /// kernel gives no pipes or sockets.
     pub fn begin(&self, launcher: &[OsString]) -> Result<Begun> {
         let qemu = self.manifest.checked_qemu(&self.dir)?;
-        // QEMU would make a file that is not there, and lengthen one that is too short.
+        // QEMU would make a file that is not there, and lengthen one that is too short. It takes
+        // none of the memory before it is given the guest.
         self.memory_file()?;
-        self.check_room()?;
         self.begin_by(&qemu, launcher)
     }
 
@@ -287,5 +287,10 @@ impl Restored {
     /// Ends the guest. Does nothing if it is gone.
     pub fn kill(&mut self) {
         self.running.kill();
+    }
+
+    /// The same without waiting until it is gone: dropping this waits.
+    pub fn begin_to_kill(&mut self) {
+        self.running.begin_to_kill();
     }
 }
