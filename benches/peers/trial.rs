@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use isolab::footprint::{allocated_bytes, available_bytes, exclusive_bytes};
 use isolab::interrupt::Interrupt;
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, syncfs};
 
 use crate::contestant::{Contestant, Left, Race, Role, State, Turn};
-use crate::weigh;
+use crate::{find_program, weigh};
 
 /// The pause before a cold trial.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -129,16 +130,17 @@ fn tried(
     let turn = next_turn(scratch);
     if let Some((before, _)) = &contestant.around_trial {
         before(&turn).context("before the trial")?;
-        if cold {
-            // Who syncs would else pay for what others have left to be written.
-            syncfs(File::open(scratch)?)?;
-            // What made it ready warmed it up, more or less of each.
-            thread::sleep(PAUSE);
-            // Last, since what lies free is taken away within tenths of a second.
-            back_memory()?;
-        }
     }
     let mut commands = (contestant.commands)(&turn);
+    if cold && contestant.around_trial.is_some() {
+        commands.iter().for_each(have_in_memory);
+        // Who syncs would else pay for what others have left to be written.
+        syncfs(File::open(scratch)?)?;
+        // What made it ready warmed it up, more or less of each.
+        thread::sleep(PAUSE);
+        // Last, since what lies free is taken away within tenths of a second.
+        back_memory()?;
+    }
     let seconds: Result<f64> = commands.iter_mut().map(run).sum();
     if let Some((_, after)) = &contestant.around_trial {
         after(&turn).context("after the trial")?;
@@ -163,6 +165,21 @@ fn back_memory() -> Result<()> {
     // Not of zeros, which are one page until they are written to.
     drop(black_box(vec![1u8; BACKED.min(most)]));
     Ok(())
+}
+
+/// Sees to it that all of the program that `command` is is in memory. A machine may take out what
+/// was used little for a minute (Linux's DAMON does where it is told to), and of several
+/// contestants that are one program with other options each has its turn to bring it back.
+fn have_in_memory(command: &Command) {
+    let program = command.get_program();
+    let path = match Path::new(program) {
+        path if path.is_absolute() => Some(path.to_owned()),
+        _ => program.to_str().and_then(find_program),
+    };
+    // Without it the trial is slower, and says itself what is wrong.
+    if let Some(file) = path.and_then(|path| File::open(path).ok()) {
+        let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+    }
 }
 
 fn left(dir: &Path) -> Result<Left> {
