@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use isolab::interrupt::Interrupt;
-use isolab::statistics::{Bootstrap, Summary};
+use isolab::statistics::{Bootstrap, Summary, ratio_by_rounds};
 
 use crate::crowd::Crowd;
 use crate::equal::Inspection;
@@ -282,7 +282,8 @@ impl Race {
         {
             return None;
         }
-        ours.bootstrap(state)?.ratio_to(&peer.bootstrap(state)?)
+        let each = self.turn.iter().filter(|of| **of == state).count();
+        ratio_by_rounds(ours.samples.get(&state)?, peer.samples.get(&state)?, each)
     }
 
     pub(crate) fn target(&self, peer: &Contestant, state: State) -> Option<&Target> {

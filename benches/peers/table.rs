@@ -129,8 +129,9 @@ pub(crate) fn render(race: &Race) -> String {
     line(
         &mut out,
         &format!(
-            "ratio: {ours}'s median over the peer's; a range without an interval is that of fewer \
-             than ten samples"
+            "ratio: {ours}'s median over the peer's, its interval by whole rounds; of fewer than ten \
+             samples a range is from the least to the greatest, of fewer rounds a ratio has no \
+             interval"
         ),
     );
     out.push('\n');
@@ -148,7 +149,7 @@ fn row(race: &Race, contestant: &Contestant, state: State) -> Option<String> {
         format!("{} - {}", digits(low * 1e3), digits(high * 1e3))
     );
     if let Some(ratio) = ratio {
-        // Of fewer than ten samples nothing better than the point can be said.
+        // Of fewer than ten rounds nothing better than the point can be said.
         let interval = match ratio.range {
             Range::Interval { low, high } => format!("{} - {}", digits(low), digits(high)),
             Range::Extremes { .. } => String::new(),
