@@ -91,3 +91,17 @@ pub fn code(error: &anyhow::Error) -> u8 {
     let code = error.chain().find_map(of_cause);
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
+
+/// What a command exits with that was to run a program and had no place for it, as docker does:
+/// few programs end so.
+pub const NOTHING_RAN: u8 = 125;
+
+/// Tells `error`, for which a program was not run, and what to exit with: [`NOTHING_RAN`] where
+/// the error has no [code](code) of its own.
+pub fn tell_nothing_ran(error: &anyhow::Error) -> u8 {
+    tell(error);
+    match code(error) {
+        1 => NOTHING_RAN,
+        code => code,
+    }
+}

@@ -129,9 +129,9 @@ pub(crate) fn render(race: &Race) -> String {
     line(
         &mut out,
         &format!(
-            "ratio: {ours}'s median over the peer's, its interval by whole rounds; of fewer than ten \
-             samples a range is from the least to the greatest, of fewer rounds a ratio has no \
-             interval"
+            "ratio: {ours}'s median over the peer's in the rounds that both ended, its interval by \
+             whole rounds; of fewer than ten samples a range is from the least to the greatest, of \
+             fewer rounds a ratio has no interval"
         ),
     );
     out.push('\n');

@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// How much free memory is sure to be there before a cold trial that has work around it, in
 /// bytes: more than any trial takes, for its files as well.
 const BACKED: usize = 1 << 30;
+/// How much of a file is asked for at once, in bytes: the least that a disk reads ahead by
+/// default, since of more than it reads ahead the kernel drops the rest.
+const AT_ONCE: u64 = 128 << 10;
 /// The trials of a turn, where they are short.
 pub(crate) const TURN: [State; 4] = [State::Cold, State::Hot, State::Hot, State::Hot];
 
@@ -167,7 +170,7 @@ fn back_memory() -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that all of the program that `command` is is in memory. A machine may take out what
+/// Asks for all of the file that `command` executes to be in memory. A machine may take out what
 /// was used little for a minute (Linux's DAMON does where it is told to), and of several
 /// contestants that are one program with other options each has its turn to bring it back.
 fn have_in_memory(command: &Command) {
@@ -177,8 +180,13 @@ fn have_in_memory(command: &Command) {
         _ => program.to_str().and_then(find_program),
     };
     // Without it the trial is slower, and says itself what is wrong.
-    if let Some(file) = path.and_then(|path| File::open(path).ok()) {
-        let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+    let Some(file) = path.and_then(|path| File::open(path).ok()) else {
+        return;
+    };
+    let length = file.metadata().map_or(0, |found| found.len());
+    for at in (0..length).step_by(AT_ONCE as usize) {
+        let willneed = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        let _ = posix_fadvise(&file, at.cast_signed(), AT_ONCE.cast_signed(), willneed);
     }
 }
 

@@ -198,7 +198,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 /// What a life ended with, and why, if it was not its program that ended.
 fn told(lived: &Result<Lived>) -> (u8, Option<String>) {
     match lived {
-        Err(error) => (super::FAILED, Some(format!("{error:#}"))),
+        Err(error) => (hint::NOTHING_RAN, Some(format!("{error:#}"))),
         Ok(lived) => match &lived.end {
             End::Program { code, errno } => (
                 *code,
@@ -209,7 +209,7 @@ fn told(lived: &Result<Lived>) -> (u8, Option<String>) {
             ),
             End::TimedOut => (TIMED_OUT, Some("its time was over".to_owned())),
             End::Interrupted(code) => (*code, Some("it was stopped".to_owned())),
-            End::Unheard | End::ByHand => (super::FAILED, Some("it was ended".to_owned())),
+            End::Unheard | End::ByHand => (hint::NOTHING_RAN, Some("it was ended".to_owned())),
         },
     }
 }

@@ -18,6 +18,3 @@ pub mod terminal;
 pub mod wanted;
 
 pub use wanted::Wanted;
-
-/// What a command ends with that could not have a guest, as `docker run` does.
-pub const FAILED: u8 = 125;

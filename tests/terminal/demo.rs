@@ -57,6 +57,18 @@ fn wait_until_usual(terminal: &Terminal, usual: bool) {
     }
 }
 
+/// Waits until the command is stopped: told to go on before, it would stop behind that.
+#[track_caller]
+fn wait_until_stopped(terminal: &Terminal) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let path = format!("/proc/{}/stat", terminal.pid());
+    // proc_pid_stat(5): the state stands behind the name, which is in brackets.
+    while !fs::read_to_string(&path).unwrap().contains(") T ") {
+        assert!(Instant::now() < deadline, "it is not stopped");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The processes of the session that `terminal`'s command leads, without it.
 fn others(terminal: &Terminal) -> Vec<String> {
     let leader = terminal.pid().to_string();
@@ -198,6 +210,7 @@ fn a_stopped_demo_lends_the_terminal_to_the_shell_and_takes_it_again() {
     terminal.press(CTRL_Z);
     terminal.wait_for(GIVEN_BACK);
     wait_until_usual(&terminal, true);
+    wait_until_stopped(&terminal);
     terminal.signal(Signal::SIGCONT);
     terminal.wait_for("space starts the clock");
     wait_until_usual(&terminal, false);

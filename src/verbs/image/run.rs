@@ -20,14 +20,12 @@ use super::fetch::FETCH;
 use super::{by_me, store};
 use crate::{hint, program, stderr};
 
-/// What `run` exits with where there was no container.
-const NO_CONTAINER: u8 = 125;
-
 /// What `run` is asked to run.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
-    the program is missing, 126 where it cannot be executed, 125 where there was no container."
+    the program is missing, 126 where it cannot be executed, 125 where there was no container, 2 \
+    where the command line is wrong."
 )]
 pub struct RunArgs {
     /// Taken as docker's: a container in the foreground never outlives its program
@@ -112,14 +110,7 @@ fn unpack(words: &[OsString]) -> isolab_engine::Result<u8> {
 /// # Errors
 /// None: as with docker, the code of what fails here is none that a program is likely to end with.
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    let code = carry_out(args).unwrap_or_else(|error| {
-        hint::tell(&error);
-        match hint::code(&error) {
-            1 => NO_CONTAINER,
-            // What a signal ended has a code of its own.
-            code => code,
-        }
-    });
+    let code = carry_out(args).unwrap_or_else(|error| hint::tell_nothing_ran(&error));
     Ok(code.into())
 }
 
@@ -159,11 +150,16 @@ fn carry_out(args: &RunArgs) -> Result<u8> {
     let code = run::exit_code(&ended);
     let removed = isolab_engine::room::remove(&room, place.path());
     drop((place, pin));
+    let ran = ended.is_ok();
     if let Err(error) = ended {
         hint::tell(&anyhow::Error::from(error).context(format!("cannot run {name}")));
     }
-    removed?;
-    Ok(u8::try_from(code).unwrap_or(NO_CONTAINER))
+    match removed {
+        // Its program has run, and says what became of it.
+        Err(error) if ran => hint::tell(&error.into()),
+        removed => removed?,
+    }
+    Ok(u8::try_from(code).unwrap_or(hint::NOTHING_RAN))
 }
 
 /// The name of the image that is meant, which is here now.

@@ -19,7 +19,7 @@ use crate::guests::life::{self, Company, End, Lived, TIMED_OUT};
 use crate::guests::process::Process;
 use crate::guests::record::{Record, Status};
 use crate::guests::terminal::{Joined, Output};
-use crate::guests::{FAILED, Wanted, keeper};
+use crate::guests::{Wanted, keeper};
 use crate::interrupt::Interrupt;
 use crate::{hint, stderr, stdout};
 
@@ -28,7 +28,7 @@ use crate::{hint, stderr, stdout};
 #[command(
     after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
     the program is missing, 126 where it cannot be executed, 125 where there was no guest, 124 \
-    where its time was over. At a terminal every key is the guest's; ^] ends it."
+    where its time was over, 2 where the command line is wrong. At a terminal every key is the guest's; ^] ends it."
 )]
 pub struct RunArgs {
     /// Its memory: a number of MiB, or with K, M or G [default: 256M, more for large programs]
@@ -126,15 +126,8 @@ pub(super) enum AccelChoice {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
-    match carry_out(args) {
-        Ok(code) => Ok(code.into()),
-        Err(error) => {
-            hint::tell(&error);
-            // A program that is not there has a code of its own.
-            let code = hint::code(&error);
-            Ok(if code == 1 { FAILED } else { code }.into())
-        }
-    }
+    let code = carry_out(args).unwrap_or_else(|error| hint::tell_nothing_ran(&error));
+    Ok(code.into())
 }
 
 fn carry_out(args: &RunArgs) -> Result<u8> {
