@@ -97,7 +97,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
 pub const NOTHING_RAN: u8 = 125;
 
 /// Tells `error`, for which a program was not run, and what to exit with: [`NOTHING_RAN`] where
-/// the error has no [code](code) of its own.
+/// the error has no [code] of its own.
 pub fn tell_nothing_ran(error: &anyhow::Error) -> u8 {
     tell(error);
     match code(error) {
