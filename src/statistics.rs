@@ -360,7 +360,7 @@ mod tests {
                 held += usize::from((low..=high).contains(&1.1));
                 narrower += usize::from(high - low < most - least);
             }
-            // Fewer come of 95 % by chance once in a thousand times.
+            // Fewer come of 95 % by chance three times in a thousand.
             assert!(held >= 52, "{held} of 60, {each} each");
             assert!(narrower >= 40, "{narrower} of 60, {each} each");
         }

@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// How much free memory is sure to be there before a cold trial that has work around it, in
 /// bytes: more than any trial takes, for its files as well.
 const BACKED: usize = 1 << 30;
-/// How much of a file is asked for at once, in bytes: the least that a disk reads ahead by
-/// default, since of more than it reads ahead the kernel drops the rest.
+/// How much of a file is asked for at once, in bytes: what a disk usually reads ahead by
+/// default. Of more than it reads ahead the kernel drops the rest.
 const AT_ONCE: u64 = 128 << 10;
 /// The trials of a turn, where they are short.
 pub(crate) const TURN: [State; 4] = [State::Cold, State::Hot, State::Hot, State::Hot];
