@@ -61,6 +61,7 @@ pub fn take(
     stop: &dyn Fn() -> bool,
 ) -> Result<Taken> {
     check(guest, target)?;
+    let guest = &guest.to_be_saved();
     let partial = Partial::beside(target)?;
     let mut failures = Vec::new();
     let mut saving = loop {
