@@ -52,17 +52,26 @@ impl Interrupt {
     /// # Errors
     /// If the kernel does not take the signal handlers.
     pub fn listen() -> Result<Self> {
-        let own = Self::default();
         let once = Arc::new(AtomicBool::new(false));
         for signal in heeded() {
             // In this order: at the first signal `once` is not yet raised, so
             // only a second one finds the condition true.
             end_where(signal, &once)?;
-            flag::register(signal, Arc::clone(&once))
-                .and_then(|_| {
-                    let number = signal.unsigned_abs() as usize;
-                    flag::register_usize(signal, Arc::clone(&own.signal), number)
-                })
+            flag::register(signal, Arc::clone(&once)).context("cannot listen for signals")?;
+        }
+        Self::listen_only()
+    }
+
+    /// The same for who must not end at a second one, since whoever is out of
+    /// patience kills it.
+    ///
+    /// # Errors
+    /// If the kernel does not take the signal handlers.
+    pub fn listen_only() -> Result<Self> {
+        let own = Self::default();
+        for signal in heeded() {
+            let number = signal.unsigned_abs() as usize;
+            flag::register_usize(signal, Arc::clone(&own.signal), number)
                 .context("cannot listen for signals")?;
         }
         UNHEARD.store(false, Ordering::Relaxed);

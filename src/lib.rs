@@ -55,5 +55,6 @@ pub mod statistics;
 pub mod stderr;
 pub mod stdout;
 pub mod terminal;
+mod unfinished;
 pub mod validation;
 pub mod verbs;

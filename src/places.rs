@@ -128,6 +128,52 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     own_directory(path, nix::unistd::geteuid().as_raw())
 }
 
+/// `name` in each place where such things may lie: in the cache, and in the temporary directory for
+/// who has none. Only those that are there and this user's: what lies in another's is not to be
+/// believed, and what it names not to be removed or ended.
+#[must_use]
+pub fn own(name: &str) -> Vec<PathBuf> {
+    own_of(cache().into_iter().chain([temporary()]), name)
+}
+
+fn own_of(places: impl Iterator<Item = PathBuf>, name: &str) -> Vec<PathBuf> {
+    let user = nix::unistd::geteuid().as_raw();
+    let own = places.filter_map(|place| {
+        let path = place.join(name);
+        own_directory(&place, user)
+            .and_then(|()| own_directory(&path, user))
+            .ok()?;
+        Some(path)
+    });
+    own.collect()
+}
+
+/// `name` in the first of those places that can be written to, made for this user alone.
+///
+/// # Errors
+/// If there is none.
+pub fn make_own(name: &str) -> Result<PathBuf> {
+    let mut failure = None;
+    for place in cache().into_iter().chain([temporary()]) {
+        match writable(&place, name) {
+            Ok(path) => return Ok(path),
+            Err(error) => failure = Some((place, error)),
+        }
+    }
+    let (place, error) = failure.context("there is no place for what is kept for a while")?;
+    Err(error).with_context(|| format!("cannot write to {}", place.display()))
+}
+
+/// Makes `place` and `name` in it for this user alone, and shows by doing that it can be written
+/// to.
+fn writable(place: &Path, name: &str) -> io::Result<PathBuf> {
+    let path = place.join(name);
+    make_private(place)?;
+    make_private(&path)?;
+    tempfile::tempfile_in(&path)?;
+    path.canonicalize()
+}
+
 /// Refuses `path` unless it is a directory of `user`, and closes it to others'
 /// writing.
 ///
@@ -193,6 +239,23 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
         make_private(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_or_in_anothers_place_is_not_believed() {
+        let shared = tempfile::tempdir().unwrap();
+        let place = |name: &str| shared.path().join(name);
+        let own = place("own").join("guests");
+        fs::create_dir_all(&own).unwrap();
+        fs::create_dir(place("trap")).unwrap();
+        std::os::unix::fs::symlink(&own, place("trap").join("guests")).unwrap();
+        std::os::unix::fs::symlink(place("own"), place("link")).unwrap();
+        let places = || ["trap", "link", "absent", "own"].map(place).into_iter();
+        assert_eq!(own_of(places(), "guests"), [own.clone()]);
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(place("own"), Some(1), None).unwrap();
+            assert_eq!(own_of(places(), "guests"), [PathBuf::new(); 0]);
+        }
     }
 
     #[test]

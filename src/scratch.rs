@@ -15,6 +15,9 @@ use anyhow::{Context, Result};
 
 use crate::places;
 
+/// Where they all lie.
+const SCRATCH: &str = "scratch";
+
 /// A directory that is removed with everything in it when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
@@ -30,7 +33,7 @@ impl Scratch {
     /// If neither the user's cache directory nor the temporary directory can
     /// be written to.
     pub fn new() -> Result<Self> {
-        let base = base()?;
+        let base = places::make_own(SCRATCH)?;
         sweep(&base);
         loop {
             let name = format!("{:016x}", fastrand::u64(..));
@@ -57,31 +60,6 @@ impl Drop for Scratch {
             let _ = fs::remove_file(&self.lock_path);
         }
     }
-}
-
-/// Where scratch directories live: the user's cache, else the temporary
-/// directory under a name of the user's own.
-fn base() -> Result<PathBuf> {
-    let candidates = places::cache().into_iter().chain([places::temporary()]);
-    let mut failure = None;
-    for candidate in candidates {
-        match writable(&candidate) {
-            Ok(base) => return Ok(base),
-            Err(error) => failure = Some((candidate, error)),
-        }
-    }
-    let (path, error) = failure.expect("there is at least one candidate");
-    Err(error).with_context(|| format!("cannot write to {}", path.display()))
-}
-
-/// Makes `path` and `scratch` in it for this user alone, and shows by doing that
-/// it can be written to.
-fn writable(path: &Path) -> io::Result<PathBuf> {
-    let scratch = path.join("scratch");
-    places::make_private(path)?;
-    places::make_private(&scratch)?;
-    tempfile::tempfile_in(&scratch)?;
-    scratch.canonicalize()
 }
 
 /// Locks `name`, then makes its directory: in this order, no directory is ever

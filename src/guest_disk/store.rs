@@ -32,6 +32,8 @@ use crate::scratch::Scratch;
 /// The label's file: written last.
 const LABEL: &str = "disk.json";
 const DISK: &str = "disk.raw";
+/// Where they all lie.
+const DISKS: &str = "disks";
 /// No label is longer, in bytes: two files of users are in it, and each of their bytes may be one
 /// that takes six in JSON.
 const LONGEST_LABEL: u64 = 2 * 6 * MOST_USERS + (64 << 10);
@@ -76,20 +78,14 @@ impl Disks {
     /// # Errors
     /// If the cache cannot be written to.
     pub fn open() -> Result<Self> {
-        let place = places::cache()
-            .filter(|place| places::make_private(place).is_ok())
-            .unwrap_or_else(places::temporary);
-        Self::at(&place.join("disks"))
+        Self::at(&places::make_own(DISKS)?)
     }
 
     /// Those of the user that are there, to be looked at or removed.
     #[must_use]
     pub fn existing() -> Vec<Self> {
-        let places = places::cache().into_iter().chain([places::temporary()]);
-        let dirs = places.map(|place| place.join("disks"));
-        dirs.filter(|dir| dir.is_dir())
-            .map(|dir| Self { dir })
-            .collect()
+        let dirs = places::own(DISKS).into_iter();
+        dirs.map(|dir| Self { dir }).collect()
     }
 
     fn at(dir: &Path) -> Result<Self> {

@@ -7,11 +7,12 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::Context as _;
 use isolab_engine::room::task::Task;
 use isolab_oci::Overlay;
 use nix::mount::{MsFlags, mount};
@@ -110,6 +111,17 @@ impl Request {
 }
 
 impl Outcome {
+    /// Removes what an earlier one left in `dir`.
+    pub(super) fn forget(dir: &Path) -> anyhow::Result<()> {
+        let path = dir.join(OUTCOME);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the task left in `dir`, if it came to that.
     pub(super) fn read(dir: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(dir.join(OUTCOME)).ok()?).ok()

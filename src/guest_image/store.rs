@@ -40,10 +40,7 @@ impl Store {
     /// # Errors
     /// If the cache cannot be written to.
     pub fn open(origin: Origin) -> Result<Self> {
-        let place = places::cache()
-            .filter(|place| places::make_private(place).is_ok())
-            .unwrap_or_else(places::temporary);
-        Self::at(&place.join("images"), origin)
+        Self::at(&places::make_own("images")?, origin)
     }
 
     fn at(dir: &Path, origin: Origin) -> Result<Self> {

@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::log;
 use super::record::{self, Record, Status};
 use crate::{hint, places};
 
+/// Where they all lie.
+const GUESTS: &str = "guests";
 /// The longest name.
 const LONGEST: usize = 40;
 /// How long it is waited for whoever holds the lock of a name that no living guest has: a sweep
@@ -39,7 +41,7 @@ impl Held {
     /// # Errors
     /// If the name is none, is taken, or its directory cannot be made.
     pub fn take(name: Option<&str>) -> Result<Self> {
-        let base = base()?;
+        let base = places::make_own(GUESTS)?;
         // What dead keepers left goes first.
         let _ = all();
         if let Some(name) = name {
@@ -150,7 +152,7 @@ impl Seen {
 /// If there is no directory for them that this user can use.
 pub fn all() -> Result<Vec<Seen>> {
     let mut found = Vec::new();
-    for base in bases() {
+    for base in places::own(GUESTS) {
         let Ok(entries) = fs::read_dir(&base) else {
             continue;
         };
@@ -180,7 +182,9 @@ pub fn named(name: &str) -> Result<Seen> {
 fn look(lock: &Path) -> Option<Seen> {
     let path = lock.with_extension("");
     let free = unheld(lock).ok()?;
-    let record = record::read(&path);
+    // One name, one directory: what says that it is another's is none of ours.
+    let is_its_own = |record: &Record| path.file_name().is_some_and(|n| n == &*record.wanted.name);
+    let record = record::read(&path).filter(is_its_own);
     let is_over = |record: &Record| matches!(record.status, Status::Ended { .. });
     match (record, free) {
         // Without a record it is not yet a guest.
@@ -283,28 +287,6 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where guests may lie, whether it is there or not.
-fn bases() -> Vec<PathBuf> {
-    let places = places::cache().into_iter().chain([places::temporary()]);
-    places.map(|place| place.join("guests")).collect()
-}
-
-/// The first of those places that can be used, for this user alone.
-fn base() -> Result<PathBuf> {
-    let mut failure = None;
-    for base in bases() {
-        let place = base.parent().context("a place has a name")?;
-        match places::make_private(place).and_then(|()| places::make_private(&base)) {
-            Ok(()) => return Ok(base),
-            Err(error) => failure = Some((base, error)),
-        }
-    }
-    let Some((path, error)) = failure else {
-        bail!("there is no place for guests");
-    };
-    Err(error).with_context(|| format!("cannot make {}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use vm_model::accel::AccelChoice;
@@ -389,6 +371,14 @@ mod tests {
             }
             assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
         }
+    }
+
+    #[test]
+    fn a_record_that_names_another_guest_is_not_believed() {
+        let base = tempfile::tempdir().unwrap();
+        let held = claim(base.path(), "0").unwrap().unwrap();
+        held.write(&record(Status::Running)).unwrap();
+        assert!(look(&lock_of(held.path())).is_none());
     }
 
     /// One whose keeper was killed.

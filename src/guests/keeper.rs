@@ -18,12 +18,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use vm_model::guest::{INTERRUPT, RunningGuest, power};
 
-use super::Wanted;
 use super::directory::{self, Held};
 use super::life::{self, Company, End, Lived, TIMED_OUT};
 use super::log::Log;
 use super::process::Process;
 use super::record::{self, Record, Status};
+use super::wanted::{MONITOR, Wanted};
 use crate::hint;
 use crate::interrupt::Interrupt;
 
@@ -160,7 +160,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     nix::unistd::setsid().context("cannot begin a session")?;
     let lock = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let held = Held::handed_over(args.directory.clone(), lock);
-    let interrupt = Interrupt::listen()?;
+    // Two may ask for its end, each with a patience of his own.
+    let interrupt = Interrupt::listen_only()?;
     let mut keeper = Keeper::new(&held)?;
     let wanted = keeper.record.wanted.clone();
     let guest = wanted.guest(held.path());
@@ -304,7 +305,7 @@ impl Company for Keeper<'_> {
     }
 
     fn power_button(&mut self) -> bool {
-        power::press(&self.held.path().join("qmp")).is_ok()
+        power::press(&self.held.path().join(MONITOR)).is_ok()
     }
 }
 

@@ -117,6 +117,7 @@ pub fn live(
     interrupt: &Interrupt,
 ) -> Result<Lived> {
     let _in_use = wanted.disk_in_use();
+    let since = Instant::now();
     let mut hangs = Vec::new();
     loop {
         let mut running = guest.start()?;
@@ -125,6 +126,7 @@ pub fn live(
             wanted,
             company,
             interrupt,
+            since,
             begun: false,
             asked: None,
         };
@@ -168,6 +170,8 @@ struct Life<'a> {
     wanted: &'a Wanted,
     company: &'a mut dyn Company,
     interrupt: &'a Interrupt,
+    /// When the first start began.
+    since: Instant,
     begun: bool,
     /// When the program was asked to end.
     asked: Option<Instant>,
@@ -238,7 +242,8 @@ impl Life<'_> {
     /// Why it has to be killed now, if it has.
     fn has_to_end(&mut self, running: &RunningGuest) -> Option<Stayed> {
         let age = running.spawned().elapsed();
-        if self.wanted.timeout().is_some_and(|timeout| age > timeout) {
+        let timeout = self.wanted.timeout();
+        if timeout.is_some_and(|timeout| self.since.elapsed() > timeout) {
             return Some(Stayed::Over(End::TimedOut));
         }
         if self.company.wants_end() {

@@ -1,7 +1,7 @@
 //! What a guest says while nobody listens: a file that does not grow without end.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -36,7 +36,12 @@ impl Log {
     pub(super) fn add(&mut self, bytes: &[u8]) {
         if self.written + bytes.len() as u64 > LONGEST {
             let [current, before] = NAMES.map(|name| self.directory.join(name));
-            let turned = fs::rename(&current, &before).and_then(|()| File::create(&current));
+            // Where a full disk took the new file, the old one was put aside the last time.
+            let aside = match fs::rename(&current, &before) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                renamed => renamed,
+            };
+            let turned = aside.and_then(|()| File::create(&current));
             if let Ok(file) = turned {
                 (self.file, self.written) = (file, 0);
             } else {
@@ -70,5 +75,16 @@ mod tests {
         assert!(kept.len() as u64 <= 2 * LONGEST && kept.len() as u64 > LONGEST);
         assert!(kept.ends_with(b"line 399998\nline 399999\n"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_disk_that_was_full_for_a_while_costs_only_what_was_said_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::new(dir.path()).unwrap();
+        log.add(&[b'a'; LONGEST as usize]);
+        // As when the file was put aside and no new one could be made.
+        fs::rename(dir.path().join(NAMES[0]), dir.path().join(NAMES[1])).unwrap();
+        log.add(b"again");
+        assert!(read(dir.path()).ends_with(b"again"));
     }
 }

@@ -22,7 +22,9 @@ const ESCAPE: u8 = 0x1d;
 #[derive(Debug)]
 pub struct Joined {
     output: Output,
-    /// The terminal as it was, where every key goes to the guest.
+    /// Whether every key is to go to the guest, once its program runs.
+    terminal: bool,
+    /// The terminal as it was, where every key goes there.
     raw: Option<Raw>,
     input: Option<Arc<Mutex<ChildStdin>>>,
     escaped: Arc<AtomicBool>,
@@ -47,19 +49,18 @@ pub fn is_interactive() -> bool {
 }
 
 impl Joined {
-    /// Joins a guest; with `terminal`, every key goes to it.
-    ///
-    /// # Errors
-    /// If the terminal cannot be set up.
-    pub fn new(output: Output, terminal: bool) -> Result<Self> {
-        let raw = terminal.then(Raw::set).transpose()?;
-        Ok(Self {
+    /// Joins a guest; with `terminal`, every key goes to it once its program runs. Until then
+    /// nobody there reads them, and Ctrl-C ends the command as any other.
+    #[must_use]
+    pub fn new(output: Output, terminal: bool) -> Self {
+        Self {
             output,
-            raw,
+            terminal,
+            raw: None,
             input: None,
             escaped: Arc::default(),
             hangs: 0,
-        })
+        }
     }
 
     /// The terminal is as it was again.
@@ -85,9 +86,10 @@ impl Company for Joined {
         if self.output == Output::Nowhere {
             return Ok(());
         }
+        self.raw = self.terminal.then(Raw::set).transpose()?;
         let input = Arc::new(Mutex::new(input));
         self.input = Some(Arc::clone(&input));
-        let (raw, escaped) = (self.raw.is_some(), Arc::clone(&self.escaped));
+        let (raw, escaped) = (self.terminal, Arc::clone(&self.escaped));
         // It ends with this process, which does not wait for somebody to type.
         let typing = move || type_in(&input, raw, &escaped);
         let started = thread::Builder::new().spawn(typing);

@@ -1,6 +1,7 @@
 //! All that has to be known to boot a guest, as it is handed to whoever keeps it.
 
 use std::fs::{self, File};
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use vm_model::guest::{Accel, Guest, Machine, Network};
 use vm_model::kernel::Kernel;
 use vm_model::qemu;
 
-use crate::guard;
+use crate::{guard, hint};
 
 /// A disk that clones are made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,24 @@ pub struct Wanted {
     pub forget: bool,
 }
 
+/// In a guest's directory, the socket on which QEMU takes commands where its init is not ours.
+pub const MONITOR: &str = "qmp";
+
+/// Where it is in `directory`.
+fn monitor(directory: &Path) -> Result<PathBuf> {
+    let path = directory.join(MONITOR);
+    if SocketAddr::from_pathname(&path).is_err() {
+        return Err(hint::with(
+            format!(
+                "cannot make a socket at {}: the path is too long",
+                path.display()
+            ),
+            "choose a shorter --name, or a shorter place: export XDG_CACHE_HOME=/a/directory/of/yours",
+        ));
+    }
+    Ok(path)
+}
+
 impl Wanted {
     /// The guest, with its files in `directory`. It dies with this process.
     ///
@@ -88,6 +107,10 @@ impl Wanted {
         if let Some(network) = &self.network {
             guest = guest.network(network.clone());
         }
+        if !self.speaks {
+            // Ours is asked through its own port; another's has a power button.
+            guest = guest.qmp(&monitor(directory)?);
+        }
         Ok(guest
             .machine(self.machine)
             .accel(self.accel.accel)
@@ -96,7 +119,6 @@ impl Wanted {
             .args(self.init.iter().cloned())
             .env(self.env.iter().cloned())
             .kernel_options(self.append.iter().cloned())
-            .qmp(&directory.join("qmp"))
             .launcher(guard::quick_words()?))
     }
 

@@ -16,7 +16,6 @@ pub mod plot;
 pub mod quantity;
 pub mod table;
 pub mod text;
-mod unfinished;
 pub mod words;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Error, Report, json, page, plot, unfinished};
+use super::{Error, Report, json, page, plot};
+use crate::unfinished;
+
+/// How the names of reports begin that are being written.
+const UNFINISHED: &str = ".isolab-report-";
 
 /// A format that a report can be written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +182,8 @@ impl Target {
         if self.path.is_dir() {
             return Err(self.refused(io::ErrorKind::IsADirectory.into()));
         }
-        let file = unfinished::file(self.directory()).map_err(|e| self.refused(e))?;
+        let file =
+            unfinished::file(self.directory(), UNFINISHED, 0o666).map_err(|e| self.refused(e))?;
         if let Ok(before) = self.path.metadata() {
             // A file that was private stays private.
             file.as_file()

@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     };
     let mut trials = vec![
         guest("a_guest_is_saved_restored_and_removed", verbs::whole_way),
+        guest(
+            "programs_that_end_at_their_word_are_restored_like_others",
+            verbs::ends_at_its_word,
+        ),
         guest("a_killed_snapshot_leaves_nothing", ends::killed),
         guest("an_interrupted_snapshot_leaves_nothing", ends::interrupted),
         guest(

@@ -50,6 +50,24 @@ pub(super) fn whole_way() -> Tested {
     home.nothing_is_left()
 }
 
+pub(super) fn ends_at_its_word() -> Tested {
+    let home = Home::new();
+    let script = "printf R; read line; printf word";
+    let args = [
+        "vm", "snapshot", "--name", "ends", "--json", "sh", "-c", script,
+    ];
+    home.json(&args);
+    // Of several, the first has ended before the last has said anything.
+    let told = home.json(&["vm", "restore", "ends", "--count", "4", "--json"]);
+    let guests = told["guests"].as_array().unwrap();
+    assert_eq!(guests.len(), 4);
+    for guest in guests {
+        assert_eq!(guest["answer"], "said a word");
+    }
+    home.json(&["vm", "snapshot", "rm", "ends", "--json"]);
+    home.nothing_is_left()
+}
+
 pub(super) fn bad_names() -> Tested {
     let home = Home::new();
     for verb in [&["vm", "snapshot", "rm"][..], &["vm", "restore"]] {

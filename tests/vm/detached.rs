@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::place::{LONG, Place, said};
-use crate::running::{executable, scripted};
+use crate::running::{executable, scripted, starts};
 use crate::{Named, Tested};
 
 pub(crate) fn trials() -> Vec<Named> {
@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Named> {
             "one_that_does_not_listen_is_killed_after_its_time",
             is_killed,
         ),
+        ("two_who_stop_one_both_wait_for_it", stopped_twice),
         (
             "one_that_has_ended_is_remembered_until_it_is_forgotten",
             is_remembered,
@@ -105,6 +106,34 @@ fn is_killed() -> Tested {
     let output = place.output(&["stop", "--json", "-t", "1", &name]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("killed"), "{}", said(&output));
+    place.is_clean();
+    Ok(())
+}
+
+fn stopped_twice() -> Tested {
+    let place = Place::new();
+    // Its end takes seconds of counting: there is no other program in the guest.
+    let count = "i=0; while [ $i -lt 500000 ]; do i=$((i+1)); done";
+    let script = format!("trap '{count}; exit 0' INT; echo up; while read line; do :; done");
+    let name = start(&place, &[], &script);
+    until_it_says(&place, &name, "up");
+    let stop = || {
+        let mut command = place.command(&["stop", "--json", "-t", "100", &name]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    };
+    let first = stop()?;
+    thread::sleep(Duration::from_millis(500));
+    let second = stop()?;
+    // Whoever asks a second time ends nothing at once.
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(place.guests(&[]).len(), 1);
+    for output in [first, second].map(std::process::Child::wait_with_output) {
+        let output = output?;
+        assert!(said(&output).contains("asked"), "{}", said(&output));
+    }
     place.is_clean();
     Ok(())
 }
@@ -194,15 +223,7 @@ fn interrupted() -> Tested {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let begun = Instant::now();
-    while place
-        .guests(&[])
-        .first()
-        .is_none_or(|guest| guest["pid"].is_null())
-    {
-        assert!(begun.elapsed() < LONG, "it does not start");
-        thread::sleep(Duration::from_millis(20));
-    }
+    starts(&place);
     let sent = Instant::now();
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT)?;
     // A third of the time after which a boot is given up.

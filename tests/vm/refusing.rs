@@ -54,6 +54,12 @@ fn kernels() -> Tested {
         125,
         "a kernel for riscv",
     );
+    // Which would be waited for.
+    let pipe = place.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU)?;
+    let pipe = pipe.to_str().ok_or("no UTF-8")?;
+    check(&place, &["--kernel", pipe], 125, "no regular file");
+    check(&place, &["--initrd", pipe], 125, "no regular file");
     check(&place, &["--kernel", "/nonexistent"], 125, "No such file");
     check(&place, &["--kernel", "/"], 125, "cannot read /");
     Ok(())

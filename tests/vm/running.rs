@@ -1,13 +1,14 @@
 //! Guests in the foreground.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -40,6 +41,10 @@ pub(crate) fn trials() -> Vec<Named> {
         ("a_panic_is_told_with_its_cause", panics),
         ("a_flood_that_nobody_reads_ends_the_guest", flood),
         ("ctrl_c_reaches_the_program", interrupted),
+        (
+            "ctrl_c_at_a_terminal_ends_a_guest_that_still_boots",
+            interrupted_while_it_boots,
+        ),
         (
             "a_killed_command_leaves_nothing_that_the_next_does_not_remove",
             killed,
@@ -266,6 +271,58 @@ fn interrupted() -> Tested {
     assert_eq!(output.stdout, b"caught\n");
     place.is_clean();
     Ok(())
+}
+
+fn interrupted_while_it_boots() -> Tested {
+    let place = Place::new();
+    // A boot of which nothing is ever heard.
+    let mut command = scripted(&place, "while :; do sleep 0.1; done")?;
+    command.arg("sh");
+    let terminal = openpty(None, None)?;
+    let theirs = || terminal.slave.try_clone();
+    // A session of its own, with this terminal: so that Ctrl-C is a signal, and not one that is
+    // ignored, as it is for whatever a shell's `&` starts.
+    let mut own = Command::new("env");
+    own.args(["--default-signal=INT,QUIT", "setsid", "--ctty", "--wait"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(theirs()?)
+        .stdout(theirs()?)
+        .stderr(theirs()?);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => own.env(name, value),
+            None => own.env_remove(name),
+        };
+    }
+    let mut child = own.spawn()?;
+    starts(&place);
+    let sent = Instant::now();
+    File::from(terminal.master.try_clone()?).write_all(b"\x03")?;
+    // A third of the time after which a boot is given up.
+    while child.try_wait()?.is_none() && sent.elapsed() < Duration::from_secs(15) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let status = child.try_wait()?;
+    if status.is_none() {
+        // With its session, of which `setsid` leads none.
+        let keeper = place.guests(&[])[0]["keeper"].as_i64().ok_or("no keeper")?;
+        kill(Pid::from_raw(i32::try_from(keeper)?), Signal::SIGKILL)?;
+        child.wait()?;
+    }
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    place.is_clean();
+    Ok(())
+}
+
+/// Waits until the guest of a command that was started has a QEMU.
+pub(crate) fn starts(place: &Place) {
+    let begun = Instant::now();
+    let has_none = |guests: Vec<Value>| guests.first().is_none_or(|guest| guest["pid"].is_null());
+    while has_none(place.guests(&[])) {
+        assert!(begun.elapsed() < LONG, "it does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn killed() -> Tested {

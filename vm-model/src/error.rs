@@ -215,10 +215,7 @@ impl Error {
                 "fetch a kernel with its modules: `isolab vm kernel --fetch` (it takes apt and the network)"
             }
             Self::Fetch { remedy, .. } | Self::Snapshot { remedy, .. } => remedy,
-            Self::Boot { .. } | Self::Watchdog { .. } => {
-                "run the command line of the report by hand with `console=ttyS0 loglevel=7` to see \
-                 the kernel's messages"
-            }
+            Self::Boot { console, .. } | Self::Watchdog { console, .. } => remedy_of(console),
             Self::Tries { last, .. } => return last.hint(),
             Self::Parameters { remedy, .. } => remedy,
             Self::Archive { .. }
@@ -249,11 +246,38 @@ fn quoted(console: &str) -> String {
     lines.concat()
 }
 
+/// What helps where a guest did not come up, of which `console` are the last words.
+fn remedy_of(console: &str) -> &'static str {
+    if console.contains("host forwarding rule") {
+        return "another program has that port of this machine: choose another, or end that one";
+    }
+    let is_qemus = |line: &str| line.starts_with("qemu-system-");
+    if console.lines().any(is_qemus) {
+        return "QEMU's own words say why; `isolab doctor vm` looks whether it works here";
+    }
+    "see what its kernel says: `isolab vm run --append loglevel=7`"
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
 
     use super::*;
+
+    #[test]
+    fn a_guest_that_did_not_come_up_has_a_remedy_that_fits_its_last_words() {
+        let remedy = |console: &str| {
+            let (reason, console) = (String::new(), console.to_owned());
+            Error::Boot { reason, console }.hint().unwrap()
+        };
+        // As QEMU 7.2 says it.
+        let port = "qemu-system-x86_64: -netdev user,id=n,hostfwd=tcp:127.0.0.1:80-:80: Could not \
+                    set up host forwarding rule 'tcp:127.0.0.1:80-:80'";
+        assert!(remedy(port).contains("port"));
+        let other = remedy("qemu-system-x86_64: -accel foo: invalid accelerator foo");
+        assert!(other.contains("QEMU"), "{other}");
+        assert!(remedy("Kernel panic - not syncing").contains("--append"));
+    }
 
     #[test]
     fn a_cause_is_told_once_by_the_chain() {

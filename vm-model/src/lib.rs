@@ -28,6 +28,7 @@ pub mod model;
 pub mod qemu;
 pub mod qmp;
 pub mod saved;
+mod tool;
 mod whole_file;
 
 pub use error::{Error, Result};

@@ -1,14 +1,12 @@
 //! The emulator: which one is installed, and whether it is recent enough.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::{cached, whole_file};
+use crate::{cached, tool, whole_file};
 
 /// The program's name for guests of this architecture.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -52,22 +50,13 @@ pub struct Qemu {
 /// # Errors
 /// [`Error::Qemu`] if there is none, if it does not run, or if it is older than 4.2.
 pub fn find() -> Result<Qemu> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    match along(&path) {
+    match tool::find(PROGRAM) {
         Some(program) => Qemu::remembered(&program, cached::directory().as_deref()),
         None => Err(refused(
             Path::new(PROGRAM),
             "it is not installed (not found along PATH)",
         )),
     }
-}
-
-/// The first QEMU in the absolute directories of `path`.
-fn along(path: &OsStr) -> Option<PathBuf> {
-    std::env::split_paths(path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(PROGRAM))
-        .find(|program| program.is_file())
 }
 
 /// What a QEMU said when it was asked, and which file that was.
@@ -103,12 +92,7 @@ impl Qemu {
     /// # Errors
     /// [`Error::Qemu`] if it does not run, or if it is older than 4.2.
     pub fn at(path: &Path) -> Result<Self> {
-        let output = Command::new(path)
-            .arg("--version")
-            .output()
-            .map_err(|error| refused(path, format!("it does not run: {error}")))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let name = text.lines().next().unwrap_or_default().trim().to_owned();
+        let name = tool::version(path).map_err(|reason| refused(path, reason))?;
         Self::named(path, name)
     }
 
@@ -190,21 +174,6 @@ mod tests {
                 minor: 0
             } > OLDEST
         );
-    }
-
-    #[test]
-    fn a_relative_entry_of_the_path_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(PROGRAM), "").unwrap();
-        assert_eq!(
-            along(dir.path().as_os_str()),
-            Some(dir.path().join(PROGRAM))
-        );
-        let here = std::env::current_dir().unwrap();
-        let up = "../".repeat(here.components().count());
-        let relative = format!("{up}{}", dir.path().display());
-        assert!(Path::new(&relative).join(PROGRAM).is_file());
-        assert_eq!(along(OsStr::new(&relative)), None);
     }
 
     #[test]

@@ -12,8 +12,10 @@ use isolab_engine::image::Platform;
 use isolab_engine::room::Room;
 use isolab_engine::run;
 use isolab_engine::store::{Image, Owners, Store};
+use nix::errno::Errno;
 use nix::unistd::{Whence, lseek64};
 use serde_json::json;
+use tempfile::NamedTempFile;
 use vm_model::disk::{Format, QemuImg};
 use vm_model::guest::Accel;
 
@@ -24,7 +26,7 @@ use crate::observation::Unit;
 use crate::report::quantity::human;
 use crate::verbs::image::run::{Asked, layers};
 use crate::verbs::image::store;
-use crate::{hint, stderr, stdout};
+use crate::{hint, stderr, stdout, unfinished};
 
 /// What `vm disk` is asked to make.
 #[derive(Debug, Args)]
@@ -192,14 +194,18 @@ pub(super) fn run(args: &DiskArgs) -> Result<ExitCode> {
             memory_mib: start::MEMORY_MIB,
         };
         let [kernel_at, initrd_at] = [".kernel", ".initrd"].map(|end| with_ending(output, end));
-        whole(&initrd_at, |new| {
+        let archive = Unfinished::write(&initrd_at, |new| {
             Ok(start::archive(&kernel, &start)?.write_file(new).map(drop)?)
         })?;
-        whole(&kernel_at, |new| copy_sparse(&kernel.path, new))?;
-        whole(output, |new| match &img {
+        let copy = Unfinished::write(&kernel_at, |new| copy_sparse(&kernel.path, new))?;
+        let image = Unfinished::write(output, |new| match &img {
             None => copy_sparse(&disk.path, new),
             Some(img) => Ok(img.convert(&disk.path, new)?),
         })?;
+        // All are there, or none.
+        for file in [archive, copy, image] {
+            file.place()?;
+        }
         path.clone_from(output);
         beside = Some((kernel_at, initrd_at));
     }
@@ -279,42 +285,40 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes a file that is seen whole or not at all: `write` writes another one beside it.
-fn whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    if path.is_dir() {
-        bail!("cannot write {}: it is a directory", path.display());
+/// A file that is seen whole or not at all: it is written beside its place.
+struct Unfinished<'a> {
+    path: &'a Path,
+    new: NamedTempFile,
+}
+
+impl<'a> Unfinished<'a> {
+    /// What is to become `path`, as `write` writes it.
+    fn write(path: &'a Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        if path.is_dir() {
+            bail!("cannot write {}: it is a directory", path.display());
+        }
+        let new = unfinished::file(parent, UNFINISHED, 0o600);
+        let new = new.with_context(|| format!("cannot write to {}", parent.display()))?;
+        write(new.path())?;
+        Ok(Self { path, new })
     }
-    sweep(parent);
-    let new = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .tempfile_in(parent);
-    let new = new.with_context(|| format!("cannot write to {}", parent.display()))?;
-    let lock = new.as_file().try_clone().context("cannot lock a file")?;
-    lock.lock().context("cannot lock a file")?;
-    let new = new.into_temp_path();
-    write(&new)?;
-    new.persist(path)
-        .map_err(|error| anyhow!(error.error))
-        .with_context(|| format!("cannot write {}", path.display()))
+
+    /// Gives it its name.
+    fn place(self) -> Result<()> {
+        self.new
+            .persist(self.path)
+            .map(drop)
+            .map_err(|error| anyhow!(error.error))
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }
 
 /// How the names of files begin that are being written.
 const UNFINISHED: &str = ".isolab-disk-";
-
-/// Removes from `dir` what killed commands left: files of ours that nobody holds locked.
-fn sweep(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-        let is_left = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
-        if is_ours && is_left() {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
 
 /// Copies a file with its holes.
 fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
@@ -326,8 +330,18 @@ fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
     target.set_len(length).with_context(writing)?;
     let mut at = 0;
     // Where the file system knows no holes, all of it is one piece of data.
-    while let Ok(data) = lseek64(&source, at, Whence::SeekData) {
-        let hole = lseek64(&source, data, Whence::SeekHole).context("cannot find a hole")?;
+    loop {
+        let (data, hole) = match lseek64(&source, at, Whence::SeekData) {
+            Ok(data) => (
+                data,
+                lseek64(&source, data, Whence::SeekHole).with_context(reading)?,
+            ),
+            // There is no more.
+            Err(Errno::ENXIO) => break,
+            // It knows none.
+            Err(Errno::EINVAL) if at == 0 => (0, length.cast_signed()),
+            Err(error) => return Err(error).with_context(reading),
+        };
         let (start, bytes) = (data.cast_unsigned(), (hole - data).cast_unsigned());
         source.seek(SeekFrom::Start(start)).with_context(reading)?;
         target.seek(SeekFrom::Start(start)).with_context(writing)?;
@@ -385,7 +399,7 @@ mod tests {
         fs::write(dir.path().join(".isolab-disk-x"), "half").unwrap();
         let path = dir.path().join("disk");
         fs::write(&path, "before").unwrap();
-        assert!(whole(&path, |_| bail!("no")).is_err());
+        assert!(Unfinished::write(&path, |_| bail!("no")).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -91,7 +91,8 @@ pub(super) fn run(args: &RestoreArgs) -> Result<ExitCode> {
     let mut heard = heard?;
     for one in heard.iter_mut().filter(|one| one.seen.word == Word::Said) {
         let pid = i32::try_from(one.guest.pid()).context("a process id is positive")?;
-        one.seen.memory = Some(footprint::shares(pid)?);
+        // Of one whose program has ended since, there is none.
+        one.seen.memory = footprint::shares(pid).ok();
     }
     // They are taken apart while their table is drawn, and are gone when this ends.
     heard.iter_mut().for_each(|one| one.guest.begin_to_kill());

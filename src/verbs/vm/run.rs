@@ -19,6 +19,7 @@ use crate::guests::life::{self, Company, End, Lived, TIMED_OUT};
 use crate::guests::process::Process;
 use crate::guests::record::{Record, Status};
 use crate::guests::terminal::{Joined, Output};
+use crate::guests::wanted::MONITOR;
 use crate::guests::{Wanted, keeper};
 use crate::interrupt::Interrupt;
 use crate::{hint, stderr, stdout};
@@ -28,7 +29,7 @@ use crate::{hint, stderr, stdout};
 #[command(
     after_help = "Exits as its program does: 128 and the signal where one ended it, 127 where \
     the program is missing, 126 where it cannot be executed, 125 where there was no guest, 124 \
-    where its time was over, 2 where the command line is wrong. At a terminal every key is the guest's; ^] ends it."
+    where its time was over, 2 where the command line is wrong. At a terminal every key is the guest's once its program runs; ^] ends it."
 )]
 pub struct RunArgs {
     /// Its memory: a number of MiB, or with K, M or G [default: 256M, more for large programs]
@@ -178,7 +179,7 @@ fn attended(args: &RunArgs, held: &Held, wanted: &Wanted, interrupt: &Interrupt)
     };
     let record = keeper::new_record(wanted.clone())?;
     let mut company = Attended {
-        joined: Joined::new(output, prepare::has_terminal(args))?,
+        joined: Joined::new(output, prepare::has_terminal(args)),
         held,
         record,
         console_is_output: !wanted.speaks && !args.json,
@@ -280,7 +281,7 @@ impl Company for Attended<'_> {
     }
 
     fn power_button(&mut self) -> bool {
-        power::press(&self.held.path().join("qmp")).is_ok()
+        power::press(&self.held.path().join(MONITOR)).is_ok()
     }
 
     fn is_unheard(&self) -> bool {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vm_model::guest::{Accel, Guest, Machine, RUN_FILE, RunFile};
 use vm_model::initramfs::Archive;
 use vm_model::qemu;
-use vm_model::saved::{self, Patience, Snapshot};
+use vm_model::saved::{self, Patience, Snapshot, Taken};
 
 use super::prepare;
 use super::run::MachineChoice;
@@ -122,8 +122,27 @@ pub(super) fn place(name: &str) -> Result<PathBuf> {
 const DIRECTORY: &str = "snapshots";
 
 fn take(args: &TakeArgs) -> Result<ExitCode> {
-    let target = place(&args.name)?;
     let interrupt = Interrupt::listen()?;
+    let taken = match (save(args, &interrupt), interrupt.exit_status()) {
+        (Err(_), Some(code)) => bail!(hint::interrupted("interrupted: nothing was saved", code)),
+        (taken, _) => taken?,
+    };
+    for failure in &taken.failures {
+        stderr::tell(format_args!(
+            "warning: a boot hung and was begun again: {failure}"
+        ));
+    }
+    stdout::print(if args.json {
+        format!("{:#}\n", told(&taken.snapshot))
+    } else {
+        sentence(&taken.snapshot)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Boots a guest and saves it.
+fn save(args: &TakeArgs, interrupt: &Interrupt) -> Result<Taken> {
+    let target = place(&args.name)?;
     let scratch = Scratch::new()?;
     // The cheapest first: a mistyped word must not wait for a probe.
     let archive = archive(&args.program)?;
@@ -131,7 +150,7 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
     let kernel = guest::find_kernel()?;
     let initrd = scratch.path().join("initramfs");
     let memory = prepare::memory(args.memory, archive.write_file(&initrd)?, MEMORY_MIB)?;
-    let choice = guest::accelerator(&qemu, &kernel, scratch.path(), &interrupt)?;
+    let choice = guest::accelerator(&qemu, &kernel, scratch.path(), interrupt)?;
     let usual = prepare::soonest(&kernel, Machine::Q35, choice.accel);
     let machine = args.machine.or(usual);
     let init: &[&str] = match args.program.is_empty() {
@@ -147,22 +166,8 @@ fn take(args: &TakeArgs) -> Result<ExitCode> {
         .accel(choice.accel)
         .launcher(guard::quick_words()?);
     stderr::tell(format_args!("booting a guest ({})", manner(choice.accel)));
-    let taken = saved::take(&guest, &target, PATIENCE, &|| interrupt.raised());
-    if let Some(code) = interrupt.exit_status() {
-        bail!(hint::interrupted("interrupted: nothing was saved", code));
-    }
-    let taken = taken?;
-    for failure in &taken.failures {
-        stderr::tell(format_args!(
-            "warning: a boot hung and was begun again: {failure}"
-        ));
-    }
-    stdout::print(if args.json {
-        format!("{:#}\n", told(&taken.snapshot))
-    } else {
-        sentence(&taken.snapshot)
-    })?;
-    Ok(ExitCode::SUCCESS)
+    let taken = saved::take(&guest, &target, PATIENCE, &|| interrupt.raised())?;
+    Ok(taken)
 }
 
 /// The guest's files.
@@ -184,7 +189,11 @@ fn sentence(snapshot: &Snapshot) -> String {
     let bytes = |bytes: u64| human(bytes as f64, Unit::Bytes);
     let (name, hardware) = (snapshot.name(), &manifest.hardware);
     let manner = manner(hardware.accel);
-    let kept = bytes(manifest.memory_allocated + manifest.state.bytes);
+    let kept = bytes(
+        manifest
+            .memory_allocated
+            .saturating_add(manifest.state.bytes),
+    );
     format!(
         "{name}: a guest of {} MiB, ready after {:.0} ms ({manner}) and saved in {:.0} ms; {kept} \
          on the disk\n`isolab vm restore {name}` makes guests of it\n",
@@ -243,7 +252,11 @@ fn row(name: &str, opened: &vm_model::Result<Snapshot>) -> Vec<String> {
         manner(manifest.hardware.accel).to_owned(),
         kernel.to_string_lossy().into_owned(),
         bytes(manifest.memory.bytes),
-        bytes(manifest.memory_allocated + manifest.state.bytes),
+        bytes(
+            manifest
+                .memory_allocated
+                .saturating_add(manifest.state.bytes),
+        ),
     ]
 }
 

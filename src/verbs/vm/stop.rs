@@ -13,7 +13,8 @@ use crate::{hint, stderr, stdout};
 /// What `vm stop` is asked to end.
 #[derive(Debug, Args)]
 pub struct StopArgs {
-    /// How long its program gets after it was asked to end
+    /// How long its program gets after it was asked to end; one that a `vm run` waits for gets ten
+    /// seconds at most
     #[arg(short, long, default_value = "10s", value_name = "TIME", value_parser = seconds)]
     time: Duration,
     /// Print JSON

@@ -1,7 +1,6 @@
 //! The start of a guest: which streams its VMM is given, and when the clock begins.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,11 +10,12 @@ use super::channel::Channel;
 use super::fifo::Pipes;
 use super::{Guest, Launch, RunningGuest};
 use crate::error::{Error, Result};
+use crate::whole_file;
 
 /// Starts the VMM with the channel on its standard streams.
 pub(super) fn start(guest: &Guest, launch: &Launch) -> Result<RunningGuest> {
     for path in [&guest.kernel.path, &guest.initrd] {
-        File::open(path).map_err(Error::file("read", path))?;
+        whole_file::open(path).map_err(Error::file("read", path))?;
     }
     let streams = [Stdio::piped(), Stdio::piped()];
     let started = Started::of(&launch.argv, Pipes::at(&guest.console)?, streams)?;

@@ -11,12 +11,12 @@ mod qemu;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::guest::{Accel, Guest, Launch, Machine, RunningGuest};
+use crate::tool;
 pub use cloud_hypervisor::CloudHypervisor;
 pub use firecracker::Firecracker;
 pub use qemu::QemuMachine;
@@ -98,27 +98,19 @@ impl Kind {
     }
 }
 
-/// The program of that name in the absolute directories of `$PATH`.
+/// The program of that name along `$PATH`.
 fn along(name: &'static str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|dir| dir.is_absolute())
-        .map(|dir| dir.join(name))
-        .find(|program| program.is_file())
-        .ok_or_else(|| {
-            refused(
-                Path::new(name),
-                "it is not installed (not found along PATH)",
-            )
-        })
+    tool::find(name).ok_or_else(|| {
+        refused(
+            Path::new(name),
+            "it is not installed (not found along PATH)",
+        )
+    })
 }
 
 /// The first line that a program prints when it is asked for its version.
 fn version_of(program: &Path) -> Result<String> {
-    let output = Command::new(program).arg("--version").output();
-    let output = output.map_err(|error| refused(program, format!("it does not run: {error}")))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    tool::version(program).map_err(|reason| refused(program, reason))
 }
 
 /// The number behind the `v` in `Firecracker v1.7.0`, and the one behind its point.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::{Error, Result};
+use crate::tool;
 
 /// Meta-packages to try, in order: Debian's, then Ubuntu's.
 const META_PACKAGES: [&str; 3] = [
@@ -75,7 +76,7 @@ impl<'a> Apt<'a> {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = tool::command(program);
         command
             .current_dir(self.dir)
             .env("LC_ALL", "C")
@@ -118,7 +119,7 @@ impl<'a> Apt<'a> {
     }
 
     pub(super) fn version_of(&self, deb: &Path) -> Result<String> {
-        let text = run(Command::new("dpkg-deb").arg("-f").arg(deb).arg("Version"))?;
+        let text = run(tool::command("dpkg-deb").arg("-f").arg(deb).arg("Version"))?;
         Ok(text.trim().to_owned())
     }
 }

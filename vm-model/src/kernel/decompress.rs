@@ -3,11 +3,11 @@
 
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::lz4;
 use crate::error::{Error, Result};
-use crate::whole_file;
+use crate::{tool, whole_file};
 
 /// How a stream begins, the program that unpacks it, and whether the kernel's build puts the
 /// uncompressed size behind it, which the program would take for damage.
@@ -36,7 +36,7 @@ pub(super) fn decompress(payload: &[u8], dir: &Path) -> Result<Option<Vec<u8>>> 
         payload
     };
     let packed = unnamed_file(stream, dir).map_err(Error::file("write to", dir))?;
-    let output = Command::new(program)
+    let output = tool::command(program)
         .arg("-dc")
         .stdin(packed)
         .stderr(Stdio::null())
@@ -57,7 +57,7 @@ pub(super) fn unpack_stream(packed: Vec<u8>) -> Option<Vec<u8>> {
     let Some((_, program, _)) = known else {
         return Some(packed);
     };
-    let mut child = Command::new(program)
+    let mut child = tool::command(program)
         .arg("-dc")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

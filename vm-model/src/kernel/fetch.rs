@@ -6,7 +6,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +16,7 @@ use super::modules::{BUILT_IN, Modules};
 use super::scratch::Scratch;
 use super::{Kernel, sha256_of};
 use crate::error::{Error, Result};
-use crate::whole_file;
+use crate::{tool, whole_file};
 
 /// Modules that guests of this workspace may load, kept with all that they need; the other
 /// thousands are left behind.
@@ -69,7 +68,7 @@ pub fn fetch(dest: &Path) -> Result<Kernel> {
     let (package, deb) = apt.newest_image()?;
     let version = apt.version_of(&deb)?;
     let unpacked = scratch.path().join("unpacked");
-    run(Command::new("dpkg").arg("-x").arg(&deb).arg(&unpacked))?;
+    run(tool::command("dpkg").arg("-x").arg(&deb).arg(&unpacked))?;
 
     let image = only_image(&unpacked.join("boot"), &package)?;
     let release = Kernel::open(&image)?.release;

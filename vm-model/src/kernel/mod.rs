@@ -23,6 +23,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::whole_file;
 pub use fetch::{Provenance, fetch};
 pub use find::{find, store};
 pub use modules::{Module, Modules};
@@ -49,7 +50,7 @@ impl Kernel {
     /// [`Error::File`] if it cannot be read, [`Error::NotAKernel`] if it is not an x86 kernel or
     /// is shorter than it says.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::file("read", path))?;
+        let mut file = whole_file::open(path).map_err(Error::file("read", path))?;
         let mut head = Vec::new();
         file.by_ref()
             .take(HEADERS as u64)

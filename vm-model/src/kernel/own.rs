@@ -30,6 +30,9 @@ const DISTRIBUTIONS: [&str; 8] = [
     "debian", "ubuntu", "fedora", "redhat", "suse", "arch", "alpine", "nixos",
 ];
 
+/// More than the largest kernel has with all that a debugger wants, in bytes.
+const LARGEST: u64 = 2 << 30;
+
 /// The kernel at `path`.
 ///
 /// # Errors
@@ -40,6 +43,15 @@ pub fn own(path: &Path) -> Result<Own> {
         return Ok(Own {
             kernel,
             is_a_distributions: false,
+        });
+    }
+    if kernel.bytes > LARGEST {
+        return Err(Error::NotAKernel {
+            path: path.to_owned(),
+            reason: format!(
+                "it has {} MiB, and no kernel has so many",
+                kernel.bytes >> 20
+            ),
         });
     }
     let elf = fs::read(path).map_err(Error::file("read", path))?;

@@ -10,17 +10,17 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use tempfile::NamedTempFile;
 
-/// How their names begin.
-const PREFIX: &str = ".isolab-report-";
-
-/// An empty one in `directory`, after those that nobody writes any more are removed.
-pub(super) fn file(directory: &Path) -> io::Result<NamedTempFile> {
-    clear(directory);
+/// An empty one in `directory`, with a name that begins with `prefix` and what the umask leaves of
+/// `mode`, after those of such names that nobody writes any more are removed.
+///
+/// # Errors
+/// If none can be made there.
+pub(crate) fn file(directory: &Path, prefix: &str, mode: u32) -> io::Result<NamedTempFile> {
+    clear(directory, prefix);
     loop {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX);
-        // What the umask leaves of it, as for any file that a user makes.
-        builder.permissions(Permissions::from_mode(0o666));
+        builder.prefix(prefix);
+        builder.permissions(Permissions::from_mode(mode));
         let file = builder.tempfile_in(directory)?;
         // Where locks cannot be had, nobody takes it for abandoned either.
         let locked = file.as_file().try_lock();
@@ -31,9 +31,9 @@ pub(super) fn file(directory: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
-fn clear(directory: &Path) {
+fn clear(directory: &Path, prefix: &str) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
         // In a directory like /tmp anybody may have put anything under such a name.
@@ -68,21 +68,23 @@ mod tests {
 
     use super::*;
 
+    const PREFIX: &str = ".isolab-x-";
+
     #[test]
     fn what_is_being_written_stays_and_what_nobody_writes_goes() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
-        let living = file(place.path()).unwrap();
-        fs::write(at(".isolab-report-left"), "half").unwrap();
+        let living = file(place.path(), PREFIX, 0o666).unwrap();
+        fs::write(at(".isolab-x-left"), "half").unwrap();
         fs::write(at("report.json"), "{}").unwrap();
-        symlink(at("report.json"), at(".isolab-report-link")).unwrap();
-        let next = file(place.path()).unwrap();
-        assert!(!at(".isolab-report-left").exists());
+        symlink(at("report.json"), at(".isolab-x-link")).unwrap();
+        let next = file(place.path(), PREFIX, 0o666).unwrap();
+        assert!(!at(".isolab-x-left").exists());
         for path in [
             living.path(),
             next.path(),
             &at("report.json"),
-            &at(".isolab-report-link"),
+            &at(".isolab-x-link"),
         ] {
             assert!(path.exists(), "{}", path.display());
         }
