@@ -251,10 +251,10 @@ mod tests {
         std::os::unix::fs::symlink(&own, place("trap").join("guests")).unwrap();
         std::os::unix::fs::symlink(place("own"), place("link")).unwrap();
         let places = || ["trap", "link", "absent", "own"].map(place).into_iter();
-        assert_eq!(own_of(places(), "guests"), [own.clone()]);
+        assert_eq!(own_of(places(), "guests"), [&*own]);
         if nix::unistd::geteuid().is_root() {
             std::os::unix::fs::chown(place("own"), Some(1), None).unwrap();
-            assert_eq!(own_of(places(), "guests"), [PathBuf::new(); 0]);
+            assert!(own_of(places(), "guests").is_empty());
         }
     }
 
