@@ -97,7 +97,7 @@ impl Source {
         for named in found {
             // What is named is meant, and not the link to it.
             let path = self.stack.resolve(&named, true)?;
-            if !self.decides_against(&path) && self.stack.look(&path)?.is_some() {
+            if self.has(&path)? {
                 there.push(Selected { named, path });
             }
         }
@@ -114,7 +114,7 @@ impl Source {
     pub(super) fn one(&self, path: &str) -> Result<Selected> {
         let named = Path::new("/").join(path.trim_start_matches('/'));
         let resolved = self.stack.resolve(&named, true)?;
-        match !self.decides_against(&resolved) && self.stack.look(&resolved)?.is_some() {
+        match self.has(&resolved)? {
             true => Ok(Selected {
                 named,
                 path: resolved,
@@ -156,9 +156,13 @@ impl Source {
         opened.transpose()
     }
 
-    /// What lies at `path` and all below it, parents first, in the order of names.
+    /// What lies at `path` and all below it, parents first, in the order of names. A
+    /// directory that is left out comes along with what is brought back from below it.
     pub(super) fn walk(&self, path: &Path) -> Result<Vec<Item>> {
         let mut items = Vec::new();
+        // Directories that are left out unless something below them is not, and where
+        // they are.
+        let mut held: Vec<(PathBuf, Item)> = Vec::new();
         let mut pending = vec![path.to_owned()];
         while let Some(at) = pending.pop() {
             let Some(found) = self.stack.look(&at)? else {
@@ -173,17 +177,26 @@ impl Source {
                 below.reverse();
                 pending.extend(below);
             }
-            if at == path || !self.decides_against(&at) {
-                let owner = match self.keeps_owners {
-                    true => self.stack.owner(&found.metadata),
-                    false => (0, 0),
-                };
-                let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
-                items.push(Item {
-                    relative,
-                    found,
-                    owner,
-                });
+            held.retain(|(above, _)| at.starts_with(above));
+            let is_left_out = at != path && self.decides_against(&at);
+            if is_left_out && !is_directory {
+                continue;
+            }
+            let owner = match self.keeps_owners {
+                true => self.stack.owner(&found.metadata),
+                false => (0, 0),
+            };
+            let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
+            let item = Item {
+                relative,
+                found,
+                owner,
+            };
+            if is_left_out {
+                held.push((at, item));
+            } else {
+                items.extend(held.drain(..).map(|(_, above)| above));
+                items.push(item);
             }
         }
         Ok(items)
@@ -201,6 +214,18 @@ impl Source {
             }
         }
         Ok(hasher.finish())
+    }
+
+    /// Whether something lies at `path` that comes along, be it for what is below it.
+    fn has(&self, path: &Path) -> Result<bool> {
+        let Some(found) = self.stack.look(path)? else {
+            return Ok(false);
+        };
+        if !self.decides_against(path) {
+            return Ok(true);
+        }
+        // The walk begins with the directory itself.
+        Ok(found.metadata.is_dir() && !self.skips(path) && self.walk(path)?.len() > 1)
     }
 
     fn decides_against(&self, path: &Path) -> bool {
@@ -329,7 +354,7 @@ mod tests {
         context("src\n!src/deep\n*.md", |_, source| {
             assert_eq!(
                 walked(source, "/"),
-                ["", "a.py", "b.py", "link", "src/deep", "src/deep/y.py"]
+                ["", "a.py", "b.py", "link", "src", "src/deep", "src/deep/y.py"]
             );
             let error = source.select("notes.md").unwrap_err().to_string();
             assert!(
@@ -337,6 +362,28 @@ mod tests {
                 "{error}"
             );
         });
+    }
+
+    #[test]
+    fn an_ignored_directory_is_there_for_what_is_brought_back_from_below_it() {
+        for ignore in ["**\n!src/**", "*\n!src/*.py\n!src/deep/*.py"] {
+            context(ignore, |_, source| {
+                let all = ["", "deep", "deep/y.py", "x.py"];
+                assert_eq!(selected(source, "src"), ["/src"], "{ignore}");
+                assert_eq!(source.one("src").unwrap().path, Path::new("/src"));
+                assert_eq!(walked(source, "/src"), all, "{ignore}");
+                assert_eq!(selected(source, "s*"), ["/src"], "{ignore}");
+                assert!(source.one("a.py").is_err(), "{ignore}");
+            });
+        }
+        // A line that would bring something back finds nothing there.
+        for ignore in ["src\n!src/*.rs", "**\n!src/deep/*.rs"] {
+            context(ignore, |_, source| {
+                assert!(source.one("src").is_err(), "{ignore}");
+                let error = source.select("src").unwrap_err().to_string();
+                assert!(error.contains("line 1"), "{error}");
+            });
+        }
     }
 
     #[test]
