@@ -59,12 +59,15 @@ impl Source {
         }
     }
 
-    /// What `pattern` means, in the order of the names; links are followed.
+    /// What `pattern` means, in the order of the names; links are followed. A wildcard
+    /// may mean nothing, as docker has it: `yarn.lock*` is a file that may be missing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it means nothing, with what leaves it out.
+    /// [`Error::NotFound`] where what it names is not there, be it a directory before a
+    /// wildcard, with what leaves it out.
     pub(super) fn select(&self, pattern: &str) -> Result<Vec<Selected>> {
         let mut found = vec![PathBuf::from("/")];
+        let mut is_wildcard = false;
         for part in Path::new(pattern).components() {
             let name = match part {
                 Component::Normal(name) => name.to_string_lossy(),
@@ -77,9 +80,15 @@ impl Source {
                 }
                 _ => continue,
             };
+            let begins = !is_wildcard && has_wildcard(&name);
+            is_wildcard |= begins;
             let mut next = Vec::new();
             for directory in found {
                 let directory = self.stack.resolve(&directory, true)?;
+                // A stage of no layers has no root, either.
+                if begins && directory.parent().is_some() && !self.has(&directory)? {
+                    return Err(self.not_found(pattern));
+                }
                 if name.contains(['*', '?', '[', '\\']) {
                     let listed = self.stack.list(&directory)?;
                     let matching = listed.into_iter().filter(|path| {
@@ -101,7 +110,7 @@ impl Source {
                 there.push(Selected { named, path });
             }
         }
-        match there.is_empty() {
+        match there.is_empty() && !is_wildcard {
             true => Err(self.not_found(pattern)),
             false => Ok(there),
         }
@@ -292,6 +301,19 @@ pub(super) fn capability(file: &Path) -> Option<Vec<u8>> {
     Some(value.get(..length)?.to_vec())
 }
 
+/// Whether a name may stand for several, or none.
+fn has_wildcard(name: &str) -> bool {
+    let mut characters = name.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '*' | '?' | '[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// A path as a `.dockerignore` has it.
 fn relative(path: &Path) -> String {
     path.to_string_lossy().trim_start_matches('/').to_owned()
@@ -342,11 +364,22 @@ mod tests {
                 "nothing is above"
             );
             assert_eq!(selected(source, "."), ["/"]);
-            for nothing in ["*.rs", "c.py", "a.py/x"] {
+            for nothing in ["c.py", "a.py/x", "none/*", "none/s*/x", r"\*"] {
                 let error = source.select(nothing).unwrap_err();
                 assert!(error.to_string().contains(nothing), "{error}");
             }
         });
+    }
+
+    #[test]
+    fn a_wildcard_may_mean_nothing() {
+        context("*.md\n*.py", |_, source| {
+            for nothing in ["*.rs", "src/?", "[c]", "none*/x", "notes*", "[ab].py"] {
+                assert!(selected(source, nothing).is_empty(), "{nothing}");
+            }
+        });
+        let nowhere = Source::layers(Stack::new([]));
+        assert!(selected(&nowhere, "/*").is_empty());
     }
 
     #[test]

@@ -278,3 +278,11 @@ fn where_all_files_are_one_users_they_are_roots_in_the_image() {
         assert!(entry.contains(" 0:0 "), "{entry}");
     }
 }
+
+#[test]
+fn where_a_wildcard_means_nothing_nothing_is_brought() {
+    let place = Place::new(&["f"], &["app/"]);
+    for to in ["/app", "/new/", "/new"] {
+        assert!(place.copied(|_| {}, "none*", to).is_empty(), "{to}");
+    }
+}
