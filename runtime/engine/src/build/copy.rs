@@ -145,12 +145,14 @@ impl Copying {
     }
 }
 
-/// Writes the layer that makes `directory` upon `below`.
+/// Writes the layer that makes `directory` upon `below`, and those above it that are
+/// missing, for `owner`.
 ///
 /// # Errors
 /// [`Error::Outside`] where a file is in its way; [`Error::Write`].
 pub(super) fn write_directory(
     directory: &Path,
+    owner: (u32, u32),
     below: &Stack,
     latest: Option<u64>,
     out: impl Write,
@@ -158,7 +160,7 @@ pub(super) fn write_directory(
     let mut planning = Planning {
         below,
         plan: Plan::new(),
-        owner: (0, 0),
+        owner,
     };
     let directory = below.resolve(directory, true)?;
     planning.make_parents(&directory.join("what is in it"))?;
