@@ -196,7 +196,8 @@ impl Planning<'_> {
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            return self.put_directory(at, told);
+            let is_top = item.relative.as_os_str().is_empty() && !copying.parents;
+            return self.put_directory(at, told, is_top);
         }
         if kind.is_symlink() {
             let kind = Kind::Link(item.link()?);
@@ -231,14 +232,17 @@ impl Planning<'_> {
         )
     }
 
-    /// A directory that is there stays as it is.
-    fn put_directory(&mut self, at: &Path, told: Planned) -> Result<()> {
-        let at = self.below.resolve(at, true)?;
-        if self.is_planned(&at)? || self.exists(&at)? {
+    /// A directory that is there stays as it is where it is what was named, and becomes
+    /// what the source's is below that: as docker has it. What a link of the image leads
+    /// to is not among what is copied.
+    fn put_directory(&mut self, at: &Path, told: Planned, is_top: bool) -> Result<()> {
+        let to = self.below.resolve(at, true)?;
+        let is_there = self.is_planned(&to)? || self.exists(&to)?;
+        if is_there && (is_top || self.below.resolve(at, false)? != to) {
             return Ok(());
         }
-        self.make_parents(&at)?;
-        self.plan.insert(at, told);
+        self.make_parents(&to)?;
+        self.plan.insert(to, told);
         Ok(())
     }
 

@@ -153,11 +153,41 @@ fn a_directory_brings_its_content_and_merges() {
             format!("755 {own} app/"),
             "755 0:0 app/empty/".to_owned(),
             "777 0:0 app/l->x".to_owned(),
-            format!("700 {own} app/sub/"),
+            "755 0:0 app/sub/".to_owned(),
             "640 0:0 app/sub/y".to_owned(),
             "640 0:0 app/x".to_owned(),
         ]
     );
+}
+
+#[test]
+fn only_the_directory_that_is_copied_to_stays_as_it_is() {
+    let place = Place::new(
+        &["d/sub/deep/x", "d/link/y"],
+        &["app/sub/deep/", "app/link->/tmp", "tmp/"],
+    );
+    let ask = |copying: &mut Copying| {
+        copying.owner = Some((5, 6));
+        copying.mode = Some(Chmod::Set(0o500));
+    };
+    let own = own();
+    assert_eq!(
+        place.copied(ask, "d", "/app/"),
+        [
+            format!("755 {own} app/"),
+            "500 5:6 app/sub/".to_owned(),
+            "500 5:6 app/sub/deep/".to_owned(),
+            "500 5:6 app/sub/deep/x".to_owned(),
+            format!("755 {own} tmp/"),
+            "500 5:6 tmp/y".to_owned(),
+        ]
+    );
+    // A directory that another source brought already is told by the last.
+    let place = Place::new(&["a/sub/x", "b/sub/y"], &[]);
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(place.place.path().join("context/b/sub"), mode).unwrap();
+    let copied = place.copied(|_| {}, "[ab]", "/to/");
+    assert!(copied.contains(&"700 0:0 to/sub/".to_owned()), "{copied:?}");
 }
 
 #[test]
