@@ -55,6 +55,20 @@ fn top(store: &Store, image: &Image) -> Vec<String> {
 }
 
 #[test]
+fn an_image_of_nothing_says_where_programs_are() {
+    with_store(|_, store| {
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let run = |text| built(store, text).config.config;
+        let plain = run("FROM scratch\nCOPY file /\n");
+        assert_eq!(plain.env, [format!("PATH={path}")]);
+        assert_eq!(plain.working_dir, "/");
+        let more = run("FROM scratch AS a\nFROM a\nENV PATH=/x:$PATH\nWORKDIR y\n");
+        assert_eq!(more.env, [format!("PATH=/x:{path}")]);
+        assert_eq!(more.working_dir, "/y");
+    });
+}
+
+#[test]
 fn a_working_directory_is_made_for_its_user() {
     with_store(|_, store| {
         for (user, owner) in [
