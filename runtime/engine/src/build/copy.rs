@@ -90,7 +90,7 @@ impl Copying {
         let to = below.resolve(Path::new(&self.to), true)?;
         let mut walks = Vec::new();
         for part in &self.parts {
-            walks.push((part, part.tree.walk(&part.selected.path)?));
+            walks.push((part, part.tree.walk(&part.selected)?));
         }
         let is_directory = |path: &Path| {
             let found = below.look(path)?;
@@ -108,12 +108,12 @@ impl Copying {
         for (part, items) in walks {
             let path = &part.selected.named;
             let top = match items.first() {
-                Some(first) if first.found.metadata.is_dir() && !self.parents => to.clone(),
-                _ if self.parents => to.join(path.strip_prefix("/").unwrap_or(path)),
+                Some(first) if first.found.metadata.is_dir() => to.clone(),
                 _ if into => to.join(path.file_name().unwrap_or_default()),
                 _ => to.clone(),
             };
-            for item in items {
+            // What the parents are in is not copied itself.
+            for item in items.into_iter().skip(usize::from(self.parents)) {
                 if !leaves_out(&self.without, &item) {
                     let at = match item.relative.as_os_str().is_empty() {
                         true => top.clone(),
@@ -196,7 +196,7 @@ impl Planning<'_> {
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            let is_top = item.relative.as_os_str().is_empty() && !copying.parents;
+            let is_top = item.relative.as_os_str().is_empty();
             return self.put_directory(at, told, is_top);
         }
         if kind.is_symlink() {

@@ -87,14 +87,13 @@ impl Stages<'_> {
         for piece in &pieces {
             key.say("piece", piece.key());
         }
-        let named: Vec<_> = pieces.iter().map(Piece::named).collect();
         for (name, value) in [
             ("to", to.clone()),
             ("owner", chown.clone().unwrap_or_default()),
             ("mode", format!("{mode:?}")),
             // What is fetched or unpacked is known whole, without what stays away.
             ("exclude", format!("{exclude:?}")),
-            ("parents", format!("{:?}", asked.parents.then_some(named))),
+            ("parents", asked.parents.to_string()),
             ("inline", format!("{inline:?}")),
             ("epoch", format!("{:?}", epoch())),
         ] {
@@ -157,7 +156,11 @@ impl Stages<'_> {
                 pieces.extend(self.added(&path, adding, &source, without, yard)?);
                 continue;
             }
-            for selected in source.select(&path)? {
+            let selected = match asked.parents {
+                true => source.select_below(&path)?,
+                false => source.select(&path)?,
+            };
+            for selected in selected {
                 pieces.push(Piece::of_tree(&source, selected, without)?);
             }
         }

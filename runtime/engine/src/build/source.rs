@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::means;
+use crate::dockerfile::ignore::{Ignore, clean};
+use crate::dockerfile::{Glob, means};
 use crate::error::{Error, Result};
 use crate::image::{Algorithm, Digest, Hasher};
 use crate::stack::{Found, Stack};
@@ -29,6 +29,8 @@ pub(super) struct Selected {
     pub(super) named: PathBuf,
     /// What that leads to: what is copied.
     pub(super) path: PathBuf,
+    /// What below it is meant, where that is not all.
+    only: Option<Glob>,
 }
 
 /// A file, link or directory to copy.
@@ -107,10 +109,42 @@ impl Source {
             // What is named is meant, and not the link to it.
             let path = self.stack.resolve(&named, true)?;
             if self.has(&path)? {
-                there.push(Selected { named, path });
+                there.push(Selected {
+                    named,
+                    path,
+                    only: None,
+                });
             }
         }
         match there.is_empty() && !is_wildcard {
+            true => Err(self.not_found(pattern)),
+            false => Ok(there),
+        }
+    }
+
+    /// What `pattern` of `COPY --parents` means: directories, and what of them. A `/./`
+    /// ends the part of it that is not kept, and `**` is any number of directories, which
+    /// no link leads into.
+    ///
+    /// # Errors
+    /// As [`Source::select`].
+    pub(super) fn select_below(&self, pattern: &str) -> Result<Vec<Selected>> {
+        let (root, below) = pattern.split_once("/./").unwrap_or(("", pattern));
+        let below = clean(&format!("/{below}"));
+        let below = below.trim_start_matches('/');
+        let only = match below {
+            "" => None,
+            below => Some(Glob::parse(below).map_err(|_| self.not_found(pattern))?),
+        };
+        let mut there = Vec::new();
+        for mut selected in self.select(root)? {
+            selected.only.clone_from(&only);
+            // The walk begins with the directory itself.
+            if self.walk(&selected)?.len() > 1 {
+                there.push(selected);
+            }
+        }
+        match there.is_empty() && !has_wildcard(pattern) {
             true => Err(self.not_found(pattern)),
             false => Ok(there),
         }
@@ -127,6 +161,7 @@ impl Source {
             true => Ok(Selected {
                 named,
                 path: resolved,
+                only: None,
             }),
             false => Err(self.not_found(path)),
         }
@@ -165,9 +200,13 @@ impl Source {
         opened.transpose()
     }
 
-    /// What lies at `path` and all below it, parents first, in the order of names. A
-    /// directory that is left out comes along with what is brought back from below it.
-    pub(super) fn walk(&self, path: &Path) -> Result<Vec<Item>> {
+    /// What was selected and what is meant of all below it, parents first, in the order
+    /// of names. A directory that is left out comes along with what is meant below it.
+    pub(super) fn walk(&self, selected: &Selected) -> Result<Vec<Item>> {
+        self.walk_some(&selected.path, selected.only.as_ref())
+    }
+
+    fn walk_some(&self, path: &Path, only: Option<&Glob>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         // Directories that are left out unless something below them is not, and where
         // they are.
@@ -177,8 +216,12 @@ impl Source {
             let Some(found) = self.stack.look(&at)? else {
                 continue;
             };
+            let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
             let is_directory = found.metadata.is_dir();
-            if is_directory && at != path && self.skips(&at) {
+            let name = relative.to_string_lossy();
+            let is_meant = at == path || only.is_none_or(|only| only.matches_or_contains(&name));
+            let may_hold = is_meant || only.is_some_and(|only| only.may_match_below(&name));
+            if is_directory && at != path && (!may_hold || self.skips(&at)) {
                 continue;
             }
             if is_directory {
@@ -187,7 +230,7 @@ impl Source {
                 pending.extend(below);
             }
             held.retain(|(above, _)| at.starts_with(above));
-            let is_left_out = at != path && self.decides_against(&at);
+            let is_left_out = !is_meant || at != path && self.decides_against(&at);
             if is_left_out && !is_directory {
                 continue;
             }
@@ -195,7 +238,6 @@ impl Source {
                 true => self.stack.owner(&found.metadata),
                 false => (0, 0),
             };
-            let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
             let item = Item {
                 relative,
                 found,
@@ -216,7 +258,7 @@ impl Source {
     pub(super) fn digest(&self, paths: &[Selected], without: &Ignore) -> Result<Digest> {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         for selected in paths {
-            for item in self.walk(&selected.path)? {
+            for item in self.walk(selected)? {
                 if !leaves_out(without, &item) {
                     item.digest(&selected.named, &mut hasher)?;
                 }
@@ -234,7 +276,7 @@ impl Source {
             return Ok(true);
         }
         // The walk begins with the directory itself.
-        Ok(found.metadata.is_dir() && !self.skips(path) && self.walk(path)?.len() > 1)
+        Ok(found.metadata.is_dir() && !self.skips(path) && self.walk_some(path, None)?.len() > 1)
     }
 
     fn decides_against(&self, path: &Path) -> bool {
@@ -346,7 +388,7 @@ mod tests {
     }
 
     fn walked(source: &Source, path: &str) -> Vec<String> {
-        let items = source.walk(Path::new(path)).unwrap();
+        let items = source.walk(&source.one(path).unwrap()).unwrap();
         let names = items.iter().map(|item| item.relative.display().to_string());
         names.collect()
     }
@@ -387,7 +429,15 @@ mod tests {
         context("src\n!src/deep\n*.md", |_, source| {
             assert_eq!(
                 walked(source, "/"),
-                ["", "a.py", "b.py", "link", "src", "src/deep", "src/deep/y.py"]
+                [
+                    "",
+                    "a.py",
+                    "b.py",
+                    "link",
+                    "src",
+                    "src/deep",
+                    "src/deep/y.py"
+                ]
             );
             let error = source.select("notes.md").unwrap_err().to_string();
             assert!(

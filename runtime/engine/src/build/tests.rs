@@ -7,10 +7,13 @@ use super::*;
 use crate::registry::Settings;
 use crate::store::tests::with_store;
 
-/// Builds in a store from a context that holds one file.
+/// Builds in a store from a context that holds two files.
 fn built(store: &Store, text: &str) -> Image {
     let context = tempfile::tempdir().unwrap();
-    fs::write(context.path().join("file"), "content").unwrap();
+    fs::create_dir_all(context.path().join("src/deep")).unwrap();
+    for path in ["file", "src/deep/file"] {
+        fs::write(context.path().join(path), "content").unwrap();
+    }
     let request = Request {
         file: "Dockerfile".to_owned(),
         text: text.as_bytes().to_vec(),
@@ -91,7 +94,8 @@ fn a_working_directorys_user_is_looked_up_in_the_image() {
         return;
     }
     with_store(|_, store| {
-        let text = "FROM scratch\nCOPY <<passwd /etc/\napp:x:5:6::/:\npasswd\nUSER app\nWORKDIR /a\n";
+        let text =
+            "FROM scratch\nCOPY <<passwd /etc/\napp:x:5:6::/:\npasswd\nUSER app\nWORKDIR /a\n";
         assert_eq!(top(store, &built(store, text)), ["5:6 a/"]);
     });
 }
@@ -103,5 +107,23 @@ fn where_no_source_means_anything_nothing_is_copied() {
         assert!(top(store, &image).is_empty());
         let image = built(store, "FROM scratch\nCOPY file none* /to/\n");
         assert_eq!(top(store, &image), ["0:0 to/", "0:0 to/file"]);
+    });
+}
+
+#[test]
+fn copy_with_parents_keeps_what_follows_the_pivot() {
+    with_store(|_, store| {
+        let text = "FROM scratch\nCOPY --parents src/./deep/file **/file /to/\n";
+        let paths = [
+            "",
+            "deep/",
+            "deep/file",
+            "file",
+            "src/",
+            "src/deep/",
+            "src/deep/file",
+        ];
+        let told = paths.map(|path| format!("0:0 to/{path}"));
+        assert_eq!(top(store, &built(store, text)), told);
     });
 }

@@ -211,7 +211,12 @@ mod tests {
         ] {
             assert_eq!(file(text).as_deref(), Some(name), "{text}");
         }
-        for none in ["http://h", "http://h/?x=/y", "http://h/a/..", "http://h/%2f"] {
+        for none in [
+            "http://h",
+            "http://h/?x=/y",
+            "http://h/a/..",
+            "http://h/%2f",
+        ] {
             assert_eq!(file(none).as_deref(), Some(UNNAMED), "{none}");
         }
         assert!(Address::of("ftp://h/a").is_err());
@@ -259,10 +264,7 @@ mod tests {
         };
         assert_eq!(url, "http://h/f");
         assert_eq!(credentials, Some(("u".to_owned(), "p@:".to_owned())));
-        for wrong in [
-            "http://u:s3cr3t%zz@h/f",
-            "ftp://u:s3cr3t@h/f",
-        ] {
+        for wrong in ["http://u:s3cr3t%zz@h/f", "ftp://u:s3cr3t@h/f"] {
             let fault = Address::of(wrong).unwrap_err();
             assert!(!fault.reason.contains("s3cr3t"), "{}", fault.reason);
         }
