@@ -238,7 +238,6 @@ fn files() -> Result<(), Failed> {
         (&*missing, "HTTP 404"),
         (&*local, "--checksum is for what is fetched"),
         ("FROM busybox\nADD ftp://h/x /f\n", "http, https and git"),
-        ("FROM busybox\nADD http://h/ /f\n", "names no file"),
     ] {
         write(&home, &[("Dockerfile", file)])?;
         let told = home.fails(&["build", "-t", "other", "context"])?;
@@ -247,6 +246,12 @@ fn files() -> Result<(), Failed> {
             "{told}"
         );
     }
+    server.has("/", "of no name");
+    let file = format!("FROM busybox\nADD {address} /f\nADD {address}/ /d/\n");
+    write(&home, &[("Dockerfile", &file)])?;
+    build()?;
+    let said = home.says(&["run", "app", "cat", "/f", "/d/__unnamed__"])?;
+    assert_eq!(said, "of no nameof no name");
     assert_eq!(unfinished(&home)?, 0);
     Ok(())
 }

@@ -90,7 +90,7 @@ impl Copying {
         let to = below.resolve(Path::new(&self.to), true)?;
         let mut walks = Vec::new();
         for part in &self.parts {
-            walks.push((part, part.tree.walk(&part.selected.path)?));
+            walks.push((part, part.tree.walk(&part.selected)?));
         }
         let is_directory = |path: &Path| {
             let found = below.look(path)?;
@@ -108,12 +108,12 @@ impl Copying {
         for (part, items) in walks {
             let path = &part.selected.named;
             let top = match items.first() {
-                Some(first) if first.found.metadata.is_dir() && !self.parents => to.clone(),
-                _ if self.parents => to.join(path.strip_prefix("/").unwrap_or(path)),
+                Some(first) if first.found.metadata.is_dir() => to.clone(),
                 _ if into => to.join(path.file_name().unwrap_or_default()),
                 _ => to.clone(),
             };
-            for item in items {
+            // What the parents are in is not copied itself.
+            for item in items.into_iter().skip(usize::from(self.parents)) {
                 if !leaves_out(&self.without, &item) {
                     let at = match item.relative.as_os_str().is_empty() {
                         true => top.clone(),
@@ -145,12 +145,14 @@ impl Copying {
     }
 }
 
-/// Writes the layer that makes `directory` upon `below`.
+/// Writes the layer that makes `directory` upon `below`, and those above it that are
+/// missing, for `owner`.
 ///
 /// # Errors
 /// [`Error::Outside`] where a file is in its way; [`Error::Write`].
 pub(super) fn write_directory(
     directory: &Path,
+    owner: (u32, u32),
     below: &Stack,
     latest: Option<u64>,
     out: impl Write,
@@ -158,7 +160,7 @@ pub(super) fn write_directory(
     let mut planning = Planning {
         below,
         plan: Plan::new(),
-        owner: (0, 0),
+        owner,
     };
     let directory = below.resolve(directory, true)?;
     planning.make_parents(&directory.join("what is in it"))?;
@@ -194,7 +196,8 @@ impl Planning<'_> {
         };
         let kind = metadata.file_type();
         if kind.is_dir() {
-            return self.put_directory(at, told);
+            let is_top = item.relative.as_os_str().is_empty();
+            return self.put_directory(at, told, is_top);
         }
         if kind.is_symlink() {
             let kind = Kind::Link(item.link()?);
@@ -229,14 +232,17 @@ impl Planning<'_> {
         )
     }
 
-    /// A directory that is there stays as it is.
-    fn put_directory(&mut self, at: &Path, told: Planned) -> Result<()> {
-        let at = self.below.resolve(at, true)?;
-        if self.is_planned(&at)? || self.exists(&at)? {
+    /// A directory that is there stays as it is where it is what was named, and becomes
+    /// what the source's is below that: as docker has it. What a link of the image leads
+    /// to is not among what is copied.
+    fn put_directory(&mut self, at: &Path, told: Planned, is_top: bool) -> Result<()> {
+        let to = self.below.resolve(at, true)?;
+        let is_there = self.is_planned(&to)? || self.exists(&to)?;
+        if is_there && (is_top || self.below.resolve(at, false)? != to) {
             return Ok(());
         }
-        self.make_parents(&at)?;
-        self.plan.insert(at, told);
+        self.make_parents(&to)?;
+        self.plan.insert(to, told);
         Ok(())
     }
 

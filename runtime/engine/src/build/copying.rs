@@ -82,19 +82,18 @@ impl Stages<'_> {
         let mode = state.expand_some(asked.chmod)?;
         let mode = mode.filter(|text| !text.is_empty());
         let mode = mode.map(|text| Chmod::parse(&text)).transpose()?;
-        let owner = state.expand_some(asked.chown)?;
+        let chown = state.expand_some(asked.chown)?;
         let mut key = Key::new("copy", state.layers.iter().map(|(_, diff_id)| diff_id));
         for piece in &pieces {
             key.say("piece", piece.key());
         }
-        let named: Vec<_> = pieces.iter().map(Piece::named).collect();
         for (name, value) in [
             ("to", to.clone()),
-            ("owner", owner.clone().unwrap_or_default()),
+            ("owner", chown.clone().unwrap_or_default()),
             ("mode", format!("{mode:?}")),
             // What is fetched or unpacked is known whole, without what stays away.
             ("exclude", format!("{exclude:?}")),
-            ("parents", format!("{:?}", asked.parents.then_some(named))),
+            ("parents", asked.parents.to_string()),
             ("inline", format!("{inline:?}")),
             ("epoch", format!("{:?}", epoch())),
         ] {
@@ -111,7 +110,9 @@ impl Stages<'_> {
                     parts: parts.collect::<Result<_, _>>()?,
                     inline,
                     to,
-                    owner: owner.map(|owner| who(&owner, &below)).transpose()?,
+                    owner: chown
+                        .map(|user| owner(&user, &Users::of(&below)?))
+                        .transpose()?,
                     mode,
                     without: without.clone(),
                     parents: asked.parents,
@@ -155,14 +156,18 @@ impl Stages<'_> {
                 pieces.extend(self.added(&path, adding, &source, without, yard)?);
                 continue;
             }
-            for selected in source.select(&path)? {
+            let selected = match asked.parents {
+                true => source.select_below(&path)?,
+                false => source.select(&path)?,
+            };
+            for selected in selected {
                 pieces.push(Piece::of_tree(&source, selected, without)?);
             }
         }
         Ok(pieces)
     }
 
-    /// The directory of a `WORKDIR`, where it is not there yet.
+    /// The directory of a `WORKDIR`, where it is not there yet: its user's.
     pub(super) fn make_directory(
         &self,
         state: &State<'_>,
@@ -177,12 +182,16 @@ impl Stages<'_> {
         if there.is_some_and(|there| there.metadata.is_dir()) {
             return Ok(None);
         }
+        let user = &state.config.config.user;
+        // Who is unknown need not stay so, and until then it is root's: as docker has it.
+        let owner = owner(user, &Users::of(&below)?).unwrap_or_default();
         let mut key = Key::new("workdir", state.layers.iter().map(|(_, diff_id)| diff_id));
         key.say("directory", directory.as_os_str().as_encoded_bytes());
+        key.say("owner", format!("{owner:?}"));
         key.say("epoch", format!("{:?}", epoch()));
         let made = self.step(key, "it was made upon the same layers", at, || {
             self.layer_of(|out| {
-                write_directory(&directory, &below, epoch(), out).map_err(Fault::from)
+                write_directory(&directory, owner, &below, epoch(), out).map_err(Fault::from)
             })
         });
         made.map(Some)
@@ -229,21 +238,31 @@ fn exclude(state: &State<'_>, asked: &Asked<'_>) -> Result<Vec<String>, Fault> {
     exclude.collect()
 }
 
-/// User and group of `--chown`, by the image's own files. A user alone is his own
-/// group, as docker has it.
-fn who(text: &str, below: &Stack) -> Result<(u32, u32), Fault> {
-    let file = |path: &str| {
-        let read = below.read(path.as_ref(), LONGEST_USERS)?;
-        Ok::<_, Fault>(read.unwrap_or_default())
-    };
-    let (passwd, group) = (file("/etc/passwd")?, file("/etc/group")?);
-    let both = match text.contains(':') {
-        true => text.to_owned(),
-        false => format!("{text}:{text}"),
-    };
-    let account = match account::resolve(&both, &[], &passwd, &group) {
-        Err(_) if !text.contains(':') => account::resolve(text, &[], &passwd, &group)?,
-        account => account?,
+/// The image's own files that say who is who.
+struct Users {
+    passwd: Vec<u8>,
+    group: Vec<u8>,
+}
+
+impl Users {
+    fn of(below: &Stack) -> Result<Self, Fault> {
+        let file = |path: &str| {
+            let read = below.read(path.as_ref(), LONGEST_USERS)?;
+            Ok::<_, Fault>(read.unwrap_or_default())
+        };
+        Ok(Self {
+            passwd: file("/etc/passwd")?,
+            group: file("/etc/group")?,
+        })
+    }
+}
+
+/// User and group of what a user owns. A user alone is his own group, as docker has it.
+fn owner(text: &str, users: &Users) -> Result<(u32, u32), Fault> {
+    let resolve = |text: &str| account::resolve(text, &[], &users.passwd, &users.group);
+    let account = match text.contains(':') {
+        true => resolve(text)?,
+        false => resolve(&format!("{text}:{text}")).or_else(|_| resolve(text))?,
     };
     Ok((account.uid, account.gid))
 }

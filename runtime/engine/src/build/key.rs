@@ -7,7 +7,7 @@ use crate::image::{Algorithm, Digest, Hasher};
 pub(super) struct Key(Hasher);
 
 /// Steps of an engine that makes other layers of the same are not these.
-const VERSION: &str = "isolab.step/2";
+const VERSION: &str = "isolab.step/3";
 
 impl Key {
     /// Of a step of this kind, upon these layers.

@@ -292,3 +292,6 @@ fn layers_of(image: &Image) -> Vec<(Descriptor, Digest)> {
         .map(|(layer, diff_id)| (layer.clone(), diff_id.clone()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::dockerfile::ignore::Ignore;
-use crate::dockerfile::means;
+use crate::dockerfile::ignore::{Ignore, clean};
+use crate::dockerfile::{Glob, means};
 use crate::error::{Error, Result};
 use crate::image::{Algorithm, Digest, Hasher};
 use crate::stack::{Found, Stack};
@@ -29,6 +29,8 @@ pub(super) struct Selected {
     pub(super) named: PathBuf,
     /// What that leads to: what is copied.
     pub(super) path: PathBuf,
+    /// What below it is meant, where that is not all.
+    only: Option<Glob>,
 }
 
 /// A file, link or directory to copy.
@@ -59,12 +61,15 @@ impl Source {
         }
     }
 
-    /// What `pattern` means, in the order of the names; links are followed.
+    /// What `pattern` means, in the order of the names; links are followed. A wildcard
+    /// may mean nothing, as docker has it: `yarn.lock*` is a file that may be missing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it means nothing, with what leaves it out.
+    /// [`Error::NotFound`] where what it names is not there, be it a directory before a
+    /// wildcard, with what leaves it out.
     pub(super) fn select(&self, pattern: &str) -> Result<Vec<Selected>> {
         let mut found = vec![PathBuf::from("/")];
+        let mut is_wildcard = false;
         for part in Path::new(pattern).components() {
             let name = match part {
                 Component::Normal(name) => name.to_string_lossy(),
@@ -77,9 +82,15 @@ impl Source {
                 }
                 _ => continue,
             };
+            let begins = !is_wildcard && has_wildcard(&name);
+            is_wildcard |= begins;
             let mut next = Vec::new();
             for directory in found {
                 let directory = self.stack.resolve(&directory, true)?;
+                // A stage of no layers has no root, either.
+                if begins && directory.parent().is_some() && !self.has(&directory)? {
+                    return Err(self.not_found(pattern));
+                }
                 if name.contains(['*', '?', '[', '\\']) {
                     let listed = self.stack.list(&directory)?;
                     let matching = listed.into_iter().filter(|path| {
@@ -97,11 +108,43 @@ impl Source {
         for named in found {
             // What is named is meant, and not the link to it.
             let path = self.stack.resolve(&named, true)?;
-            if !self.decides_against(&path) && self.stack.look(&path)?.is_some() {
-                there.push(Selected { named, path });
+            if self.has(&path)? {
+                there.push(Selected {
+                    named,
+                    path,
+                    only: None,
+                });
             }
         }
-        match there.is_empty() {
+        match there.is_empty() && !is_wildcard {
+            true => Err(self.not_found(pattern)),
+            false => Ok(there),
+        }
+    }
+
+    /// What `pattern` of `COPY --parents` means: directories, and what of them. A `/./`
+    /// ends the part of it that is not kept, and `**` is any number of directories, which
+    /// no link leads into.
+    ///
+    /// # Errors
+    /// As [`Source::select`].
+    pub(super) fn select_below(&self, pattern: &str) -> Result<Vec<Selected>> {
+        let (root, below) = pattern.split_once("/./").unwrap_or(("", pattern));
+        let below = clean(&format!("/{below}"));
+        let below = below.trim_start_matches('/');
+        let only = match below {
+            "" => None,
+            below => Some(Glob::parse(below).map_err(|_| self.not_found(pattern))?),
+        };
+        let mut there = Vec::new();
+        for mut selected in self.select(root)? {
+            selected.only.clone_from(&only);
+            // The walk begins with the directory itself.
+            if self.walk(&selected)?.len() > 1 {
+                there.push(selected);
+            }
+        }
+        match there.is_empty() && !has_wildcard(pattern) {
             true => Err(self.not_found(pattern)),
             false => Ok(there),
         }
@@ -114,10 +157,11 @@ impl Source {
     pub(super) fn one(&self, path: &str) -> Result<Selected> {
         let named = Path::new("/").join(path.trim_start_matches('/'));
         let resolved = self.stack.resolve(&named, true)?;
-        match !self.decides_against(&resolved) && self.stack.look(&resolved)?.is_some() {
+        match self.has(&resolved)? {
             true => Ok(Selected {
                 named,
                 path: resolved,
+                only: None,
             }),
             false => Err(self.not_found(path)),
         }
@@ -156,16 +200,28 @@ impl Source {
         opened.transpose()
     }
 
-    /// What lies at `path` and all below it, parents first, in the order of names.
-    pub(super) fn walk(&self, path: &Path) -> Result<Vec<Item>> {
+    /// What was selected and what is meant of all below it, parents first, in the order
+    /// of names. A directory that is left out comes along with what is meant below it.
+    pub(super) fn walk(&self, selected: &Selected) -> Result<Vec<Item>> {
+        self.walk_some(&selected.path, selected.only.as_ref())
+    }
+
+    fn walk_some(&self, path: &Path, only: Option<&Glob>) -> Result<Vec<Item>> {
         let mut items = Vec::new();
+        // Directories that are left out unless something below them is not, and where
+        // they are.
+        let mut held: Vec<(PathBuf, Item)> = Vec::new();
         let mut pending = vec![path.to_owned()];
         while let Some(at) = pending.pop() {
             let Some(found) = self.stack.look(&at)? else {
                 continue;
             };
+            let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
             let is_directory = found.metadata.is_dir();
-            if is_directory && at != path && self.skips(&at) {
+            let name = relative.to_string_lossy();
+            let is_meant = at == path || only.is_none_or(|only| only.matches_or_contains(&name));
+            let may_hold = is_meant || only.is_some_and(|only| only.may_match_below(&name));
+            if is_directory && at != path && (!may_hold || self.skips(&at)) {
                 continue;
             }
             if is_directory {
@@ -173,17 +229,25 @@ impl Source {
                 below.reverse();
                 pending.extend(below);
             }
-            if at == path || !self.decides_against(&at) {
-                let owner = match self.keeps_owners {
-                    true => self.stack.owner(&found.metadata),
-                    false => (0, 0),
-                };
-                let relative = at.strip_prefix(path).unwrap_or(&at).to_owned();
-                items.push(Item {
-                    relative,
-                    found,
-                    owner,
-                });
+            held.retain(|(above, _)| at.starts_with(above));
+            let is_left_out = !is_meant || at != path && self.decides_against(&at);
+            if is_left_out && !is_directory {
+                continue;
+            }
+            let owner = match self.keeps_owners {
+                true => self.stack.owner(&found.metadata),
+                false => (0, 0),
+            };
+            let item = Item {
+                relative,
+                found,
+                owner,
+            };
+            if is_left_out {
+                held.push((at, item));
+            } else {
+                items.extend(held.drain(..).map(|(_, above)| above));
+                items.push(item);
             }
         }
         Ok(items)
@@ -194,13 +258,25 @@ impl Source {
     pub(super) fn digest(&self, paths: &[Selected], without: &Ignore) -> Result<Digest> {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         for selected in paths {
-            for item in self.walk(&selected.path)? {
+            for item in self.walk(selected)? {
                 if !leaves_out(without, &item) {
                     item.digest(&selected.named, &mut hasher)?;
                 }
             }
         }
         Ok(hasher.finish())
+    }
+
+    /// Whether something lies at `path` that comes along, be it for what is below it.
+    fn has(&self, path: &Path) -> Result<bool> {
+        let Some(found) = self.stack.look(path)? else {
+            return Ok(false);
+        };
+        if !self.decides_against(path) {
+            return Ok(true);
+        }
+        // The walk begins with the directory itself.
+        Ok(found.metadata.is_dir() && !self.skips(path) && self.walk_some(path, None)?.len() > 1)
     }
 
     fn decides_against(&self, path: &Path) -> bool {
@@ -267,6 +343,19 @@ pub(super) fn capability(file: &Path) -> Option<Vec<u8>> {
     Some(value.get(..length)?.to_vec())
 }
 
+/// Whether a name may stand for several, or none.
+fn has_wildcard(name: &str) -> bool {
+    let mut characters = name.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '*' | '?' | '[' => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 /// A path as a `.dockerignore` has it.
 fn relative(path: &Path) -> String {
     path.to_string_lossy().trim_start_matches('/').to_owned()
@@ -299,7 +388,7 @@ mod tests {
     }
 
     fn walked(source: &Source, path: &str) -> Vec<String> {
-        let items = source.walk(Path::new(path)).unwrap();
+        let items = source.walk(&source.one(path).unwrap()).unwrap();
         let names = items.iter().map(|item| item.relative.display().to_string());
         names.collect()
     }
@@ -317,7 +406,7 @@ mod tests {
                 "nothing is above"
             );
             assert_eq!(selected(source, "."), ["/"]);
-            for nothing in ["*.rs", "c.py", "a.py/x"] {
+            for nothing in ["c.py", "a.py/x", "none/*", "none/s*/x", r"\*"] {
                 let error = source.select(nothing).unwrap_err();
                 assert!(error.to_string().contains(nothing), "{error}");
             }
@@ -325,11 +414,30 @@ mod tests {
     }
 
     #[test]
+    fn a_wildcard_may_mean_nothing() {
+        context("*.md\n*.py", |_, source| {
+            for nothing in ["*.rs", "src/?", "[c]", "none*/x", "notes*", "[ab].py"] {
+                assert!(selected(source, nothing).is_empty(), "{nothing}");
+            }
+        });
+        let nowhere = Source::layers(Stack::new([]));
+        assert!(selected(&nowhere, "/*").is_empty());
+    }
+
+    #[test]
     fn what_is_ignored_is_not_there_and_the_error_says_why() {
         context("src\n!src/deep\n*.md", |_, source| {
             assert_eq!(
                 walked(source, "/"),
-                ["", "a.py", "b.py", "link", "src/deep", "src/deep/y.py"]
+                [
+                    "",
+                    "a.py",
+                    "b.py",
+                    "link",
+                    "src",
+                    "src/deep",
+                    "src/deep/y.py"
+                ]
             );
             let error = source.select("notes.md").unwrap_err().to_string();
             assert!(
@@ -337,6 +445,28 @@ mod tests {
                 "{error}"
             );
         });
+    }
+
+    #[test]
+    fn an_ignored_directory_is_there_for_what_is_brought_back_from_below_it() {
+        for ignore in ["**\n!src/**", "*\n!src/*.py\n!src/deep/*.py"] {
+            context(ignore, |_, source| {
+                let all = ["", "deep", "deep/y.py", "x.py"];
+                assert_eq!(selected(source, "src"), ["/src"], "{ignore}");
+                assert_eq!(source.one("src").unwrap().path, Path::new("/src"));
+                assert_eq!(walked(source, "/src"), all, "{ignore}");
+                assert_eq!(selected(source, "s*"), ["/src"], "{ignore}");
+                assert!(source.one("a.py").is_err(), "{ignore}");
+            });
+        }
+        // A line that would bring something back finds nothing there.
+        for ignore in ["src\n!src/*.rs", "**\n!src/deep/*.rs"] {
+            context(ignore, |_, source| {
+                assert!(source.one("src").is_err(), "{ignore}");
+                let error = source.select("src").unwrap_err().to_string();
+                assert!(error.contains("line 1"), "{error}");
+            });
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::dockerfile::{
     Check, Command, Escape, Globals, Healthcheck, Instruction, Pair, Ports, Scope, Template,
 };
 use crate::image::{self, Config, Descriptor, Digest, History, Platform, Run};
+use crate::run::DEFAULT_PATH;
 
 /// What takes the text of a shell form where nothing else was said.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -28,9 +29,12 @@ pub(super) struct State<'g> {
 }
 
 impl<'g> State<'g> {
-    /// Of no image: nothing is there.
+    /// Of no image: nothing is there but what BuildKit says of an empty one.
     pub(super) fn scratch(globals: &'g Globals, platform: Platform, escape: Escape) -> Self {
-        Self::new(globals, Config::empty(platform), Vec::new(), escape)
+        let mut config = Config::empty(platform);
+        config.config.env = vec![DEFAULT_PATH.to_owned()];
+        config.config.working_dir = "/".to_owned();
+        Self::new(globals, config, Vec::new(), escape)
     }
 
     /// Upon an image.

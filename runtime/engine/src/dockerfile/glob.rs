@@ -1,4 +1,4 @@
-//! One pattern of a `.dockerignore`.
+//! One pattern of a `.dockerignore`, or of a `COPY --parents`.
 //!
 //! `*` is any number of characters and `?` is one, slashes excepted; `[a-z]` and
 //! `[^a-z]` are one character of a set; `**` is any number of directories; a
@@ -29,12 +29,12 @@ enum Part {
 
 /// A pattern, ready to be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     parts: Vec<Part>,
 }
 
 impl Glob {
-    pub(super) fn parse(pattern: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(pattern: &str) -> Result<Self, &'static str> {
         let mut parts = Vec::new();
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
@@ -67,7 +67,7 @@ impl Glob {
     }
 
     /// Whether `path`, or a directory that it is in, matches.
-    pub(super) fn matches_or_contains(&self, path: &str) -> bool {
+    pub(crate) fn matches_or_contains(&self, path: &str) -> bool {
         let mut followed = Followed::begin(&self.parts);
         for c in path.chars() {
             if c == '/' && followed.is_at_end() {
@@ -81,7 +81,7 @@ impl Glob {
     }
 
     /// Whether something in the directory `path` could match.
-    pub(super) fn may_match_below(&self, path: &str) -> bool {
+    pub(crate) fn may_match_below(&self, path: &str) -> bool {
         let mut followed = Followed::begin(&self.parts);
         path.chars().chain(['/']).all(|c| followed.take(c))
     }

@@ -188,7 +188,7 @@ impl Rule {
 
 /// A path without `.`, `..` behind a name, and slashes that say nothing: as Go's
 /// `filepath.Clean` has it.
-fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let is_rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -49,6 +49,7 @@ pub use check::Checks;
 pub use copy::{Add, Copy, Inline, Source, Sources};
 pub use directive::{Directives, Escape};
 pub use expand::ExpansionError;
+pub(crate) use glob::Glob;
 pub use graph::{Graph, Origin, TargetError};
 pub use healthcheck::{Check, Healthcheck};
 pub use instruction::{Argument, Command, Instruction, Pair, Trigger};
@@ -64,5 +65,5 @@ pub use template::{Lookup, Template};
 /// Whether one name, with no slash in it, is what a wildcard of `COPY` means.
 /// A pattern that is none means nothing.
 pub(crate) fn means(pattern: &str, name: &str) -> bool {
-    glob::Glob::parse(pattern).is_ok_and(|glob| glob.matches_or_contains(name))
+    Glob::parse(pattern).is_ok_and(|glob| glob.matches_or_contains(name))
 }

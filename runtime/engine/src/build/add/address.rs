@@ -5,6 +5,10 @@
 use super::super::fault::Fault;
 use crate::registry::decoded;
 
+/// What a file is called whose address ends with no name, as BuildKit has it. It only
+/// counts where the file is copied into a directory.
+const UNNAMED: &str = "__unnamed__";
+
 /// Where a source of `ADD` lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
@@ -128,9 +132,7 @@ impl Address {
                 });
                 Ok(Self::File {
                     credentials: credentials.transpose()?,
-                    name: name(path).ok_or_else(|| {
-                        wrong("names no file: its address has to end with a name")
-                    })?,
+                    name: name(path).unwrap_or_else(|| UNNAMED.to_owned()),
                     url,
                 })
             }
@@ -163,10 +165,10 @@ fn repository(text: &str) -> Result<Address, Fault> {
     }))
 }
 
-/// What comes after the last slash of an address, its `%XX` decoded.
+/// The last part of an address's path, its `%XX` decoded.
 fn name(path: &str) -> Option<String> {
     let (_, below) = path.split_once("://")?.1.split_once('/')?;
-    let last = below.rsplit('/').next().unwrap_or_default();
+    let last = below.trim_end_matches('/').rsplit('/').next()?;
     let mut bytes = Vec::new();
     let mut rest = last.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -205,18 +207,19 @@ mod tests {
             ("https://h/a/b.tar.gz?x=/y.git", "b.tar.gz"),
             ("HTTP://h/a%20b%2", "a b%2"),
             ("http://h/x.github", "x.github"),
+            ("http://h/a/b/", "b"),
         ] {
             assert_eq!(file(text).as_deref(), Some(name), "{text}");
         }
         for none in [
             "http://h",
-            "http://h/",
+            "http://h/?x=/y",
             "http://h/a/..",
             "http://h/%2f",
-            "ftp://h/a",
         ] {
-            assert!(Address::of(none).is_err(), "{none}");
+            assert_eq!(file(none).as_deref(), Some(UNNAMED), "{none}");
         }
+        assert!(Address::of("ftp://h/a").is_err());
         assert_eq!(Address::of("a/b.git").unwrap(), Address::Path);
     }
 
@@ -261,11 +264,7 @@ mod tests {
         };
         assert_eq!(url, "http://h/f");
         assert_eq!(credentials, Some(("u".to_owned(), "p@:".to_owned())));
-        for wrong in [
-            "http://u:s3cr3t@h/",
-            "http://u:s3cr3t%zz@h/f",
-            "ftp://u:s3cr3t@h/f",
-        ] {
+        for wrong in ["http://u:s3cr3t%zz@h/f", "ftp://u:s3cr3t@h/f"] {
             let fault = Address::of(wrong).unwrap_err();
             assert!(!fault.reason.contains("s3cr3t"), "{}", fault.reason);
         }

@@ -301,14 +301,6 @@ impl Piece {
         format!("{} {}", self.key, self.unpack)
     }
 
-    /// The path that is copied, as it is named; none of what is fetched.
-    pub(super) fn named(&self) -> Option<&Path> {
-        match &self.content {
-            Content::Tree { selected, .. } => Some(&selected.named),
-            Content::Promised { .. } => None,
-        }
-    }
-
     /// Whether it still holds what its key says; what was fetched is nobody else's.
     pub(super) fn is_unchanged(&self, without: &Ignore) -> Result<bool, Fault> {
         match &self.content {

@@ -49,14 +49,8 @@ impl Place {
 }
 
 fn copying(source: &Source, pattern: &str, to: &str) -> Copying {
-    let selected = source.select(pattern).unwrap();
-    let parts = selected.into_iter().map(|selected| Part {
-        tree: source.clone(),
-        selected,
-        latest: None,
-    });
     Copying {
-        parts: parts.collect(),
+        parts: parts(source, source.select(pattern).unwrap()),
         inline: Vec::new(),
         to: to.to_owned(),
         owner: None,
@@ -65,6 +59,15 @@ fn copying(source: &Source, pattern: &str, to: &str) -> Copying {
         parents: false,
         latest: Some(0),
     }
+}
+
+fn parts(source: &Source, selected: Vec<Selected>) -> Vec<Part> {
+    let parts = selected.into_iter().map(|selected| Part {
+        tree: source.clone(),
+        selected,
+        latest: None,
+    });
+    parts.collect()
 }
 
 fn make(root: &Path, path: &str) {
@@ -153,11 +156,41 @@ fn a_directory_brings_its_content_and_merges() {
             format!("755 {own} app/"),
             "755 0:0 app/empty/".to_owned(),
             "777 0:0 app/l->x".to_owned(),
-            format!("700 {own} app/sub/"),
+            "755 0:0 app/sub/".to_owned(),
             "640 0:0 app/sub/y".to_owned(),
             "640 0:0 app/x".to_owned(),
         ]
     );
+}
+
+#[test]
+fn only_the_directory_that_is_copied_to_stays_as_it_is() {
+    let place = Place::new(
+        &["d/sub/deep/x", "d/link/y"],
+        &["app/sub/deep/", "app/link->/tmp", "tmp/"],
+    );
+    let ask = |copying: &mut Copying| {
+        copying.owner = Some((5, 6));
+        copying.mode = Some(Chmod::Set(0o500));
+    };
+    let own = own();
+    assert_eq!(
+        place.copied(ask, "d", "/app/"),
+        [
+            format!("755 {own} app/"),
+            "500 5:6 app/sub/".to_owned(),
+            "500 5:6 app/sub/deep/".to_owned(),
+            "500 5:6 app/sub/deep/x".to_owned(),
+            format!("755 {own} tmp/"),
+            "500 5:6 tmp/y".to_owned(),
+        ]
+    );
+    // A directory that another source brought already is told by the last.
+    let place = Place::new(&["a/sub/x", "b/sub/y"], &[]);
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(place.place.path().join("context/b/sub"), mode).unwrap();
+    let copied = place.copied(|_| {}, "[ab]", "/to/");
+    assert!(copied.contains(&"700 0:0 to/sub/".to_owned()), "{copied:?}");
 }
 
 #[test]
@@ -194,24 +227,106 @@ fn owner_and_mode_are_as_asked_and_what_is_excluded_stays() {
 }
 
 #[test]
-fn inline_files_and_parents_have_their_places() {
-    let place = Place::new(&["a/b/f"], &[]);
+fn inline_files_have_their_places() {
+    let place = Place::new(&["f"], &[]);
     let ask = |copying: &mut Copying| {
-        copying.parents = true;
         copying
             .inline
             .push(("note".to_owned(), "inline".to_owned()));
     };
     assert_eq!(
-        place.copied(ask, "a/b/f", "/app"),
+        place.copied(ask, "f", "/app"),
+        ["755 0:0 app/", "640 0:0 app/f", "644 0:0 app/note=inline"]
+    );
+}
+
+/// The paths that `COPY --parents` brings to `/to/`, but `to/` itself.
+fn with_parents(place: &Place, pattern: &str) -> Vec<String> {
+    let selected = place.source().select_below(pattern).unwrap();
+    let ask = |copying: &mut Copying| {
+        copying.parts = parts(&place.source(), selected);
+        copying.parents = true;
+    };
+    let copied = place.copied(ask, ".", "/to/");
+    let paths = copied.iter().map(|entry| entry.split_once(" to/").unwrap());
+    let paths = paths.map(|(_, path)| path.to_owned());
+    paths.filter(|path| !path.is_empty()).collect()
+}
+
+#[test]
+fn parents_are_kept_from_the_pivot_on() {
+    let place = Place::new(
+        &[
+            "test/a/b/c/d/foo",
+            "test/a/b/c/d/e/bay",
+            "test/a/b2/c/d/e/bar",
+        ],
+        &[],
+    );
+    let all = ["c/", "c/d/", "c/d/e/", "c/d/e/bay", "c/d/foo"];
+    assert_eq!(with_parents(&place, "/test/a/b/./c/d"), all);
+    assert_eq!(
+        with_parents(&place, "/test/a/./b/./c")[1..],
+        all.map(|path| format!("b/{path}"))
+    );
+    let whole = with_parents(&place, "./test/a/b/c/d/.");
+    assert_eq!(whole[..3], ["test/", "test/a/", "test/a/b/"]);
+    assert_eq!(whole[3..], all.map(|path| format!("test/a/b/{path}")));
+    let both = ["c/", "c/d/", "c/d/e/", "c/d/e/bar", "c/d/e/bay"];
+    assert_eq!(with_parents(&place, "/test/a/b*/./c/**/e"), both, "of both");
+    let one = ["a/", "a/b/", "a/b/c/", "a/b/c/d/", "a/b/c/d/foo"];
+    assert_eq!(with_parents(&place, "test/./a/*/c/*/foo"), one);
+    assert_eq!(
+        with_parents(&place, "test/a/b2/c/./."),
+        ["d/", "d/e/", "d/e/bar"]
+    );
+    assert!(with_parents(&place, "test/./none/*").is_empty());
+    for none in ["test/./none", "none/./*", "test/a/b/c/d/foo/./x"] {
+        assert!(place.source().select_below(none).is_err(), "{none}");
+    }
+}
+
+#[test]
+fn two_stars_find_a_name_at_every_depth() {
+    let place = Place::new(
+        &["p.json", "a/p.json", "a/b/p.json", "a/x", "c/x", "l->a"],
+        &[],
+    );
+    let found = ["a/", "a/b/", "a/b/p.json", "a/p.json", "p.json"];
+    assert_eq!(with_parents(&place, "**/p.json"), found);
+}
+
+#[test]
+fn parents_are_what_they_are_in_the_source() {
+    let place = Place::new(&["a/b/f"], &[]);
+    let mode = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(place.place.path().join("context/a"), mode).unwrap();
+    let selected = place.source().select_below("a/b/f").unwrap();
+    let digest = || {
+        place
+            .source()
+            .digest(&selected, &Ignore::default())
+            .unwrap()
+    };
+    let before = digest();
+    let ask = |copying: &mut Copying| {
+        copying.parts = parts(&place.source(), selected.clone());
+        copying.parents = true;
+    };
+    assert_eq!(
+        place.copied(ask, ".", "/app"),
         [
             "755 0:0 app/",
-            "755 0:0 app/a/",
+            "700 0:0 app/a/",
             "755 0:0 app/a/b/",
             "640 0:0 app/a/b/f",
-            "644 0:0 app/note=inline",
         ]
     );
+    make(&place.place.path().join("context"), "a/other");
+    assert_eq!(digest(), before, "of what is copied alone");
+    let mode = fs::Permissions::from_mode(0o750);
+    fs::set_permissions(place.place.path().join("context/a"), mode).unwrap();
+    assert_ne!(digest(), before);
 }
 
 #[test]
@@ -276,5 +391,13 @@ fn where_all_files_are_one_users_they_are_roots_in_the_image() {
         .unwrap();
     for entry in told(&bytes) {
         assert!(entry.contains(" 0:0 "), "{entry}");
+    }
+}
+
+#[test]
+fn where_a_wildcard_means_nothing_nothing_is_brought() {
+    let place = Place::new(&["f"], &["app/"]);
+    for to in ["/app", "/new/", "/new"] {
+        assert!(place.copied(|_| {}, "none*", to).is_empty(), "{to}");
     }
 }

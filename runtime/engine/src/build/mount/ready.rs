@@ -10,7 +10,7 @@ use super::cache::Caches;
 use super::{Around, Files, What, digest};
 use crate::build::copying::CHANGED;
 use crate::build::fault::Fault;
-use crate::build::source::Source;
+use crate::build::source::{Selected, Source};
 use crate::build::stage::Stages;
 use crate::dockerfile::Owner;
 use crate::error::Error;
@@ -158,7 +158,7 @@ pub(super) fn give(path: &Path, owner: &Owner, usual: u32) -> Result<(), Fault> 
 impl Files {
     /// Copies them to `to`, and sees that they are still those that the key names.
     pub(super) fn copy_to(&self, to: &Path) -> Result<(), Fault> {
-        copy_out(&self.source, &self.selected.path, to)?;
+        copy_out(&self.source, &self.selected, to)?;
         match self.may_change && digest(&self.source, &self.selected)? != self.digest {
             true => Err(Fault::new(CHANGED)),
             false => Ok(()),
@@ -166,13 +166,13 @@ impl Files {
     }
 }
 
-/// Copies what lies at `path` of a tree to `to`, so that a program may even write to
+/// Copies what was selected of a tree to `to`, so that a program may even write to
 /// it. In one tree no link is in the way of what is below it.
-fn copy_out(source: &Source, path: &Path, to: &Path) -> Result<(), Fault> {
+fn copy_out(source: &Source, selected: &Selected, to: &Path) -> Result<(), Fault> {
     let failed =
         |error: std::io::Error| Fault::new(format!("cannot copy to {}: {error}", to.display()));
     let mut directories = Vec::new();
-    for item in source.walk(path)? {
+    for item in source.walk(selected)? {
         let at = match item.relative.as_os_str().is_empty() {
             true => to.to_owned(),
             false => to.join(&item.relative),
