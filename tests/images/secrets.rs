@@ -166,7 +166,7 @@ fn passwords() -> Result<(), Failed> {
             sum.replace('9', "8")
         ),
         format!("FROM scratch\nADD ftp://me:{SECRET}@{address}/file /f\n"),
-        format!("FROM scratch\nADD http://me:{SECRET}@{address} /f\n"),
+        format!("FROM scratch\nADD http://me:{SECRET}%40@{address} /f\n"),
         format!("FROM scratch\nADD http://me:{SECRET}@/file /f\n"),
         format!("FROM scratch\nADD http://me:{SECRET}%zz@{address}/file /f\n"),
     ] {
