@@ -100,7 +100,7 @@ fn df(args: &DfArgs) -> Result<ExitCode> {
 fn of_images(usage: &Usage) -> String {
     let mut out = format!("images of containers: {} tags\n", usage.tags);
     for (bytes, what) in [
-        (usage.images, "packed layers and documents of tags"),
+        (usage.images, "packed layers and documents of images"),
         (usage.versions, "of versions that tags had before"),
         (
             usage.steps,

@@ -81,7 +81,7 @@ impl Contents<'_> {
             ..provenance.clone()
         };
         let store = self.store;
-        let tag = |(name, image): &(Reference, Descriptor)| store.tag(name, image, &provenance);
+        let tag = |(name, image): &(Reference, Descriptor)| store.keep(name, image, &provenance);
         found.iter().map(tag).collect()
     }
 }

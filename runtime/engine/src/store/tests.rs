@@ -130,6 +130,41 @@ fn names_lead_to_what_docker_would_find() {
 }
 
 #[test]
+fn an_image_named_by_its_digest_moves_no_tag_and_is_found_and_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    let own = made(&store, "app", "own").descriptor;
+    let old = image_of(&store, "old");
+    let pulled = Provenance::now(Origin::Pulled);
+    for text in ["app", "app:latest"] {
+        let name = tag(&format!("{text}@{}", old.digest));
+        let kept = store.keep(&name, &old, &pulled).unwrap();
+        assert!(kept.is_untagged(), "{kept:?}");
+        assert!(store.tag(&name, &old, &pulled).is_err());
+        assert!(store.keep(&name, &own, &pulled).is_err(), "it is another");
+    }
+    assert_eq!(store.log(&tag("app")).unwrap().len(), 1);
+    assert_eq!(store.resolve("app").unwrap().descriptor, own);
+    store.forget_versions().unwrap();
+    drop(store);
+    Store::sweep(&root).unwrap().unwrap();
+    let store = Store::open(&root).unwrap();
+    let named = format!("app@{}", old.digest);
+    for text in [&*named, &old.digest.hex()[..12]] {
+        let found = store.resolve(text).unwrap();
+        assert_eq!(found.descriptor, old, "{text}");
+        assert_eq!(found.provenance.unwrap().origin, Origin::Pulled);
+        store.image(&old, &Platform::host()).unwrap();
+    }
+    assert!(store.resolve(&format!("other@{}", old.digest)).is_err());
+    assert_eq!(store.untagged().unwrap().len(), 1, "it is held once");
+    store.release(&tag(&named), &[old.digest]).unwrap();
+    drop(store);
+    assert_eq!(Store::sweep(&root).unwrap().unwrap().blobs, 3);
+}
+
+#[test]
 fn a_blob_that_is_not_what_was_promised_is_gone() {
     with_store(|_, store| {
         let promised = Descriptor::of(MediaType::Config, b"what was promised");

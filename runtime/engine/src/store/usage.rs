@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub struct Usage {
     /// Tags.
     pub tags: u64,
-    /// Blobs that tags lead to.
+    /// Blobs that tags lead to, and images that are held by their digest.
     pub images: u64,
     /// Blobs that only versions lead to which no longer count.
     pub versions: u64,
@@ -54,9 +54,9 @@ impl Store {
         let whole = self.marked()?;
         let mut current = super::sweep::Marked::default();
         let tags = self.tags()?;
-        for tag in &tags {
+        for image in tags.iter().chain(&self.untagged()?) {
             // What cannot be read is counted all the same, if not where it belongs.
-            let _ = self.mark(&tag.descriptor, &mut current);
+            let _ = self.mark(&image.descriptor, &mut current);
         }
         let mut named = super::sweep::Marked::default();
         for entry in self.entries()? {
