@@ -57,6 +57,7 @@ pub use pins::Pin;
 pub use places::Place;
 pub use provenance::{Origin, Provenance};
 pub use repositories::Held;
+pub(crate) use resolve::DEEPEST_INDEX;
 pub use resolve::Image;
 pub use steps::Step;
 pub use sweep::Swept;

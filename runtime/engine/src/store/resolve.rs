@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::image::{Config, Descriptor, Digest, Document, Manifest, Platform, Reference};
 
 /// How far an index may lead to an index: further is a circle, or an attempt.
-const DEEPEST_INDEX: u32 = 4;
+pub(crate) const DEEPEST_INDEX: u32 = 4;
 /// The fewest digits that stand for an id.
 const SHORTEST_ID: usize = 4;
 
