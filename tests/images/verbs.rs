@@ -272,6 +272,12 @@ fn counts() -> Result<(), Failed> {
     let (sum, versions) = counted(&home)?;
     assert_eq!(sum, du(&home.store())?);
     assert!(versions > 0);
+    let lock = fs::File::open(home.store().join("lock"))?;
+    lock.lock_shared()?;
+    let told = home.fails(&["system", "prune", "--versions", "--build-cache"])?;
+    assert!(told.contains("nothing was removed"), "{told}");
+    assert_eq!(counted(&home)?, (sum, versions), "somebody uses it");
+    drop(lock);
     let pruned = home.json(&["system", "prune", "--versions", "--json"])?;
     let (sum, versions) = counted(&home)?;
     assert_eq!((sum, versions), (du(&home.store())?, 0));

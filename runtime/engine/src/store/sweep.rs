@@ -44,6 +44,18 @@ impl Store {
     /// [`Error::Read`], [`Error::Write`]; [`Error::Untrusted`] for an index that
     /// cannot be read: nothing is removed then.
     pub fn sweep(root: &Path) -> Result<Option<Swept>> {
+        Self::sweep_after(root, |_| Ok(()))
+    }
+
+    /// The same after `forget`, which is done while nobody else uses the store, or not
+    /// at all: what a build stands on is not taken from under it.
+    ///
+    /// # Errors
+    /// As [`sweep`](Self::sweep), and those of `forget`.
+    pub fn sweep_after(
+        root: &Path,
+        forget: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Option<Swept>> {
         drop(Self::open(root)?);
         let Some(alone) = Lock::try_exclusive(&root.join("lock"))? else {
             return Ok(None);
@@ -52,6 +64,7 @@ impl Store {
             root: root.to_owned(),
             _in_use: alone,
         };
+        forget(&store)?;
         ingest::clear_all(&store.ingest());
         let marked = store.marked()?;
         let mut swept = Swept::default();

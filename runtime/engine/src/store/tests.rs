@@ -241,6 +241,26 @@ fn a_sweep_removes_what_no_version_leads_to_and_nothing_else() {
 }
 
 #[test]
+fn nothing_is_forgotten_while_somebody_uses_the_store() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    made(&store, "app", "one");
+    made(&store, "app", "two");
+    let cache = store.cache_directory("id", |_| Ok::<_, Error>(())).unwrap();
+    let forget = |store: &Store| {
+        store.forget_caches();
+        store.forget_versions().map(drop)
+    };
+    assert_eq!(Store::sweep_after(&root, forget).unwrap(), None);
+    assert_eq!(store.log(&tag("app")).unwrap().len(), 2);
+    assert!(cache.exists());
+    drop(store);
+    let swept = Store::sweep_after(&root, forget).unwrap().unwrap();
+    assert_eq!((swept.blobs, cache.exists()), (3, false));
+}
+
+#[test]
 fn what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_is_not() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(place.path()).unwrap();
