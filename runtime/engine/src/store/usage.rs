@@ -1,6 +1,7 @@
 //! How much disk the store takes, and for what: together it is what `du` says.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
@@ -95,5 +96,9 @@ impl Store {
 }
 
 fn taken(path: &Path) -> Result<u64> {
-    allocated_bytes(&[path]).map_err(Error::read(path))
+    match allocated_bytes(&[path]) {
+        // Another command has finished it, or removed it, since it was listed.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        taken => taken.map_err(Error::read(path)),
+    }
 }
