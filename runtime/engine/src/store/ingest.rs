@@ -12,6 +12,7 @@ use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::removal::remove_tree;
 
 /// A file or directory below `ingest/`, removed again unless it gets its name.
 #[derive(Debug)]
@@ -223,9 +224,7 @@ fn clear(ingest: &Path, wait: Duration) {
 /// Removes a file, or a directory with all that is in it. What cannot be removed
 /// stays for the next one to try.
 pub(super) fn remove(path: &Path) {
-    if fs::remove_file(path).is_err() {
-        let _ = super::sweep::remove_tree(path);
-    }
+    let _ = remove_tree(path);
 }
 
 fn is_still(path: &Path, held: &File) -> bool {

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -189,22 +187,4 @@ fn discard(store: &Store, path: &Path) -> Result<u64> {
     fs::rename(path, &aside).map_err(Error::write(path))?;
     ingest::remove(&aside);
     Ok(bytes)
-}
-
-/// Removes a tree, also where its directories forbid that to the user who made
-/// them, as the directories of images may.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    if fs::remove_dir_all(path).is_ok() {
-        return Ok(());
-    }
-    let mut pending = vec![path.to_owned()];
-    while let Some(directory) = pending.pop() {
-        if fs::symlink_metadata(&directory)?.is_dir() {
-            let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o700));
-            let entries = fs::read_dir(&directory)?.flatten();
-            let kinds = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            pending.extend(kinds.map(|entry| entry.path()));
-        }
-    }
-    fs::remove_dir_all(path)
 }
