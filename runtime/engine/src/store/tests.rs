@@ -368,6 +368,29 @@ fn a_layer_is_unpacked_once_and_whole() {
 }
 
 #[test]
+fn a_layer_that_was_not_whole_on_the_disk_is_replaced() {
+    with_store(|root, store| {
+        let image = real_image(store, "content");
+        let layer = store.layers_of(&image, Owners::Single).unwrap().remove(0);
+        let told = layer.path.with_file_name("layer.json");
+        let file = layer.path.join("file");
+        for is_there in [false, true] {
+            fs::write(&file, "").unwrap();
+            fs::remove_file(&told).unwrap();
+            if is_there {
+                fs::write(&told, "").unwrap();
+            }
+            let again = store.layers_of(&image, Owners::Single).unwrap();
+            assert_eq!(again[0], layer);
+            assert_eq!(fs::read(&file).unwrap(), b"content");
+            let (_, diff_id) = image.layers().next().unwrap();
+            assert!(store.unpacked(diff_id, Owners::Single).is_some());
+            assert_eq!(fs::read_dir(root.join("ingest")).unwrap().count(), 0);
+        }
+    });
+}
+
+#[test]
 fn a_layer_that_streams_in_is_unpacked_or_not_there() {
     with_store(|_, one| {
         let image = real_image(one, "content");
