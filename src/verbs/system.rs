@@ -100,7 +100,7 @@ fn df(args: &DfArgs) -> Result<ExitCode> {
 fn of_images(usage: &Usage) -> String {
     let mut out = format!("images of containers: {} tags\n", usage.tags);
     for (bytes, what) in [
-        (usage.images, "packed layers and documents of tags"),
+        (usage.images, "packed layers and documents of images"),
         (usage.versions, "of versions that tags had before"),
         (
             usage.steps,
@@ -125,17 +125,21 @@ fn prune(args: &PruneArgs) -> Result<ExitCode> {
     let Some(store) = image::existing_store()? else {
         return told_of_prune(args, &Swept::default(), prune_disks(None));
     };
-    if args.versions {
-        store.forget_versions()?;
-    }
-    if args.build_cache {
-        store.forget_steps()?;
-        store.forget_caches();
-    }
     let root = store.root().to_owned();
     drop(store);
-    let swept = Store::sweep(&root)?.ok_or_else(|| {
-        let message = "cannot free anything: another command uses the store of images";
+    let forget = |store: &Store| {
+        if args.versions {
+            store.forget_versions()?;
+        }
+        if args.build_cache {
+            store.forget_steps()?;
+            store.forget_caches();
+        }
+        Ok(())
+    };
+    let swept = Store::sweep_after(&root, forget)?.ok_or_else(|| {
+        let message = "cannot free anything: another command uses the store of images, of which \
+                       nothing was removed";
         hint::with(message, "wait until it ends, and try again")
     })?;
     told_of_prune(args, &swept, prune_disks(Some(&root)))

@@ -24,6 +24,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("what is saved is loaded again, and unpacked", base(), saves),
         trial("what is pulled is unpacked", base(), pulls),
         trial(
+            "what is named by its digest moves no tag, and runs and goes by that name",
+            base(),
+            by_digest,
+        ),
+        trial(
             "what is counted is what du says",
             base().or(no("du")),
             counts,
@@ -169,6 +174,21 @@ fn unpacked(home: &Home) -> Result<usize, Failed> {
 fn pulls() -> Result<(), Failed> {
     let home = Home::new();
     home.says(&["image", "bootstrap", "busybox"])?;
+    let other = Home::new();
+    let name = served(&home, |address| {
+        let name = format!("{address}/busybox:latest");
+        other.says(&["pull", &name])?;
+        Ok(name)
+    })?;
+    assert_eq!(unpacked(&other)?, 1);
+    let digest = |home: &Home, name: &str| home.json(&["images", name, "--json"]);
+    let (here, there) = (digest(&home, "busybox")?, digest(&other, &name)?);
+    assert_eq!(here["images"][0]["digest"], there["images"][0]["digest"]);
+    Ok(())
+}
+
+/// Does it while the images of `home` are served.
+fn served<T>(home: &Home, act: impl FnOnce(&str) -> Result<T, Failed>) -> Result<T, Failed> {
     let free = TcpListener::bind("127.0.0.1:0")?;
     let address = free.local_addr()?.to_string();
     drop(free);
@@ -178,16 +198,52 @@ fn pulls() -> Result<(), Failed> {
     while TcpStream::connect(&address).is_err() && begun.elapsed() < Duration::from_secs(10) {
         thread::sleep(Duration::from_millis(10));
     }
-    let other = Home::new();
-    let name = format!("{address}/busybox:latest");
-    let pulled = other.says(&["pull", &name]);
+    let done = act(&address);
     server.kill()?;
     server.wait()?;
-    pulled?;
-    assert_eq!(unpacked(&other)?, 1);
-    let digest = |home: &Home, name: &str| home.json(&["images", name, "--json"]);
-    let (here, there) = (digest(&home, "busybox")?, digest(&other, &name)?);
-    assert_eq!(here["images"][0]["digest"], there["images"][0]["digest"]);
+    done
+}
+
+fn by_digest() -> Result<(), Failed> {
+    let (home, other) = (Home::new(), Home::new());
+    home.says(&["image", "bootstrap", "busybox"])?;
+    let all = home.json(&["images", "--json"])?;
+    let digest = all["images"][0]["digest"].as_str().ok_or("no digest")?;
+    two_versions(&other)?;
+    let (own, name) = served(&home, |address| {
+        // What the user made himself has the name that the registry's has.
+        let own = format!("{address}/busybox");
+        other.says(&["tag", "app", &own])?;
+        let name = format!("{own}:latest@{digest}");
+        fs::write(other.path().join("Dockerfile"), format!("FROM {name}\n"))?;
+        let context = other.path().to_string_lossy().into_owned();
+        other.says(&["build", "-t", "built", &context])?;
+        other.says(&["pull", &name])?;
+        Ok((own, name))
+    })?;
+    let listed = other.says(&["images", &own])?;
+    let rows: Vec<Vec<&str>> = listed
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[1][..3], [&*own, "latest", "@1"]);
+    assert_eq!(rows[2][..2], [&*own, "<none>"]);
+    assert_eq!(rows.len(), 3, "{listed}");
+    let id = |name: &str| other.json(&["image", "inspect", name]);
+    assert_eq!(id("app")?[0]["Id"], id(&own)?[0]["Id"]);
+    assert_eq!(
+        other.says(&["run", &name, "echo", "by digest"])?,
+        "by digest\n"
+    );
+    let told = other.fails(&["tag", "app", &name])?;
+    assert!(told.contains("left out"), "{told}");
+    let removed = other.says(&["rmi", &name])?;
+    assert!(
+        removed.starts_with(&format!("Untagged: {own}@{digest}\n")),
+        "{removed}"
+    );
+    assert_eq!(id("app")?[0]["Id"], id(&own)?[0]["Id"]);
+    other.fails(&["image", "inspect", &name])?;
     Ok(())
 }
 
@@ -216,6 +272,12 @@ fn counts() -> Result<(), Failed> {
     let (sum, versions) = counted(&home)?;
     assert_eq!(sum, du(&home.store())?);
     assert!(versions > 0);
+    let lock = fs::File::open(home.store().join("lock"))?;
+    lock.lock_shared()?;
+    let told = home.fails(&["system", "prune", "--versions", "--build-cache"])?;
+    assert!(told.contains("nothing was removed"), "{told}");
+    assert_eq!(counted(&home)?, (sum, versions), "somebody uses it");
+    drop(lock);
     let pruned = home.json(&["system", "prune", "--versions", "--json"])?;
     let (sum, versions) = counted(&home)?;
     assert_eq!((sum, versions), (du(&home.store())?, 0));

@@ -30,6 +30,7 @@ pub mod error;
 pub mod image;
 pub mod layer;
 pub mod registry;
+mod removal;
 pub mod room;
 pub mod rootfs;
 pub mod run;

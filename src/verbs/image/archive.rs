@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use isolab_engine::image::{Platform, Reference};
 use isolab_engine::store::{Image, Origin, Owners, Provenance, Store};
 
-use super::{by_me, familiar, image_of, store};
+use super::{by_me, called, image_of, store};
 use crate::report::output::Target;
 use crate::{hint, stdout};
 
@@ -133,8 +133,8 @@ fn load_here(args: &LoadArgs, input: &File, owners: Option<Owners>) -> Result<Ex
     // Before a layer is refused: they are here, whatever becomes of their files.
     if !args.quiet {
         let told = loaded.iter().map(|version| {
-            let (repository, tag) = familiar(&version.name);
-            format!("Loaded image: {repository}:{tag}\n")
+            let name = called(version);
+            format!("Loaded image: {name}\n")
         });
         stdout::print(told.collect::<String>())?;
     }

@@ -76,6 +76,6 @@ fn fetch_with(
     let owners = Room::find().owners();
     let pulled = client.pull_unpacked(name, platform, store, owners, watch)?;
     let provenance = by_me(Provenance::now(Origin::Pulled));
-    store.tag(name, &pulled.target, &provenance)?;
+    store.keep(name, &pulled.target, &provenance)?;
     Ok(())
 }

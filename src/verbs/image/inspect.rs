@@ -1,13 +1,14 @@
 //! `isolab image inspect`: all that is known, with docker's keys where docker has
 //! some.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use isolab_engine::store::{Store, Version};
 use serde_json::{Value, json};
 
-use super::{familiar, image_of, store};
+use super::{called, familiar, image_of, number, store};
 use crate::stdout;
 
 /// What `image inspect` is asked about.
@@ -39,20 +40,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 fn facts(store: &Store, version: &Version) -> Result<Value> {
     let image = image_of(store, version)?;
     let same = |other: &&Version| other.descriptor.digest == version.descriptor.digest;
-    let tags = store.tags()?;
-    let names: Vec<_> = tags
-        .iter()
-        .filter(same)
-        .map(|tag| familiar(&tag.name))
-        .collect();
-    let tags: Vec<_> = names
-        .iter()
-        .map(|(name, tag)| format!("{name}:{tag}"))
-        .collect();
+    let (tags, untagged) = (store.tags()?, store.untagged()?);
+    let names: Vec<_> = tags.iter().filter(same).map(called).collect();
     let digest = &version.descriptor.digest;
-    let digests: Vec<_> = names
+    let repositories: BTreeSet<_> = tags
         .iter()
-        .map(|(name, _)| format!("{name}@{digest}"))
+        .chain(&untagged)
+        .filter(same)
+        .map(|version| familiar(&version.name).0)
+        .collect();
+    let digests: Vec<_> = repositories
+        .iter()
+        .map(|name| format!("{name}@{digest}"))
         .collect();
     let layers: Vec<_> = image
         .layers()
@@ -66,9 +65,9 @@ fn facts(store: &Store, version: &Version) -> Result<Value> {
     let config = &image.config;
     Ok(json!({
         "Id": image.id(),
-        "RepoTags": tags,
+        "RepoTags": names,
         "RepoDigests": digests,
-        "Version": version.number,
+        "Version": number(version),
         "Provenance": version.provenance,
         "Created": config.created,
         "Author": config.author,

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use isolab_engine::image::Platform;
+use isolab_engine::image::{Platform, Reference};
 use isolab_engine::store::{Image, Provenance, Store, Version};
 
 use crate::observation::Unit;
@@ -119,9 +119,20 @@ fn size(bytes: u64) -> String {
     human(bytes as f64, Unit::Bytes)
 }
 
+/// Which version of its tag it is, where it has one.
+fn number(version: &Version) -> Option<u32> {
+    (!version.is_untagged()).then_some(version.number)
+}
+
+/// A version's name as people write it, whole.
+fn called(version: &Version) -> String {
+    let parsed: Result<Reference, _> = version.name.parse();
+    parsed.map_or_else(|_| version.name.clone(), |name| name.to_string())
+}
+
 /// A tag as people write it: registry and repository, and tag.
 fn familiar(name: &str) -> (String, String) {
-    let parsed: Result<isolab_engine::image::Reference, _> = name.parse();
+    let parsed: Result<Reference, _> = name.parse();
     match parsed {
         Ok(reference) => {
             let tag = reference.tag().unwrap_or_default().to_owned();

@@ -170,22 +170,23 @@ fn pull_here(args: &PullArgs, owners: Option<Owners>) -> Result<ExitCode> {
         from: Some(args.name.registry().to_owned()),
         ..by_me(Provenance::now(Origin::Pulled))
     };
-    let version = store.tag(&args.name, &pulled.target, &provenance)?;
+    let version = store.keep(&args.name, &pulled.target, &provenance)?;
     let name = &args.name;
     stdout::print(if args.asking.json {
         format!(
             "{:#}\n",
-            json!({ "schema": "isolab.pull/1", "name": name.name(), "pulled": pulled })
+            json!({ "schema": "isolab.pull/1", "name": version.name, "pulled": pulled })
         )
     } else if args.quiet {
         format!("{name}\n")
     } else {
         let (fetched, skipped) = (size(pulled.fetched), size(pulled.skipped));
+        let number = super::number(&version);
+        let number = number.map_or_else(String::new, |number| format!(" (@{number})"));
         format!(
-            "{}{name} is {} (@{})\n{fetched} fetched, {skipped} were here\n",
+            "{}{name} is {}{number}\n{fetched} fetched, {skipped} were here\n",
             lines(&pulled.blobs, "fetched"),
             pulled.target.digest,
-            version.number
         )
     })?;
     Ok(ExitCode::SUCCESS)

@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use isolab_engine::image::Reference;
 use isolab_engine::store::{Store, Version};
 
-use super::{familiar, size, store};
+use super::{called, familiar, size, store};
 use crate::{hint, stderr, stdout};
 
 /// What `rmi` is asked to remove.
 #[derive(Debug, clap::Args)]
 pub struct RemoveArgs {
     /// The images: NAME[:TAG] with all its versions, NAME@N for one that no
-    /// longer counts, or an id that has one name
+    /// longer counts, or NAME@DIGEST or an id that has one name
     #[arg(required = true)]
     images: Vec<String>,
     /// An image that is not there is no error
@@ -59,12 +60,17 @@ pub fn remove(args: &RemoveArgs) -> Result<ExitCode> {
 }
 
 fn remove_one(store: &Store, image: &str) -> Result<String> {
+    let by_digest = image.parse::<Reference>().ok();
+    let by_digest = by_digest.filter(|reference| reference.digest().is_some());
     let version = match store.resolve_name(image) {
-        Ok(version) => version,
-        Err(_) => of_one_name(store, image)?,
+        Ok(version) if by_digest.is_none() => version,
+        _ => of_one_name(store, image, by_digest.as_ref())?,
     };
-    let (repository, tag) = familiar(&version.name);
-    let name = format!("{repository}:{tag}");
+    let name = called(&version);
+    if version.is_untagged() {
+        store.release(&version.name.parse()?, &[version.descriptor.digest])?;
+        return Ok(format!("Untagged: {name}\n"));
+    }
     if !version.current || super::names_version(image) {
         store.forget(&version)?;
         return Ok(format!("Removed: {name}@{}\n", version.number));
@@ -78,18 +84,22 @@ fn remove_one(store: &Store, image: &str) -> Result<String> {
     })
 }
 
-/// What an id stands for, where it has one name only: which of several is to go, an
-/// id does not say.
-fn of_one_name(store: &Store, id: &str) -> Result<Version> {
+/// What an id or a digest stands for, where it has one name only: which of several is to
+/// go, it does not say. A digest `of` a repository is a name itself where that holds it
+/// without a tag, and else one of that repository's tags is meant.
+fn of_one_name(store: &Store, id: &str, of: Option<&Reference>) -> Result<Version> {
     let version = store.resolve(id)?;
-    let tags = store.tags()?;
-    let same = tags
-        .iter()
-        .filter(|tag| tag.descriptor.digest == version.descriptor.digest);
-    let names: Vec<String> = same
-        .map(|tag| familiar(&tag.name))
-        .map(|(name, tag)| format!("{name}:{tag}"))
-        .collect();
+    if of.is_some() && version.is_untagged() {
+        return Ok(version);
+    }
+    let (tags, untagged) = (store.tags()?, store.untagged()?);
+    let is_meant = |name: &Version| {
+        let repository = || familiar(&name.name).0;
+        name.descriptor.digest == version.descriptor.digest
+            && of.is_none_or(|of| of.familiar_repository() == repository())
+    };
+    let same = tags.iter().chain(&untagged).filter(|name| is_meant(name));
+    let names: Vec<String> = same.map(called).collect();
     match names.len() {
         0 | 1 => Ok(version),
         _ => Err(hint::with(

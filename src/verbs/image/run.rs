@@ -67,7 +67,7 @@ pub struct RunArgs {
     /// Who runs it: isorun, runc, crun, or a path
     #[arg(long, default_value = "isorun", value_name = "RUNTIME")]
     runtime: PathBuf,
-    /// The image: NAME[:TAG], NAME@N for a version, or an id
+    /// The image: NAME[:TAG], NAME@N for a version, NAME@DIGEST, or an id
     image: String,
     /// The program and its arguments, in place of the image's
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -173,7 +173,8 @@ fn present(store: &Store, args: &RunArgs, room: &Room) -> Result<String> {
         Err(error) => return Err(error.into()),
     }
     let reference: Reference = args.image.parse()?;
-    if reference.name() == "docker.io/library/hello-world:latest" {
+    let is_bundled = reference.name() == "docker.io/library/hello-world:latest";
+    if is_bundled && reference.digest().is_none() {
         hello_world(store, &reference)?;
         return Ok(args.image.clone());
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use isolab_engine::image::Reference;
 use isolab_engine::store::{Origin, Provenance};
 
-use super::{by_me, store};
+use super::{by_me, number, store};
 
 /// What `tag` is asked to name.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,10 @@ pub fn tag(args: &TagArgs) -> Result<ExitCode> {
     let store = store()?;
     let version = store.resolve(&args.image)?;
     let provenance = Provenance {
-        from: Some(format!("{}@{}", version.name, version.number)),
+        from: Some(match number(&version) {
+            Some(number) => format!("{}@{number}", version.name),
+            None => version.name.clone(),
+        }),
         ..by_me(Provenance::now(Origin::Tagged))
     };
     store.tag(&args.name, &version.descriptor, &provenance)?;

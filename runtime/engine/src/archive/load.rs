@@ -1,7 +1,7 @@
 //! Reading an archive into the store, in one pass: an archive may come through a
 //! pipe, and its files in any order. In a file, what the store has is passed over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _};
 use std::os::unix::fs::FileExt as _;
@@ -16,7 +16,7 @@ use crate::image::{
     Algorithm, Compression, Config, Descriptor, Digest, Document, Index, LONGEST_DOCUMENT,
     Manifest, MediaType, Reference,
 };
-use crate::store::{Origin, Provenance, Store, Version};
+use crate::store::{DEEPEST_INDEX, Origin, Provenance, Store, Version};
 
 /// More entries than the archive of any image has: a bomb.
 pub(super) const MOST_ENTRIES: usize = 100_000;
@@ -73,15 +73,13 @@ impl Contents<'_> {
                 "it has neither an index.json nor a manifest.json that names an image",
             ));
         }
-        for (_, image) in &found {
-            self.check(image)?;
-        }
+        self.check(&found)?;
         let provenance = Provenance {
             origin: Origin::Loaded,
             ..provenance.clone()
         };
         let store = self.store;
-        let tag = |(name, image): &(Reference, Descriptor)| store.tag(name, image, &provenance);
+        let tag = |(name, image): &(Reference, Descriptor)| store.keep(name, image, &provenance);
         found.iter().map(tag).collect()
     }
 }
@@ -317,20 +315,45 @@ impl<'a> Contents<'a> {
         Err(missing())
     }
 
-    /// Whether all is here that an image needs, and its documents agree. Of an
+    /// Whether all is here that the images need, and their documents agree. Of an
     /// index one manifest is enough.
-    fn check(&self, image: &Descriptor) -> Result<()> {
+    ///
+    /// Each document is read once, however many indexes list it: forty of them that each
+    /// list the next one twice would lead to the last 2^40 times.
+    fn check(&self, images: &[(Reference, Descriptor)]) -> Result<()> {
+        let mut seen = HashSet::new();
+        let mut is_new = |image: &Descriptor| seen.insert((image.digest.clone(), image.size));
+        let images = images.iter().map(|(_, image)| image);
+        let mut pending: Vec<_> = images.filter(|image| is_new(image)).cloned().collect();
+        for _ in 0..DEEPEST_INDEX {
+            let mut listed = Vec::new();
+            for image in &pending {
+                let here = self.check_one(image)?;
+                listed.extend(here.into_iter().filter(&mut is_new));
+            }
+            if listed.is_empty() {
+                return Ok(());
+            }
+            pending = listed;
+        }
+        Err(untrusted(format!(
+            "an index of it leads to an index more than {DEEPEST_INDEX} times"
+        )))
+    }
+
+    /// Checks one document, and gives what is here of an index.
+    fn check_one(&self, image: &Descriptor) -> Result<Vec<Descriptor>> {
         match self.store.read_manifest(image, "the archive")? {
             Document::Index(index) => {
-                let here = index.manifests.iter().filter(|entry| self.store.has(entry));
-                let here: Vec<_> = here.collect();
+                let mut here = index.manifests;
+                here.retain(|entry| self.store.has(entry));
                 if here.is_empty() {
                     return Err(untrusted(format!(
                         "it has nothing of index {}",
                         image.digest
                     )));
                 }
-                here.into_iter().try_for_each(|entry| self.check(entry))
+                Ok(here)
             }
             Document::Manifest(manifest) => {
                 for layer in &manifest.layers {
@@ -344,7 +367,7 @@ impl<'a> Contents<'a> {
                 {
                     Config::parse(&config)?.check_against(&manifest)?;
                 }
-                Ok(())
+                Ok(Vec::new())
             }
         }
     }

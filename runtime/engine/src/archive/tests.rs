@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use crate::error::Error;
-use crate::image::{Config, Digest, Manifest, MediaType, Platform};
+use crate::image::{Config, Descriptor, Digest, Index, Manifest, MediaType, Platform};
 use crate::store::tests::{image_of, tag, with_store};
 use crate::store::{Origin, Owners, Provenance, Store, Version};
 
@@ -167,6 +167,37 @@ fn an_archive_that_lacks_a_blob_is_refused_by_the_blobs_name() {
             );
         });
     });
+}
+
+/// An archive of `count` indexes, each of which lists the next one `listed` times; the
+/// last lists an image.
+fn indexes(count: usize, listed: usize) -> Vec<u8> {
+    let config = serde_json::to_vec(&Config::empty(Platform::host())).unwrap();
+    let manifest = Manifest::new(Descriptor::of(MediaType::Config, &config), Vec::new());
+    let manifest = serde_json::to_vec(&manifest).unwrap();
+    let mut next = Descriptor::of(MediaType::Manifest, &manifest);
+    let mut blobs = vec![config, manifest];
+    for _ in 0..count {
+        let index = serde_json::to_vec(&Index::new(vec![next; listed])).unwrap();
+        next = Descriptor::of(MediaType::Index, &index);
+        blobs.push(index);
+    }
+    let name = |bytes: &[u8]| format!("blobs/sha256/{}", Digest::of(bytes).hex());
+    let names: Vec<_> = blobs.iter().map(|bytes| name(bytes)).collect();
+    let index = serde_json::to_vec(&Index::new(vec![next])).unwrap();
+    let blobs = names
+        .iter()
+        .map(|name| &**name)
+        .zip(blobs.iter().map(|b| &**b));
+    let files: Vec<_> = blobs.chain([("index.json", &*index)]).collect();
+    archive(&files, &[])
+}
+
+#[test]
+fn indexes_that_lead_on_and_on_are_refused_and_each_is_read_once() {
+    refused(&indexes(2_000, 1), "leads to an index more than 4 times");
+    refused(&indexes(40, 2), "leads to an index more than 4 times");
+    with_store(|_, store| assert_eq!(load(store, &indexes(3, 2_000)).unwrap().len(), 1));
 }
 
 /// A saved image of one layer: an archive with one file, packed by gzip.

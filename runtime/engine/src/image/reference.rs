@@ -73,6 +73,20 @@ impl Reference {
         })
     }
 
+    /// Whether an image can be given it as its name.
+    ///
+    /// # Errors
+    /// [`Invalid`] where it has a digest, which is one image's for ever.
+    pub fn check_can_be_given(&self) -> Result<(), Invalid> {
+        match self.digest {
+            None => Ok(()),
+            Some(_) => Err(Invalid::new(
+                format!("image name `{self}`"),
+                "a digest is one image's for ever: it is left out of a name that is given",
+            )),
+        }
+    }
+
     /// `TAG` or `DIGEST`: what a registry is asked for.
     #[must_use]
     pub fn asked(&self) -> String {

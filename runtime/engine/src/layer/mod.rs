@@ -30,7 +30,7 @@ mod limits;
 mod marks;
 mod merge;
 mod pack;
-mod remove;
+pub(crate) mod remove;
 mod source;
 mod stream;
 mod unpack;

@@ -14,7 +14,7 @@
 //! let client = Client::new(Settings::of_process());
 //! let name = "docker.io/library/hello-world:latest".parse()?;
 //! let pulled = client.pull(&name, &Platform::host(), &store, &())?;
-//! store.tag(&name, &pulled.target, &Provenance::now(Origin::Pulled))?;
+//! store.keep(&name, &pulled.target, &Provenance::now(Origin::Pulled))?;
 //!
 //! let copy = "localhost:5000/hello:v1".parse()?;
 //! let pushed = client.push(&store, &pulled.target, &copy, &())?;

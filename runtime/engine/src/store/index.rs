@@ -58,7 +58,7 @@ impl Store {
         if entries != before || !path.exists() {
             let text = serde_json::to_vec(&Index::new(entries));
             let text = text.map_err(|error| Error::write(&path)(error.into()))?;
-            ingest::write_whole(&self.ingest(), &path, &text)?;
+            ingest::write_to_disk(&self.ingest(), &path, &text)?;
         }
         Ok(result)
     }

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{CWD, IFlags, RenameFlags, ioctl_getflags, ioctl_setflags, renameat_with};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::image::Digest;
+use crate::removal::remove_tree;
 
 /// A file or directory below `ingest/`, removed again unless it gets its name.
 #[derive(Debug)]
@@ -110,6 +112,31 @@ impl Pending {
         &mut self.held
     }
 
+    /// Gives a directory its name, also in the place of one that is not whole, which goes
+    /// then.
+    ///
+    /// Who finds the same damage waits, and finds what was put in its place: what one
+    /// command put there may be in use already when another comes to it.
+    pub(super) fn place_unless(self, name: &Path, is_whole: impl Fn() -> bool) -> Result<()> {
+        let Ok(there) = File::open(name) else {
+            return self.place(name);
+        };
+        there.lock().map_err(Error::write(name))?;
+        if is_whole() {
+            return Ok(());
+        }
+        match renameat_with(CWD, &self.path, CWD, name, RenameFlags::EXCHANGE) {
+            // What was there has the name of this one now, and goes with it.
+            Ok(()) => Ok(()),
+            // A file system that does not know how.
+            Err(Errno::INVAL) => {
+                remove_tree(name).map_err(Error::write(name))?;
+                self.place(name)
+            }
+            Err(errno) => Err(Error::write(name)(errno.into())),
+        }
+    }
+
     /// Gives it its name. Where a directory of that name is already, somebody
     /// was faster, and this one goes.
     pub(super) fn place(mut self, name: &Path) -> Result<()> {
@@ -136,8 +163,6 @@ impl Pending {
     /// As [`place`](Self::place), but what has the name already is left alone, an empty
     /// directory, too.
     pub(super) fn place_first(mut self, name: &Path) -> Result<()> {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
         match renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE) {
             Ok(()) => {
                 self.placed = true;
@@ -175,10 +200,24 @@ pub(super) fn spread(ingest: &Path) {
 
 /// Writes `bytes` as `name`, whole or not at all.
 pub(super) fn write_whole(ingest: &Path, name: &Path, bytes: &[u8]) -> Result<()> {
+    written(ingest, name, bytes)?.place(name)
+}
+
+/// The same, on the disk before it has the name: else a power failure may leave the name
+/// with nothing in it, and what had it before is gone.
+pub(super) fn write_to_disk(ingest: &Path, name: &Path, bytes: &[u8]) -> Result<()> {
+    let mut pending = written(ingest, name, bytes)?;
+    let flushed = pending.as_file().sync_all();
+    flushed.map_err(Error::write(name))?;
+    pending.place(name)
+}
+
+/// A file with `bytes` in it, which is to be `name`.
+fn written(ingest: &Path, name: &Path, bytes: &[u8]) -> Result<Pending> {
     let mut pending = Pending::file(ingest)?;
     let written = pending.as_file().write_all(bytes);
     written.map_err(Error::write(name))?;
-    pending.place(name)
+    Ok(pending)
 }
 
 /// Removes what nobody holds a lock on, but for what somebody may go on with.
@@ -223,9 +262,7 @@ fn clear(ingest: &Path, wait: Duration) {
 /// Removes a file, or a directory with all that is in it. What cannot be removed
 /// stays for the next one to try.
 pub(super) fn remove(path: &Path) {
-    if fs::remove_file(path).is_err() {
-        let _ = super::sweep::remove_tree(path);
-    }
+    let _ = remove_tree(path);
 }
 
 fn is_still(path: &Path, held: &File) -> bool {

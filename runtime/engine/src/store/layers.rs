@@ -229,7 +229,9 @@ impl Store {
         let directory = self.layer_path(diff_id, owners);
         let parent = directory.parent().unwrap_or(&directory);
         fs::create_dir_all(parent).map_err(Error::write(parent))?;
-        pending.place(&directory)?;
+        // Of a layer that was not on the disk yet when the power failed, what is known may be
+        // empty.
+        pending.place_unless(&directory, || self.unpacked(diff_id, owners).is_some())?;
         Ok(Layer {
             path: directory.join(FILES),
             facts,

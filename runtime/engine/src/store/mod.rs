@@ -22,9 +22,11 @@
 //! somebody to go on with it. A blob that no entry of `index.json` leads to is
 //! garbage: a sweep removes it.
 //!
-//! Nothing is flushed to the disk file by file, which would cost more than the
-//! whole pull. After a power failure a blob may be short; its length is compared
-//! with its descriptor's wherever it is opened, and it counts as absent then.
+//! Nothing but `index.json` is flushed to the disk, which file by file would cost more
+//! than the whole pull. After a power failure a blob may be short; its length is
+//! compared with its descriptor's wherever it is opened, and it counts as absent then,
+//! as an unpacked layer does of which nothing is known. What is fetched or unpacked
+//! anew takes its place. Tags and versions stand nowhere else.
 //!
 //! Source: OCI image specification, `image-layout.md`.
 
@@ -57,6 +59,7 @@ pub use pins::Pin;
 pub use places::Place;
 pub use provenance::{Origin, Provenance};
 pub use repositories::Held;
+pub(crate) use resolve::DEEPEST_INDEX;
 pub use resolve::Image;
 pub use steps::Step;
 pub use sweep::Swept;

@@ -1,7 +1,7 @@
 //! The store as a registry sees it: repositories, which hold tags, the versions
 //! that tags had, and manifests that have no tag.
 //!
-//! What is pushed by its digest has no name to be kept under. It gets an entry of
+//! What is pushed or pulled by its digest has no name to be kept under. It gets an entry of
 //! the index that names its repository alone, so that a sweep leaves it; as soon as
 //! an index of the same repository lists it, that entry goes again.
 
@@ -46,6 +46,15 @@ impl Store {
         let entries = self.entries()?.into_iter();
         let its = entries.filter(|entry| repository_of(entry).as_ref() == Some(&wanted));
         Ok(its.map(|entry| held(&entry)).collect())
+    }
+
+    /// Everything that a repository holds without a tag.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Untrusted`].
+    pub fn untagged(&self) -> Result<Vec<Version>> {
+        let entries = self.entries()?;
+        Ok(entries.iter().filter_map(untagged).collect())
     }
 
     /// Keeps a manifest in the reference's repository, without a tag.
@@ -155,6 +164,19 @@ fn repository_of(entry: &Descriptor) -> Option<String> {
     }
     let version = Version::of(entry)?;
     version.name.parse().ok().as_ref().map(key)
+}
+
+fn untagged(entry: &Descriptor) -> Option<Version> {
+    let repository = entry.annotations.get(REPOSITORY)?;
+    let mut descriptor = entry.clone();
+    descriptor.annotations.clear();
+    Some(Version {
+        name: format!("{repository}@{}", entry.digest),
+        number: 0,
+        descriptor,
+        provenance: Provenance::of(&entry.annotations),
+        current: false,
+    })
 }
 
 fn held(entry: &Descriptor) -> Held {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::image::{Config, Descriptor, Digest, Document, Manifest, Platform, Reference};
 
 /// How far an index may lead to an index: further is a circle, or an attempt.
-const DEEPEST_INDEX: u32 = 4;
+pub(crate) const DEEPEST_INDEX: u32 = 4;
 /// The fewest digits that stand for an id.
 const SHORTEST_ID: usize = 4;
 
@@ -121,18 +121,25 @@ impl Store {
         })
     }
 
-    /// The version in the reference's repository that has `digest`.
-    fn of_repository(&self, reference: &Reference, digest: &Digest) -> Result<Option<Version>> {
+    /// What the reference's repository has of `digest`: what is held by it, else the
+    /// version of a tag.
+    pub(super) fn of_repository(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<Option<Version>> {
         let repository = |name: &str| {
             let tag: Option<Reference> = name.parse().ok();
             tag.is_some_and(|tag| {
                 tag.registry() == reference.registry() && tag.repository() == reference.repository()
             })
         };
-        let found = self.versions_where(|version| {
-            version.descriptor.digest == *digest && repository(&version.name)
-        })?;
-        Ok(newest(found))
+        let is_it =
+            |version: &Version| version.descriptor.digest == *digest && repository(&version.name);
+        if let Some(held) = self.untagged()?.into_iter().find(is_it) {
+            return Ok(Some(held));
+        }
+        Ok(newest(self.versions_where(is_it)?))
     }
 
     /// The one image whose id, or whose manifest's digest, begins with `text`.
@@ -150,6 +157,7 @@ impl Store {
                 || by_config().is_some_and(|image| image.id().hex().starts_with(prefix))
         };
         let mut found = self.versions_where(begins)?;
+        found.extend(self.untagged()?.into_iter().filter(begins));
         // Several names of one image are one.
         let digests: Vec<_> = found.iter().map(|v| v.descriptor.digest.clone()).collect();
         if digests.windows(2).any(|pair| pair[0] != pair[1]) {

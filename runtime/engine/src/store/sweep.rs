@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -44,6 +42,18 @@ impl Store {
     /// [`Error::Read`], [`Error::Write`]; [`Error::Untrusted`] for an index that
     /// cannot be read: nothing is removed then.
     pub fn sweep(root: &Path) -> Result<Option<Swept>> {
+        Self::sweep_after(root, |_| Ok(()))
+    }
+
+    /// The same after `forget`, which is done while nobody else uses the store, or not
+    /// at all: what a build stands on is not taken from under it.
+    ///
+    /// # Errors
+    /// As [`sweep`](Self::sweep), and those of `forget`.
+    pub fn sweep_after(
+        root: &Path,
+        forget: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Option<Swept>> {
         drop(Self::open(root)?);
         let Some(alone) = Lock::try_exclusive(&root.join("lock"))? else {
             return Ok(None);
@@ -52,6 +62,7 @@ impl Store {
             root: root.to_owned(),
             _in_use: alone,
         };
+        forget(&store)?;
         ingest::clear_all(&store.ingest());
         let marked = store.marked()?;
         let mut swept = Swept::default();
@@ -176,22 +187,4 @@ fn discard(store: &Store, path: &Path) -> Result<u64> {
     fs::rename(path, &aside).map_err(Error::write(path))?;
     ingest::remove(&aside);
     Ok(bytes)
-}
-
-/// Removes a tree, also where its directories forbid that to the user who made
-/// them, as the directories of images may.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    if fs::remove_dir_all(path).is_ok() {
-        return Ok(());
-    }
-    let mut pending = vec![path.to_owned()];
-    while let Some(directory) = pending.pop() {
-        if fs::symlink_metadata(&directory)?.is_dir() {
-            let _ = fs::set_permissions(&directory, fs::Permissions::from_mode(0o700));
-            let entries = fs::read_dir(&directory)?.flatten();
-            let kinds = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            pending.extend(kinds.map(|entry| entry.path()));
-        }
-    }
-    fs::remove_dir_all(path)
 }

@@ -130,6 +130,41 @@ fn names_lead_to_what_docker_would_find() {
 }
 
 #[test]
+fn an_image_named_by_its_digest_moves_no_tag_and_is_found_and_kept() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    let own = made(&store, "app", "own").descriptor;
+    let old = image_of(&store, "old");
+    let pulled = Provenance::now(Origin::Pulled);
+    for text in ["app", "app:latest"] {
+        let name = tag(&format!("{text}@{}", old.digest));
+        let kept = store.keep(&name, &old, &pulled).unwrap();
+        assert!(kept.is_untagged(), "{kept:?}");
+        assert!(store.tag(&name, &old, &pulled).is_err());
+        assert!(store.keep(&name, &own, &pulled).is_err(), "it is another");
+    }
+    assert_eq!(store.log(&tag("app")).unwrap().len(), 1);
+    assert_eq!(store.resolve("app").unwrap().descriptor, own);
+    store.forget_versions().unwrap();
+    drop(store);
+    Store::sweep(&root).unwrap().unwrap();
+    let store = Store::open(&root).unwrap();
+    let named = format!("app@{}", old.digest);
+    for text in [&*named, &old.digest.hex()[..12]] {
+        let found = store.resolve(text).unwrap();
+        assert_eq!(found.descriptor, old, "{text}");
+        assert_eq!(found.provenance.unwrap().origin, Origin::Pulled);
+        store.image(&old, &Platform::host()).unwrap();
+    }
+    assert!(store.resolve(&format!("other@{}", old.digest)).is_err());
+    assert_eq!(store.untagged().unwrap().len(), 1, "it is held once");
+    store.release(&tag(&named), &[old.digest]).unwrap();
+    drop(store);
+    assert_eq!(Store::sweep(&root).unwrap().unwrap().blobs, 3);
+}
+
+#[test]
 fn a_blob_that_is_not_what_was_promised_is_gone() {
     with_store(|_, store| {
         let promised = Descriptor::of(MediaType::Config, b"what was promised");
@@ -203,6 +238,26 @@ fn a_sweep_removes_what_no_version_leads_to_and_nothing_else() {
         let version = store.resolve(name).unwrap();
         store.image(&version.descriptor, &Platform::host()).unwrap();
     }
+}
+
+#[test]
+fn nothing_is_forgotten_while_somebody_uses_the_store() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("images");
+    let store = Store::open(&root).unwrap();
+    made(&store, "app", "one");
+    made(&store, "app", "two");
+    let cache = store.cache_directory("id", |_| Ok::<_, Error>(())).unwrap();
+    let forget = |store: &Store| {
+        store.forget_caches();
+        store.forget_versions().map(drop)
+    };
+    assert_eq!(Store::sweep_after(&root, forget).unwrap(), None);
+    assert_eq!(store.log(&tag("app")).unwrap().len(), 2);
+    assert!(cache.exists());
+    drop(store);
+    let swept = Store::sweep_after(&root, forget).unwrap().unwrap();
+    assert_eq!((swept.blobs, cache.exists()), (3, false));
 }
 
 #[test]
@@ -309,6 +364,29 @@ fn a_layer_is_unpacked_once_and_whole() {
             "it was not unpacked again"
         );
         assert_eq!(fs::read_dir(store.ingest()).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn a_layer_that_was_not_whole_on_the_disk_is_replaced() {
+    with_store(|root, store| {
+        let image = real_image(store, "content");
+        let layer = store.layers_of(&image, Owners::Single).unwrap().remove(0);
+        let told = layer.path.with_file_name("layer.json");
+        let file = layer.path.join("file");
+        for is_there in [false, true] {
+            fs::write(&file, "").unwrap();
+            fs::remove_file(&told).unwrap();
+            if is_there {
+                fs::write(&told, "").unwrap();
+            }
+            let again = store.layers_of(&image, Owners::Single).unwrap();
+            assert_eq!(again[0], layer);
+            assert_eq!(fs::read(&file).unwrap(), b"content");
+            let (_, diff_id) = image.layers().next().unwrap();
+            assert!(store.unpacked(diff_id, Owners::Single).is_some());
+            assert_eq!(fs::read_dir(root.join("ingest")).unwrap().count(), 0);
+        }
     });
 }
 

@@ -1,6 +1,7 @@
 //! How much disk the store takes, and for what: together it is what `du` says.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 pub struct Usage {
     /// Tags.
     pub tags: u64,
-    /// Blobs that tags lead to.
+    /// Blobs that tags lead to, and images that are held by their digest.
     pub images: u64,
     /// Blobs that only versions lead to which no longer count.
     pub versions: u64,
@@ -54,9 +55,9 @@ impl Store {
         let whole = self.marked()?;
         let mut current = super::sweep::Marked::default();
         let tags = self.tags()?;
-        for tag in &tags {
+        for image in tags.iter().chain(&self.untagged()?) {
             // What cannot be read is counted all the same, if not where it belongs.
-            let _ = self.mark(&tag.descriptor, &mut current);
+            let _ = self.mark(&image.descriptor, &mut current);
         }
         let mut named = super::sweep::Marked::default();
         for entry in self.entries()? {
@@ -95,5 +96,9 @@ impl Store {
 }
 
 fn taken(path: &Path) -> Result<u64> {
-    allocated_bytes(&[path]).map_err(Error::read(path))
+    match allocated_bytes(&[path]) {
+        // Another command has finished it, or removed it, since it was listed.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        taken => taken.map_err(Error::read(path)),
+    }
 }

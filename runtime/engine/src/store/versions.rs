@@ -12,12 +12,13 @@ const NAME: &str = "isolab.name";
 /// Its number.
 const NUMBER: &str = "isolab.version";
 
-/// One version of a tag.
+/// One version of a tag, or an image that is held by its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// The tag, whole: `docker.io/library/app:latest`.
+    /// The tag, whole: `docker.io/library/app:latest`; `docker.io/library/app@DIGEST` of
+    /// what has none.
     pub name: String,
-    /// 1 for the first that the tag ever had.
+    /// 1 for the first that the tag ever had; 0 where there is no tag.
     pub number: u32,
     /// The manifest or index.
     pub descriptor: Descriptor,
@@ -28,6 +29,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether it is held by its digest alone.
+    #[must_use]
+    pub fn is_untagged(&self) -> bool {
+        self.number == 0
+    }
+
     pub(super) fn of(entry: &Descriptor) -> Option<Self> {
         let said = |key: &str| entry.annotations.get(key);
         let current = said(REF_NAME);
@@ -103,6 +110,7 @@ impl Store {
     /// tag that stands for it already stays as it is.
     ///
     /// # Errors
+    /// [`Error::Invalid`] for a name with a digest, which is one image's for ever;
     /// [`Error::Missing`] where the blob is not here; [`Error::Write`].
     pub fn tag(
         &self,
@@ -110,6 +118,7 @@ impl Store {
         descriptor: &Descriptor,
         provenance: &Provenance,
     ) -> Result<Version> {
+        tag.check_can_be_given()?;
         if !self.has(descriptor) {
             return Err(Error::Missing {
                 digest: descriptor.digest.clone(),
@@ -118,6 +127,33 @@ impl Store {
         }
         let name = tag.name();
         self.change_entries(|entries| Ok(advance(entries, &name, descriptor, provenance)))
+    }
+
+    /// Keeps what `name` was found to be. A tag stands for it from now on; with a digest
+    /// it is held without one: whoever asks for that says nothing of the tag beside it,
+    /// which may be the user's own image.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] where it has another digest than `name`; else as
+    /// [`tag`](Self::tag).
+    pub fn keep(
+        &self,
+        name: &Reference,
+        descriptor: &Descriptor,
+        provenance: &Provenance,
+    ) -> Result<Version> {
+        let Some(digest) = name.digest() else {
+            return self.tag(name, descriptor, provenance);
+        };
+        if *digest != descriptor.digest {
+            return Err(Error::Untrusted {
+                what: format!("image {name}"),
+                reason: format!("it has the digest {}", descriptor.digest),
+            });
+        }
+        self.hold(name, descriptor, provenance)?;
+        let held = self.of_repository(name, digest)?;
+        held.ok_or_else(|| no_image(name))
     }
 
     /// Removes the tag and its log. What nothing else leads to is garbage then.

@@ -10,7 +10,7 @@
 //! something in the options of `mount(2)`; 200 layers fit in the page that these
 //! options may take; and what is renamed meanwhile changes nothing.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -27,6 +27,15 @@ const PAGE: usize = 4096;
 
 /// How many layers the kernel stacks (`OVL_MAX_STACK`, fs/overlayfs/params.h).
 const MOST: usize = 500;
+
+/// What the kernel may do by default, as its builder or administrator set it: leave a
+/// renamed directory, or a file of which only the mode changed, in the layer below, and
+/// note in the upper one where. Then the upper directory by itself is no layer. With
+/// `userxattr` the kernel does neither.
+const NOTED: [&CStr; 2] = [c"redirect_dir", c"metacopy"];
+
+/// A directory with a file for each of them that this kernel knows.
+const PARAMETERS: &str = "/sys/module/overlay/parameters";
 
 /// A root of several directories (`overlayfs`, Documentation/filesystems/overlayfs.rst).
 ///
@@ -98,10 +107,24 @@ impl Overlay {
             upper: name(&self.upper)?,
             work: name(&self.work)?,
             user_attributes,
+            off: match user_attributes {
+                true => Vec::new(),
+                false => known(Path::new(PARAMETERS)),
+            },
             volatile: self.volatile,
             target,
         })
     }
+}
+
+/// Those of [`NOTED`] that the kernel knows, and so takes as options.
+fn known(parameters: &Path) -> Vec<&'static CStr> {
+    if !parameters.exists() {
+        // Asked for one, the kernel loads what overlays are made by, and has parameters.
+        drop(NewFileSystem::begin(c"overlay"));
+    }
+    let is_known = |name: &&CStr| parameters.join(OsStr::from_bytes(name.to_bytes())).exists();
+    NOTED.into_iter().filter(is_known).collect()
 }
 
 /// What the kernel's refusal means.
@@ -130,6 +153,8 @@ pub(crate) struct Layers {
     upper: CString,
     work: CString,
     user_attributes: bool,
+    /// What is turned off.
+    off: Vec<&'static CStr>,
     volatile: bool,
     target: CString,
 }
@@ -179,6 +204,11 @@ impl Layers {
             options.append(b",")?;
             options.append(flag.to_bytes())?;
         }
+        for key in &self.off {
+            options.append(b",")?;
+            options.append(key.to_bytes())?;
+            options.append(b"=off")?;
+        }
         Ok(())
     }
 
@@ -197,6 +227,9 @@ impl Layers {
         overlay.set(c"workdir", Some(name(work)?.c_str()))?;
         for flag in self.flags() {
             overlay.set(flag, None)?;
+        }
+        for key in &self.off {
+            overlay.set(key, Some(c"off"))?;
         }
         let tree = overlay.mount()?;
         mount::attach(tree.as_raw_fd(), libc::AT_FDCWD, &self.target)
@@ -266,7 +299,10 @@ mod tests {
     fn options(count: usize) -> sys::Result<(Vec<Descriptor>, String)> {
         let place = tempfile::tempdir().unwrap();
         let overlay = overlay(place.path(), count);
-        let layers = overlay.prepare(true, c"/x".into()).unwrap();
+        told(&overlay.prepare(true, c"/x".into()).unwrap())
+    }
+
+    fn told(layers: &Layers) -> sys::Result<(Vec<Descriptor>, String)> {
         let open = |path: &CString| open_directory(path).unwrap();
         let lowers: Vec<_> = layers.lowers.iter().map(open).collect();
         let (upper, work) = (open(&layers.upper), open(&layers.work));
@@ -286,6 +322,24 @@ mod tests {
         assert!(options.ends_with(",userxattr,volatile"), "{options}");
         let leads = std::fs::read_link(format!("/proc/self/fd/{high}")).unwrap();
         assert!(leads.to_str().unwrap().contains("/l1"), "{leads:?}");
+    }
+
+    #[test]
+    fn what_would_leave_something_of_the_upper_directory_below_is_off_where_it_is_known() {
+        let place = tempfile::tempdir().unwrap();
+        let overlay = overlay(place.path(), 1);
+        let layers = |user| overlay.prepare(user, c"/x".into()).unwrap();
+        assert!(layers(true).off.is_empty(), "user attributes have neither");
+        let parameters = Path::new(PARAMETERS);
+        let exists = |name: &str| parameters.join(name).exists();
+        if exists("redirect_dir") && exists("metacopy") {
+            let (_, options) = told(&layers(false)).unwrap();
+            let end = ",volatile,redirect_dir=off,metacopy=off";
+            assert!(options.ends_with(end), "{options}");
+        }
+        // Before Linux 4.19 there was one of them.
+        std::fs::write(place.path().join("redirect_dir"), "Y").unwrap();
+        assert_eq!(known(place.path()), [c"redirect_dir"]);
     }
 
     #[test]

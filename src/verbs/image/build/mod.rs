@@ -104,6 +104,9 @@ impl From<Net> for Network {
 /// # Errors
 /// If the Dockerfile is wrong, or a step fails.
 pub fn build(args: &BuildArgs) -> Result<ExitCode> {
+    for name in &args.tag {
+        name.check_can_be_given()?;
+    }
     if let Some(path) = &args.explain_ignore {
         return explain_ignore(args, path);
     }
