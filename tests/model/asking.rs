@@ -168,6 +168,45 @@ pub(crate) fn refused() -> Tested {
     Ok(())
 }
 
+/// Amounts that nothing can have, and words that contradict each other: wrong usage, as clap's.
+pub(crate) fn impossible() -> Tested {
+    let home = Home::new();
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&["ask", "money", "--life", "0"], &["--life", "such as"]),
+        (
+            &["ask", "money", "--runs", "1e305y"],
+            &["--runs", "such as"],
+        ),
+        (&["ask", "money", "--runs", "0"], &["--runs", "such as"]),
+        (
+            &["ask", "memory", "--memory", "0"],
+            &["--memory", "such as"],
+        ),
+        (
+            &["ask", "storm", "--host-processors", "0"],
+            &["--host-processors", "such as"],
+        ),
+        (
+            &["ask", "storm", "--host-processors", "1000000"],
+            &["--host-processors", "such as"],
+        ),
+        (
+            &["ask", "storm", "--set", "host.processors=0"],
+            &["host.processors", "hint"],
+        ),
+        (&["ask", "0", "guests"], &["1 to 1000000", "hint"]),
+    ];
+    for (arguments, parts) in cases {
+        contains(&home.fails(arguments), parts);
+        assert_eq!(
+            home.model(arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+    Ok(())
+}
+
 pub(crate) fn bad_calibrations() -> Tested {
     let home = Home::new();
     let check = |change: fn(&mut Value), part: &str| {

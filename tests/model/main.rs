@@ -42,6 +42,10 @@ fn trials() -> Vec<Trial> {
             asking::refused,
         ),
         Trial::test(
+            "what_nothing_can_have_is_refused_as_wrong_usage",
+            asking::impossible,
+        ),
+        Trial::test(
             "a_calibration_that_cannot_be_used_is_refused_with_a_remedy",
             asking::bad_calibrations,
         ),

@@ -13,9 +13,9 @@ use vm_model::model::question::{
 };
 use vm_model::model::queue::Variability;
 
-use super::amounts::{number, size, time};
+use super::amounts::{number, size, some_size, some_time, time};
 use super::given::{self, Given};
-use super::sentence::{self, Sentence};
+use super::sentence::{self, COUNTS, Sentence};
 use super::{show, sweep};
 use crate::{hint, stderr, stdout};
 
@@ -25,20 +25,21 @@ use crate::{hint, stderr, stdout};
 Topics: startup, memory, disk, density, storm, money. Or a sentence:\n  \
 isolab model ask three guests of a 700 MB system, each with 512 MB of memory\n  \
 isolab model ask density --kind vm,container --memory 256M --sweep memory=128M..1G -o density.svg\n\
-Every answer is modelled, and says so. It exits with 1 where it cannot be answered.")]
+Every answer is modelled, and says so. It exits with 2 where nothing sensible is asked, and with 1\n\
+where it cannot be answered.")]
 pub struct AskArgs {
     /// A topic, or a question in words
     #[arg(value_name = "QUESTION", required = true)]
     words: Vec<String>,
     /// How many of them
     #[arg(long, visible_alias = "count", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(i64::from(*COUNTS.start())..=i64::from(*COUNTS.end())))]
     guests: Option<u32>,
     /// What they are
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     kind: Vec<KindArg>,
     /// Each guest's memory [default: 256M]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = some_size)]
     memory: Option<f64>,
     /// The bytes that are in the image of each
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -83,10 +84,10 @@ pub struct AskArgs {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     balloon: Option<f64>,
     /// How long the host is used before another is bought
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "4y")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, default_value = "4y")]
     life: f64,
     /// For how long one runs, as far as money goes
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, default_value = "30d")]
     runs: f64,
     /// Ask for a range: guests=1..200, memory=128M..2G, image=…, archive=…, processor=…, arrivals=…
     #[arg(long, value_name = "NAME=FROM..TO")]
@@ -161,7 +162,7 @@ struct Told<'a> {
 /// If the question is not understood, or a parameter for it is missing.
 pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
     if args.workload_kernel > args.workload_time {
-        bail!(hint::with(
+        bail!(hint::usage(
             "the kernel takes no more for a workload than that takes as a whole",
             "--workload-time is all of it, and --workload-kernel the kernel's part",
         ));
@@ -172,7 +173,7 @@ pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
     let scene = scene(args, &said);
     if let Some(range) = &args.sweep {
         let [topic] = topics[..] else {
-            bail!(hint::with(
+            bail!(hint::usage(
                 "a sweep asks about one topic",
                 "isolab model ask memory --sweep guests=1..200",
             ));
@@ -220,7 +221,7 @@ fn understood(words: &[String]) -> Result<(Vec<Topic>, Sentence)> {
         true => Sentence::default(),
         false => sentence::parse(&rest).map_err(|why| {
             let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-            hint::with(
+            hint::usage(
                 format!("cannot understand the question: {why}"),
                 format!(
                     "ask for {}; or `isolab model ask three guests of a 700 MB system`",

@@ -11,7 +11,7 @@ use vm_model::model::parameters::{
 };
 use vm_model::model::{GuestKernel, HostFacts, Vmm};
 
-use super::amounts::{number, size};
+use super::amounts::{number, processors, size, some_size};
 use crate::calibration::{self, Split, Stored};
 use crate::{footprint, hint, places};
 
@@ -33,7 +33,7 @@ pub(super) struct Given {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     host_memory: Option<f64>,
     /// The processors that they may have [default: those here]
-    #[arg(long, value_name = "N", value_parser = number)]
+    #[arg(long, value_name = "N", value_parser = processors)]
     host_processors: Option<f64>,
     /// The disk that they may have [default: what is free here]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -42,7 +42,7 @@ pub(super) struct Given {
     #[arg(long, value_name = "N", value_parser = number)]
     host_iops: Option<f64>,
     /// Bytes a second that the disk reads
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = some_size)]
     host_bandwidth: Option<f64>,
     /// The host's price
     #[arg(long, value_name = "MONEY", value_parser = number)]
@@ -272,7 +272,7 @@ fn free_disk() -> Option<f64> {
 /// `NAME=VALUE` or `NAME=LOW..HIGH`.
 fn set(text: &str) -> Result<Parameter> {
     let wrong = |why: String| {
-        hint::with(
+        hint::usage(
             format!("cannot use `--set {text}`: {why}"),
             "write NAME=VALUE or NAME=LOW..HIGH, in seconds and bytes; docs/MODEL.md has the names",
         )

@@ -82,7 +82,7 @@ impl Sweep {
     /// What is wrong with it, with an example.
     pub(super) fn parse(text: &str, topic: Topic) -> Result<Self> {
         let wrong = |why: String| {
-            hint::with(
+            hint::usage(
                 format!("cannot sweep `{text}`: {why}"),
                 "write such as guests=1..200, memory=128M..2G or arrivals=0.1..2",
             )
@@ -107,6 +107,9 @@ impl Sweep {
             return Err(wrong(
                 "it has to go from less to more, and guests from 1 to a million".to_owned(),
             ));
+        }
+        if variable == Variable::Memory && from == 0.0 {
+            return Err(wrong("no guest is without memory".to_owned()));
         }
         Ok(Self {
             topic,
@@ -370,6 +373,7 @@ mod tests {
             "guests=0..4",
             "cats=1..2",
             "memory=1..2",
+            "memory=0..1G",
         ] {
             let error = Sweep::parse(wrong, Topic::Memory).unwrap_err();
             assert!(

@@ -194,6 +194,15 @@ pub struct Answer {
 pub fn answer(question: &dyn Question, parameters: &Parameters, draws: usize) -> Result<Answer> {
     let values = Values::new(parameters, &[]);
     let best = question.outcome(&values)?;
+    if best.value.is_nan() {
+        return Err(Error::Parameters {
+            reason: format!(
+                "they say nothing of {}: it comes to no number",
+                question.what()
+            ),
+            remedy: "see which of what is given is nothing, or without end".to_owned(),
+        });
+    }
     let names = values.used.into_inner();
     let used: Vec<&Parameter> = names
         .iter()
@@ -387,6 +396,19 @@ mod tests {
                 "{one:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_comes_to_no_number_is_no_answer() {
+        let endless = Parameters::from_iter([
+            parameter("vm.boot", 0.0, [0.0; 2]),
+            Parameter {
+                value: f64::INFINITY,
+                ..parameter("host.speed", 1.0, [1.0; 2])
+            },
+        ]);
+        let error = answer(&Area, &endless, 10).unwrap_err();
+        assert!(error.to_string().contains("no number"), "{error}");
     }
 
     #[test]

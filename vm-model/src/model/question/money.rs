@@ -63,10 +63,16 @@ impl Question for Money {
             power: Watts(0.0),
             ..host
         };
-        let (whole, price) = (cost(&host), cost(&bought));
+        let fed = Host {
+            capital: Amount(0.0),
+            ..host
+        };
         Ok(Outcome {
-            value: whole,
-            terms: vec![("the host's price", price), ("its energy", whole - price)],
+            value: cost(&host),
+            terms: vec![
+                ("the host's price", cost(&bought)),
+                ("its energy", cost(&fed)),
+            ],
             notes,
         })
     }
@@ -105,10 +111,13 @@ mod tests {
                 life: hour * 24.0 * 365.0,
                 time: hour,
             };
-            answer(&question, &values, 1).unwrap().value
+            answer(&question, &values, 1).unwrap()
         };
-        assert!((of(None) - 0.115).abs() < 1e-12);
-        assert!((of(Some(23)) - 1.15 / 23.0).abs() < 1e-12);
-        assert!(of(Some(0)).is_infinite());
+        // One of capital, and half a kilowatt-hour, shared by the ten that fit.
+        assert!((of(None).value - 0.115).abs() < 1e-12);
+        assert!((of(Some(23)).value - 1.15 / 23.0).abs() < 1e-12);
+        let nobodys = of(Some(0));
+        assert!(nobodys.value.is_infinite());
+        assert!(nobodys.terms.iter().all(|term| term.value.is_infinite()));
     }
 }
