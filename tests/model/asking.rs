@@ -171,7 +171,11 @@ pub(crate) fn refused() -> Tested {
 /// Amounts that nothing can have, and words that contradict each other: wrong usage, as clap's.
 pub(crate) fn impossible() -> Tested {
     let home = Home::new();
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 9] = [
+        (
+            &["ask", "memory", "--guests", "3", "--balloon", "1G"],
+            &["1.07 GB of its 268 MB", "--memory"],
+        ),
         (&["ask", "money", "--life", "0"], &["--life", "such as"]),
         (
             &["ask", "money", "--runs", "1e305y"],

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use vm_model::initramfs::Archive;
 use vm_model::model::answer::{Answer, DRAWS, Question, answer};
-use vm_model::model::parameters::Parameters;
+use vm_model::model::parameters::{Parameters, Unit};
 use vm_model::model::question::{
     Density, Disk, Each, Kind, Memory, Money, Saving, Startup, Storm, Wait,
 };
@@ -300,8 +300,18 @@ pub(super) fn of_kind(mut scene: Scene, kind: Kind) -> Result<Scene> {
     scene.each.kind = kind;
     let nonsense = scene.each.restored || scene.saving != Saving::Nothing;
     if kind != Kind::Vm && nonsense {
-        return Err(anyhow!(
-            "a {kind} has no memory of its own that could be saved, merged or given back"
+        return Err(hint::usage(
+            format!("a {kind} has no memory of its own that could be saved, merged or given back"),
+            "leave out --restored, --merged and --balloon, or ask for --kind vm",
+        ));
+    }
+    if let Saving::Balloon(given) = scene.saving
+        && given > scene.each.memory
+    {
+        let [given, has] = [given, scene.each.memory].map(|size| show::amount(size, Unit::Bytes));
+        return Err(hint::usage(
+            format!("no guest gives back {given} of its {has}"),
+            "give it more by --memory, or a smaller --balloon",
         ));
     }
     Ok(scene)

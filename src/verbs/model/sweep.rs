@@ -193,7 +193,7 @@ impl Sweep {
     fn curves(&self, kind: Kind, scene: &Scene, found: &Found) -> Result<Vec<Told>> {
         let mut told: Vec<Told> = Vec::new();
         for at in self.points() {
-            let scene = self.at(of_kind(*scene, kind)?, at);
+            let scene = of_kind(self.at(*scene, at), kind)?;
             for (place, question) in questions(self.topic, &scene, &found.parameters)
                 .iter()
                 .enumerate()

@@ -34,13 +34,16 @@ impl Question for Startup {
             false => values.or(&self.each.kind.parameter("spread"), 1.0),
         };
         let mut outcome = expected(&self.each, values)?;
-        // These were given, and are no samples of ours.
+        // What was given is no sample of ours.
+        let mut given = 0.0;
         for (name, value) in &mut outcome.terms {
-            if !GIVEN.contains(name) {
-                *value *= spread;
+            match GIVEN.contains(name) {
+                true => given += *value,
+                false => *value *= spread,
             }
         }
-        Ok(Outcome::sum(outcome.terms))
+        outcome.value = (outcome.value - given) * spread + given;
+        Ok(outcome)
     }
 }
 
@@ -94,11 +97,12 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
     if values.has("vm.boot") || !values.has("vm.kernel") {
         let whole = values.get("vm.boot")?;
         let further = each.memory - values.get("vm.reference")?;
-        let memory = values.or("vm.boot.memory", 0.0) * further;
         let archive = match each.archive > 0.0 {
             true => values.get("vm.boot.archive")? * each.archive,
             false => 0.0,
         };
+        // However little memory there is, no more can be spared than there was.
+        let memory = (values.or("vm.boot.memory", 0.0) * further).max(-whole - archive);
         boot.kernel = Seconds((whole + memory + archive).max(0.0));
         match phases(values) {
             Some(phases) => {
@@ -226,6 +230,27 @@ mod tests {
             ..each
         };
         assert!((start(busy, &values) - expected - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_boot_of_little_memory_takes_no_less_than_nothing() {
+        // Each byte less than 256 would spare 0.01 of two seconds.
+        let values = [
+            ("vm.boot", 2.0),
+            ("vm.reference", 256.0),
+            ("vm.boot.memory", 0.01),
+            ("vm.spread", 1.25),
+            ("vm.slowdown", 2.0),
+        ];
+        let each = Each {
+            memory: 16.0,
+            workload_time: 0.5,
+            ..Each::default()
+        };
+        let told = answer(&Startup { each }, &exact(&values), 1).unwrap();
+        assert_eq!(told.value, 1.0, "the workload, and it alone");
+        let sum: f64 = told.terms.iter().map(|term| term.value).sum();
+        assert_eq!(sum, told.value);
     }
 
     #[test]
