@@ -22,9 +22,9 @@ pub(super) struct Given {
     /// machine where there is one, else what was published]
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
-    /// Of the published: which program runs the guests
-    #[arg(long, value_enum, default_value = "qemu")]
-    monitor: Monitor,
+    /// Of the published: which program runs the guests [default: qemu]
+    #[arg(long, value_enum)]
+    monitor: Option<Monitor>,
     /// A parameter in place of the known, such as vm.slowdown=1.05 or vm.boot=0.2..0.3, in
     /// seconds and bytes
     #[arg(long = "set", value_name = "NAME=VALUE")]
@@ -104,20 +104,28 @@ pub(super) struct Found {
 /// # Errors
 /// If a calibration cannot be used, or what was given cannot be.
 pub(super) fn find(given: &Given) -> Result<Found> {
+    let monitor = given.monitor.unwrap_or(Monitor::Qemu);
+    let calibrated = |stored: &Stored| match given.monitor {
+        None => Ok(calibrated(stored)),
+        Some(_) => Err(hint::usage(
+            "--monitor means nothing for a calibration, whose guests ran under QEMU",
+            "add --from published, or leave it out",
+        )),
+    };
     let mut found = match given.from.as_deref() {
-        Some("published") => published(given.monitor)?,
+        Some("published") => published(monitor)?,
         Some("calibration") => match calibration::newest()? {
-            Some(stored) => calibrated(&stored),
+            Some(stored) => calibrated(&stored)?,
             None => bail!(hint::with(
                 "this machine was not calibrated",
                 "`isolab model calibrate` does it in half a minute",
             )),
         },
-        Some(file) => calibrated(&calibration::load(Path::new(file))?),
+        Some(file) => calibrated(&calibration::load(Path::new(file))?)?,
         None => match calibration::newest()? {
-            Some(stored) => calibrated(&stored),
+            Some(stored) => calibrated(&stored)?,
             None => {
-                let mut found = published(given.monitor)?;
+                let mut found = published(monitor)?;
                 let note = "this machine was not calibrated: `isolab model calibrate` makes the answer its own";
                 found.warnings.push(note.to_owned());
                 found

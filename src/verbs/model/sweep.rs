@@ -121,6 +121,16 @@ impl Sweep {
         })
     }
 
+    /// The option in whose place it stands.
+    pub(super) fn option(&self) -> &'static str {
+        self.name
+    }
+
+    /// The scene at its first point.
+    pub(super) fn first(&self, scene: Scene) -> Scene {
+        self.at(scene, self.from)
+    }
+
     /// The points at which it is asked; guests are whole.
     fn points(&self) -> Vec<f64> {
         let step = (self.to - self.from) / f64::from(POINTS - 1);

@@ -80,8 +80,8 @@ impl Question for Money {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Each;
     use super::super::tests::exact;
+    use super::super::{Each, Saving};
     use super::*;
     use crate::model::answer::answer;
 
@@ -101,7 +101,9 @@ mod tests {
             },
             processor: 0.0,
             iops: 0.0,
-            disk: 0.0,
+            saving: Saving::Nothing,
+            image: 0.0,
+            growth: 0.0,
         };
         let hour = 3600.0;
         let of = |count| {
