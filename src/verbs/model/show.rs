@@ -133,7 +133,8 @@ pub(super) fn answers(answers: &[Answer], found: &Found) -> String {
                     shown(|one| interval(one.low, one.high, one.unit)),
                     one.elasticity
                         .map_or_else(|| "-".to_owned(), |value| format!("{value:+.2}")),
-                    format!("{:.0} %", one.share * 100.0),
+                    one.share
+                        .map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0)),
                 ]
             })
             .collect();

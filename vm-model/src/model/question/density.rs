@@ -60,18 +60,18 @@ impl Question for Density {
         if self.image > 0.0 || self.growth > 0.0 {
             supplies.push(("by disk", self.by_disk(values)?));
         }
-        let held = |held: f64| held.clamp(0.0, MOST).floor();
-        let terms: Vec<(&'static str, f64)> = supplies
-            .into_iter()
-            .map(|(name, count)| (name, held(count)))
-            .collect();
-        let least = terms.iter().min_by(|a, b| a.1.total_cmp(&b.1));
-        let (binds, value) = least.copied().unwrap_or(("by nothing", MOST));
+        for (_, count) in &mut supplies {
+            *count = count.clamp(0.0, MOST);
+        }
+        let least = supplies.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let (binds, least) = least.copied().unwrap_or(("by nothing", MOST));
         let first = binds.trim_start_matches("by ");
+        let whole = |(name, count): (&'static str, f64)| (name, count.floor());
         Ok(Outcome {
-            value,
-            terms,
+            value: least.floor(),
+            terms: supplies.into_iter().map(whole).collect(),
             notes: vec![format!("what runs out first: {first}")],
+            unrounded: Some(least),
         })
     }
 }
@@ -129,6 +129,30 @@ mod tests {
     use super::super::tests::exact;
     use super::*;
     use crate::model::answer::answer;
+
+    #[test]
+    fn a_whole_number_hangs_on_what_moves_it_by_less_than_one() {
+        let values = exact(&[("container.memory", 100.0), ("host.memory", 1050.0)]);
+        let question = Density {
+            each: Each {
+                kind: Kind::Container,
+                ..Each::default()
+            },
+            processor: 0.0,
+            iops: 0.0,
+            saving: Saving::Nothing,
+            image: 0.0,
+            growth: 0.0,
+        };
+        let found = answer(&question, &values, 1).unwrap();
+        assert_eq!(found.value, 10.0);
+        // So many as the host's memory by one's: a percent of either is a percent.
+        for (name, expected) in [("host.memory", 1.0), ("container.memory", -1.0)] {
+            let mut all = found.sensitivity.iter();
+            let elasticity = all.find(|one| one.name == name).unwrap().elasticity;
+            assert!((elasticity.unwrap() - expected).abs() < 1e-9, "{found:?}");
+        }
+    }
 
     #[test]
     fn what_runs_out_first_binds() {

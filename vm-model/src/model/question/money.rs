@@ -36,16 +36,17 @@ impl Question for Money {
     }
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
-        let (count, notes) = match self.count {
+        let (count, unrounded, notes) = match self.count {
             Some(count) => (
                 f64::from(count),
+                None,
                 vec![format!("shared by {count} on the host")],
             ),
             None => {
                 let fit = self.density.outcome(values)?;
                 let mut notes = vec![format!("shared by the {} that fit", fit.value)];
                 notes.extend(fit.notes);
-                (fit.value, notes)
+                (fit.value, fit.unrounded, notes)
             }
         };
         // Clamped to what a count can be.
@@ -58,6 +59,7 @@ impl Question for Money {
             energy: Amount(values.get("money.energy")?),
         };
         let time = Seconds(self.time);
+        let all = of_one(&host, 1, time).map_or(f64::INFINITY, |cost| cost.0);
         let cost = |host: &Host| of_one(host, count, time).map_or(f64::INFINITY, |cost| cost.0);
         let bought = Host {
             power: Watts(0.0),
@@ -74,6 +76,7 @@ impl Question for Money {
                 ("its energy", cost(&fed)),
             ],
             notes,
+            unrounded: unrounded.map(|count| all / count),
         })
     }
 }
@@ -115,6 +118,13 @@ mod tests {
             };
             answer(&question, &values, 1).unwrap()
         };
+        // A percent more of memory is that much more to share by, if not one more.
+        let memory = of(None).sensitivity;
+        let memory = memory.iter().find(|one| one.name == "host.memory").unwrap();
+        assert!(
+            (memory.elasticity.unwrap() + 1.0).abs() < 1e-9,
+            "{memory:?}"
+        );
         // One of capital, and half a kilowatt-hour, shared by the ten that fit.
         assert!((of(None).value - 0.115).abs() < 1e-12);
         assert!((of(Some(23)).value - 1.15 / 23.0).abs() < 1e-12);

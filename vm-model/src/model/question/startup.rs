@@ -135,11 +135,9 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
     terms.push(("devices", boot.devices.iter().map(|device| device.0).sum()));
     terms.extend([(WORKLOAD, own), (KERNEL, kernel), (CODE, code)]);
     let value = boot.total(speed).0;
-    let terms = Outcome::sum(terms).terms;
     Ok(Outcome {
         value,
-        terms,
-        notes: Vec::new(),
+        ..Outcome::sum(terms)
     })
 }
 
@@ -179,7 +177,7 @@ fn restored(values: &Values<'_>) -> Result<Outcome> {
             ("the state, read", read),
             ("pages, fetched", (restore.fault * restore.faults).0),
         ],
-        notes: Vec::new(),
+        ..Outcome::default()
     })
 }
 
