@@ -131,10 +131,24 @@ pub(crate) struct Found {
 impl Found {
     /// Notes that what `name` stands for could not be had.
     pub(crate) fn miss(&mut self, name: &str, why: &anyhow::Error) {
-        let why = format!("{why:#}").replace('\n', " ");
+        // What a program said may be in it; a calibration holds text alone.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let why = format!("{why:#}");
         self.missing.push(Missing {
             name: name.to_owned(),
-            why: why.chars().take(300).collect(),
+            why: why.chars().map(plain).take(300).collect(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_something_is_missing_is_text_whatever_a_program_said() {
+        let mut found = Found::default();
+        found.miss("vm.boot", &anyhow::anyhow!("QEMU said:\n\u{1b}[1mno\u{7}"));
+        assert_eq!(found.missing[0].why, "QEMU said:  [1mno ");
     }
 }

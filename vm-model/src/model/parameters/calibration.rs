@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Parameter, Parameters, refused};
+use super::{Parameter, Parameters, bounded, refused};
 use crate::error::{Error, Result};
 
 /// The schema that this version writes and reads.
@@ -140,25 +140,15 @@ impl Calibration {
     /// # Errors
     /// [`Error::Parameters`] with the first fault.
     pub fn check(&self) -> Result<()> {
+        let fits = |text: &str| text.len() <= TEXT && !text.chars().any(char::is_control);
+        if !self.texts().into_iter().all(fits) {
+            return Err(refused("a text in it is too long, or no text".to_owned()));
+        }
         let mut names = BTreeSet::new();
         for parameter in &self.parameters {
             if !names.insert(&parameter.name) {
                 let name = bounded(&parameter.name);
                 return Err(refused(format!("`{name}` stands in it twice")));
-            }
-        }
-        let machine = &self.machine;
-        let optional = [&machine.qemu, &machine.guest_kernel, &machine.accelerator];
-        let texts = [
-            &self.created,
-            &self.isolab,
-            &machine.cpu,
-            &machine.arch,
-            &machine.kernel,
-        ];
-        for text in texts.into_iter().chain(optional.into_iter().flatten()) {
-            if text.len() > TEXT || text.chars().any(char::is_control) {
-                return Err(refused("a text in it is too long, or no text".to_owned()));
             }
         }
         let was = &self.was;
@@ -176,6 +166,31 @@ impl Calibration {
             )));
         }
         self.parameters().check()
+    }
+
+    /// Every text in it: whatever is told of it reaches a terminal, which obeys escape sequences.
+    fn texts(&self) -> Vec<&str> {
+        let machine = &self.machine;
+        let always = [
+            &self.schema,
+            &self.created,
+            &self.isolab,
+            &machine.cpu,
+            &machine.arch,
+            &machine.kernel,
+        ];
+        let optional = [
+            &machine.qemu,
+            &machine.guest_kernel,
+            &machine.accelerator,
+            &self.was.forced,
+        ];
+        let missing = self.missing.iter().flat_map(|one| [&one.name, &one.why]);
+        let names = self.parameters.iter().map(|one| &one.name);
+        let origins = self.parameters.iter().flat_map(|one| one.origin.texts());
+        let all = always.into_iter().chain(optional.into_iter().flatten());
+        let all = all.chain(missing).chain(names).map(String::as_str);
+        all.chain(origins).collect()
     }
 
     /// Refuses a calibration that was made elsewhere than on `here`.
@@ -228,15 +243,6 @@ impl Calibration {
         })
         .collect()
     }
-}
-
-/// Text of others, short enough to be told.
-fn bounded(text: &str) -> String {
-    let shown = text.chars().map(|c| match c.is_control() {
-        true => '\u{fffd}',
-        false => c,
-    });
-    shown.take(200).collect()
 }
 
 #[cfg(test)]
@@ -322,8 +328,49 @@ mod tests {
         );
         refuses(|v| v["machine"]["cpu"] = json!("a\u{1b}[31m"), "no text");
         refuses(|v| v["was"]["took"] = json!(-1.0), "no number");
+        let long = format!("vm.{}", "x".repeat(4000));
+        let unknown = |v: &mut Value| v["parameters"][0]["name"] = json!(long);
+        refuses(unknown, "no parameter of this model");
+        let mut named = sample();
+        unknown(&mut named);
+        assert!(parse(&named).unwrap_err().to_string().len() < 400);
         assert!(Calibration::parse(b"").is_err());
         assert!(Calibration::parse(&vec![b' '; 1 << 21]).is_err());
+    }
+
+    #[test]
+    fn no_text_in_it_reaches_a_terminal_that_is_more_than_text() {
+        let given = json!({ "kind": "given", "why": "" });
+        let published = json!({ "kind": "published", "citation": "", "conditions": "" });
+        let places = [
+            ("/created", None),
+            ("/isolab", None),
+            ("/machine/kernel", None),
+            ("/machine/accelerator", None),
+            ("/was/forced", None),
+            ("/missing/0/name", None),
+            ("/missing/0/why", None),
+            ("/parameters/0/name", None),
+            ("/parameters/0/origin/how", None),
+            ("/parameters/0/origin/emulated_by", None),
+            ("/parameters/0/origin/why", Some(&given)),
+            ("/parameters/0/origin/citation", Some(&published)),
+            ("/parameters/0/origin/conditions", Some(&published)),
+        ];
+        for (place, origin) in places {
+            for text in ["\u{1b}]0;a title\u{7}".to_owned(), "x".repeat(TEXT + 1)] {
+                refuses(
+                    |v| {
+                        v["was"]["forced"] = json!("the load was 3");
+                        if let Some(origin) = origin {
+                            v["parameters"][0]["origin"] = origin.clone();
+                        }
+                        *v.pointer_mut(place).unwrap() = json!(text);
+                    },
+                    "too long, or no text",
+                );
+            }
+        }
     }
 
     #[test]
