@@ -121,6 +121,16 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
     Ok(calibration)
 }
 
+/// What an interval is that reaches from the least to the most of so many samples: a further one is
+/// as likely as each of them to be the least or the most of all.
+fn extremes(samples: usize) -> String {
+    let held = samples.saturating_sub(1) as f64 / (samples + 1) as f64;
+    format!(
+        "from the least to the most, which holds a further one in {:.0} of 100 cases",
+        held * 100.0
+    )
+}
+
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Found {

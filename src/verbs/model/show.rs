@@ -141,7 +141,7 @@ pub(super) fn answers(answers: &[Answer], found: &Found) -> String {
         let header = [
             "parameter",
             "value",
-            "90 % interval",
+            "interval",
             "% for 1 %",
             "of the uncertainty",
         ];
@@ -159,7 +159,8 @@ pub(super) fn answers(answers: &[Answer], found: &Found) -> String {
     let _ = write!(text, "Sources\n{sources}");
     let _ = writeln!(
         text,
-        "\nParameters: {}. Intervals by {} draws with a fixed seed, parameters independent.",
+        "\nParameters: {}. Their intervals are of 90 %, but where a source says what else they hold. \
+         Answers' by {} draws with a fixed seed, parameters independent.",
         found.from,
         answers.first().map_or(0, |answer| answer.draws)
     );
