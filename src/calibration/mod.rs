@@ -105,6 +105,7 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
         schema: SCHEMA.to_owned(),
         created,
         isolab: env!("CARGO_PKG_VERSION").to_owned(),
+        split_sha256: Some(Split::sha256()),
         machine,
         was: Was {
             load_before: before.load,

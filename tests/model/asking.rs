@@ -397,5 +397,10 @@ pub(crate) fn nothing_to_validate() -> Tested {
         &home.fails(&["validate", "-o", "v.txt"]),
         &["v.txt", ".svg"],
     );
+    let file = home.calibration(|v| v["split_sha256"] = json!("0123"));
+    contains(
+        &home.fails(&["validate", "--from", &file]),
+        &["another split", "isolab model calibrate"],
+    );
     Ok(())
 }

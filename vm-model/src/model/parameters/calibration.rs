@@ -86,6 +86,10 @@ pub struct Calibration {
     pub created: String,
     /// The version of Isolab.
     pub isolab: String,
+    /// The split of configurations that it was made by, by the SHA-256 of its bytes; nothing in
+    /// files of before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_sha256: Option<String>,
     /// Where.
     pub machine: Machine,
     /// Under which load.
@@ -184,6 +188,7 @@ impl Calibration {
             &machine.guest_kernel,
             &machine.accelerator,
             &self.was.forced,
+            &self.split_sha256,
         ];
         let missing = self.missing.iter().flat_map(|one| [&one.name, &one.why]);
         let names = self.parameters.iter().map(|one| &one.name);
@@ -227,6 +232,13 @@ impl Calibration {
     pub fn aged(&self, here: &Machine) -> Vec<String> {
         let there = &self.machine;
         let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        // Who only looks at a machine does not know what executes its guests.
+        let executes = [&there.accelerator, &here.accelerator];
+        let executes = match executes.iter().all(|one| one.is_some()) {
+            true => executes.map(said),
+            false => Default::default(),
+        };
+        let [executed, executing] = executes;
         [
             ("kernel", there.kernel.clone(), here.kernel.clone()),
             ("QEMU", said(&there.qemu), said(&here.qemu)),
@@ -235,6 +247,7 @@ impl Calibration {
                 said(&there.guest_kernel),
                 said(&here.guest_kernel),
             ),
+            ("accelerator", executed, executing),
         ]
         .into_iter()
         .filter(|(_, there, here)| there != here)
@@ -261,6 +274,7 @@ mod tests {
         };
         json!({
             "schema": SCHEMA, "created": "2026-01-02T03:04:05Z", "isolab": "0.1.0",
+            "split_sha256": "0123456789abcdef",
             "machine": {
                 "cpu": "a processor", "arch": "x86_64", "cpus": 2, "memory_bytes": 8_000_000_000_u64,
                 "kernel": "6.1", "qemu": "QEMU 7.2", "guest_kernel": "6.1", "accelerator": "QEMU TCG 7.2",
@@ -294,6 +308,9 @@ mod tests {
         let text = serde_json::to_vec(&read).unwrap();
         assert_eq!(Calibration::parse(&text).unwrap(), read);
         assert_eq!(read.parameters().len(), 3);
+        let mut older = sample();
+        older.as_object_mut().unwrap().remove("split_sha256");
+        assert_eq!(parse(&older).unwrap().split_sha256, None);
     }
 
     #[test]
@@ -347,6 +364,7 @@ mod tests {
             ("/isolab", None),
             ("/machine/kernel", None),
             ("/machine/accelerator", None),
+            ("/split_sha256", None),
             ("/was/forced", None),
             ("/missing/0/name", None),
             ("/missing/0/why", None),
@@ -393,6 +411,15 @@ mod tests {
         }
         assert!(read.aged(&here(|_| ())).is_empty());
         assert_eq!(read.aged(&here(|m| m.kernel = "7.0".to_owned())).len(), 1);
+        let other = read.aged(&here(|m| m.accelerator = Some("KVM".to_owned())));
+        assert_eq!(
+            other,
+            ["the accelerator was QEMU TCG 7.2 at the calibration, and is KVM"]
+        );
+        assert!(
+            read.aged(&here(|m| m.accelerator = None)).is_empty(),
+            "not known"
+        );
     }
 
     proptest! {
