@@ -371,6 +371,15 @@ pub(crate) fn older_calibrations() -> Tested {
 
 pub(crate) fn missing() -> Tested {
     let home = Home::new();
+    let nobodys = [
+        "ask",
+        "storm",
+        "--from",
+        "published",
+        "--monitor",
+        "microvm",
+    ];
+    contains(&home.fails(&nobodys), &["--set vm.contention="]);
     let file = home.calibration(|_| ());
     let said = home.fails(&["ask", "startup", "--restored", "--from", &file]);
     contains(&said, &["vm.restore", "--set vm.restore="]);
