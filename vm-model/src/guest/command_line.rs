@@ -137,7 +137,9 @@ mod tests {
         let guest = Guest::without_qemu(kernel, "initrd", "console");
         let told = |guest: Guest| {
             let line = guest.to_be_saved().kernel_command_line();
-            let words = line.split(' ').filter_map(|w| w.strip_prefix("mitigations="));
+            let words = line
+                .split(' ')
+                .filter_map(|w| w.strip_prefix("mitigations="));
             words.map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(told(guest.clone().accel(Accel::Tcg)), ["off"]);
