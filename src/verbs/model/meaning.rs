@@ -53,7 +53,7 @@ pub(super) fn check(
             .any(|kind| means(option, topic, *kind, &free))
     };
     Err(hint::usage(
-        format!("`{option}` means nothing for {asked} of {what}{so}"),
+        format!("--{option} means nothing for {asked} of {what}{so}"),
         format!("leave it out; it can count for {}", named(&any)),
     ))
 }

@@ -34,6 +34,9 @@ pub(super) fn amount(value: f64, unit: Unit) -> String {
 
 /// An interval.
 pub(super) fn interval(low: f64, high: f64, unit: Unit) -> String {
+    if low.is_infinite() {
+        return "no interval".to_owned();
+    }
     if low == high {
         return "exact".to_owned();
     }
@@ -184,6 +187,11 @@ mod tests {
         assert_eq!(amount(1e-10, Unit::SecondsPerByte), "107 ms/GiB");
         assert_eq!(amount(f64::INFINITY, Unit::Seconds), "without end");
         assert_eq!(interval(2.0, 2.0, Unit::One), "exact");
+        let endless = interval(f64::INFINITY, f64::INFINITY, Unit::Seconds);
+        assert_eq!(
+            endless, "no interval",
+            "what has no end is not known exactly"
+        );
         assert_eq!(interval(1e6, 2e6, Unit::Bytes), "1.00 MB to 2.00 MB");
     }
 }
