@@ -9,6 +9,7 @@ use crate::stderr;
 struct Hinted {
     message: String,
     hint: String,
+    code: u8,
 }
 
 /// An error with which the command ends with a code of its own.
@@ -43,8 +44,23 @@ pub fn coded(message: impl Into<String>, code: u8) -> anyhow::Error {
 /// An error that says `message`, and `hint` where the remedy belongs.
 #[must_use]
 pub fn with(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    let (message, hint) = (message.into(), hint.into());
-    Hinted { message, hint }.into()
+    hinted(message.into(), hint.into(), 1)
+}
+
+/// The same of words that mean nothing together, or nothing possible: the command ends as where
+/// clap refuses them.
+#[must_use]
+pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    hinted(message.into(), hint.into(), 2)
+}
+
+fn hinted(message: String, hint: String, code: u8) -> anyhow::Error {
+    Hinted {
+        message,
+        hint,
+        code,
+    }
+    .into()
 }
 
 /// What the user can do about `error`, if any of its causes knows.
@@ -82,6 +98,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(coded) = cause.downcast_ref::<Coded>() {
             return Some(coded.code.into());
+        }
+        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+            return Some(hinted.code.into());
         }
         match cause.downcast_ref() {
             Some(isolab_engine::Error::Step { code, .. }) => *code,

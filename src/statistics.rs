@@ -80,6 +80,16 @@ pub fn summarize(samples: &[f64]) -> Option<Summary> {
     Some(Bootstrap::of(samples)?.summary())
 }
 
+/// The middle 90 % of the medians of `samples` resampled, for what is told with intervals of that;
+/// the extremes of too few. `None` for no samples.
+#[must_use]
+pub fn middle_90(samples: &[f64]) -> Option<(f64, f64)> {
+    let Bootstrap {
+        medians, extremes, ..
+    } = Bootstrap::of(samples)?;
+    Some(middle(medians, 50).unwrap_or(extremes))
+}
+
 /// What `subject` adds over `baseline`: the difference of the medians.
 #[must_use]
 pub fn added(subject: &[f64], baseline: &[f64]) -> Option<Summary> {
@@ -246,13 +256,17 @@ fn seeded() -> fastrand::Rng {
 }
 
 /// The middle 95 % of `statistics`; `None` if there are none.
-fn interval(mut statistics: Vec<f64>) -> Option<Range> {
+fn interval(statistics: Vec<f64>) -> Option<Range> {
+    middle(statistics, 25).map(|(low, high)| Range::Interval { low, high })
+}
+
+/// The middle of `statistics`, beyond which so many of a thousand lie at each end; `None` if there
+/// are none.
+fn middle(mut statistics: Vec<f64>, beyond: usize) -> Option<(f64, f64)> {
     statistics.sort_unstable_by(f64::total_cmp);
     let last = statistics.len().checked_sub(1)?;
-    Some(Range::Interval {
-        low: statistics[last * 25 / 1000],
-        high: statistics[last * 975 / 1000],
-    })
+    let at = |of_thousand: usize| statistics[last * of_thousand / 1000];
+    Some((at(beyond), at(1000 - beyond)))
 }
 
 /// The least-squares slope of `y` over `x`. `None` if `x` does not vary.

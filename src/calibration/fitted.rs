@@ -9,9 +9,9 @@
 use vm_model::model::fit::Fit;
 use vm_model::model::parameters::{Origin, Parameter};
 
-use super::Found;
 use super::samples::{Boot, Samples};
 use super::speeds;
+use super::{Found, extremes};
 use crate::statistics::median;
 
 /// By how much a later session may be faster or slower than this one, with 90 %:
@@ -163,8 +163,11 @@ fn phases(maker: &Maker, samples: &Samples, found: &mut Found) {
         };
         let ends = |f: fn(f64, f64) -> f64, first| shares.iter().copied().fold(first, f);
         let interval = [ends(f64::min, 1.0), ends(f64::max, 0.0)];
-        let how = "what init and the firmware tell at a port: least, median, most of the boots";
-        let origin = maker.origin(shares.len(), how);
+        let how = format!(
+            "what init and the firmware tell at a port, the median of the boots, {}",
+            extremes(shares.len())
+        );
+        let origin = maker.origin(shares.len(), &how);
         let name = format!("vm.share.{name}");
         found
             .parameters
@@ -272,8 +275,11 @@ fn at_once(maker: &Maker, samples: &Samples, startup: &Fit, found: &mut Found) {
     let Some(work) = median(&shares) else { return };
     let ends = |f: fn(f64, f64) -> f64, first| shares.iter().copied().fold(first, f);
     let interval = [ends(f64::min, 1.0), ends(f64::max, 0.0)];
-    let how = "the processor time of boots by their time: least, median, most";
-    let origin = maker.origin(shares.len(), how);
+    let how = format!(
+        "the processor time of boots by their time, the median, {}",
+        extremes(shares.len())
+    );
+    let origin = maker.origin(shares.len(), &how);
     found
         .parameters
         .push(Parameter::new("vm.work", work, interval, origin));
@@ -463,6 +469,18 @@ mod tests {
             read: 0.0,
         };
         holds(&storm, 1.525 * 0.1 + 1.525 * 0.9 * 4.0 * 1.1, 0.25);
+    }
+
+    #[test]
+    fn where_an_interval_is_from_the_least_to_the_most_it_says_what_that_holds() {
+        let parameters = known();
+        for name in ["vm.work", "vm.share.kernel"] {
+            let Origin::Calibrated { how, .. } = &parameters.get(name).unwrap().origin else {
+                panic!("{name}")
+            };
+            // Of seven boots: six of eight.
+            assert!(how.contains("holds a further one in 75 of 100"), "{how}");
+        }
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
         schema: SCHEMA.to_owned(),
         created,
         isolab: env!("CARGO_PKG_VERSION").to_owned(),
+        split_sha256: Some(Split::sha256()),
         machine,
         was: Was {
             load_before: before.load,
@@ -121,6 +122,16 @@ pub fn run(asked: Asked, interrupt: &Interrupt, progress: &dyn Progress) -> Resu
     Ok(calibration)
 }
 
+/// What an interval is that reaches from the least to the most of so many samples: a further one is
+/// as likely as each of them to be the least or the most of all.
+fn extremes(samples: usize) -> String {
+    let held = samples.saturating_sub(1) as f64 / (samples + 1) as f64;
+    format!(
+        "from the least to the most, which holds a further one in {:.0} of 100 cases",
+        held * 100.0
+    )
+}
+
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -131,10 +142,24 @@ pub(crate) struct Found {
 impl Found {
     /// Notes that what `name` stands for could not be had.
     pub(crate) fn miss(&mut self, name: &str, why: &anyhow::Error) {
-        let why = format!("{why:#}").replace('\n', " ");
+        // What a program said may be in it; a calibration holds text alone.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let why = format!("{why:#}");
         self.missing.push(Missing {
             name: name.to_owned(),
-            why: why.chars().take(300).collect(),
+            why: why.chars().map(plain).take(300).collect(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_something_is_missing_is_text_whatever_a_program_said() {
+        let mut found = Found::default();
+        found.miss("vm.boot", &anyhow::anyhow!("QEMU said:\n\u{1b}[1mno\u{7}"));
+        assert_eq!(found.missing[0].why, "QEMU said:  [1mno ");
     }
 }

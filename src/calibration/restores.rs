@@ -151,8 +151,24 @@ fn parameters(seen: &Restores, emulated_by: Option<&String>, found: &mut Found) 
     add("vm.restore", &seen.times, 0.2, how);
     let how = "anonymous memory of clones that were held together, and a twentieth";
     add("vm.clone.own", &seen.own, 0.05, how);
-    let how = "pages of files that a clone has mapped, the saved memory above all, and a twentieth";
-    add("vm.clone.state", &[seen.state; 3], 0.05, how);
+    if seen.own.is_empty() {
+        return;
+    }
+    // All clones map the same file: of what they share there is one number, and no scatter.
+    let how = "pages of files that the clone with the most has mapped, the saved memory above all; \
+               the interval is an allowance of a twentieth";
+    let origin = Origin::Calibrated {
+        samples: 1,
+        how: how.to_owned(),
+        emulated_by: emulated_by.cloned(),
+    };
+    let interval = [0.95, 1.05].map(|part| part * seen.state);
+    found.parameters.push(Parameter::new(
+        "vm.clone.state",
+        seen.state,
+        interval,
+        origin,
+    ));
 }
 
 #[cfg(test)]
@@ -177,5 +193,13 @@ mod tests {
             .collect();
         assert_eq!(names, ["vm.restore", "vm.clone.own", "vm.clone.state"]);
         assert!(found.parameters.iter().all(|one| one.check().is_ok()));
+        let state = &found.parameters[2];
+        let Origin::Calibrated { samples, how, .. } = &state.origin else {
+            panic!("{state:?}")
+        };
+        assert_eq!(*samples, 1);
+        assert!(how.contains("allowance"), "{how}");
+        // A twentieth of 90 MB is 4.5.
+        assert_eq!((state.low, state.high), (85.5e6, 94.5e6));
     }
 }

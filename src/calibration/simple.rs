@@ -11,7 +11,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use vm_model::model::fit::single;
 use vm_model::model::parameters::{Origin, Parameter};
 
-use super::{Found, look};
+use super::{Found, extremes, look};
 use crate::footprint::{kernel_bytes, proportional_set_bytes};
 use crate::interrupt::Interrupt;
 use crate::isolation::container::Container;
@@ -19,7 +19,7 @@ use crate::isolation::process::BareProcess;
 use crate::isolation::{Isolation, Provisioned, Running};
 use crate::mappings::code_bytes;
 use crate::program::Program;
-use crate::statistics::{median, summarize};
+use crate::statistics::{median, middle_90};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Starts of one alone.
@@ -43,10 +43,11 @@ pub struct Simple {
 
 /// The parameters of containers and processes; what cannot be had is noted.
 pub(super) fn calibrate(dir: &Path, interrupt: &Interrupt, found: &mut Found) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let kinds: [(&str, &dyn Isolation); 2] = [("process", &BareProcess), ("container", &Container)];
     for (name, isolation) in kinds {
         match samples(isolation, &dir.join(name), interrupt) {
-            Ok(seen) => parameters(name, &seen, found),
+            Ok(seen) => parameters(name, &seen, processors, found),
             Err(error) => found.miss(&format!("{name}.start"), &error),
         }
     }
@@ -115,7 +116,8 @@ fn end(running: &mut dyn Running, interrupt: &Interrupt) -> Result<()> {
     running.wait_gone(DEADLINE, interrupt)
 }
 
-fn parameters(name: &str, seen: &Simple, found: &mut Found) {
+/// The parameters of one kind on so many processors.
+fn parameters(name: &str, seen: &Simple, processors: f64, found: &mut Found) {
     let origin = |samples: &[f64], how: &str| Origin::Calibrated {
         samples: samples.len(),
         how: how.to_owned(),
@@ -136,14 +138,17 @@ fn parameters(name: &str, seen: &Simple, found: &mut Found) {
             .push(Parameter::new(&name, value, interval, origin));
     };
     let how = "the median of starts, its interval by bootstrap";
-    let ends = summarize(&seen.starts).map_or((least, most), |one| one.range.ends());
+    let ends = middle_90(&seen.starts).unwrap_or((least, most));
     add("start", start, [ends.0, ends.1], origin(&seen.starts, how));
-    let how = "the least and the most of the starts, by their median";
+    let how = format!(
+        "the starts by their median, {}",
+        extremes(seen.starts.len())
+    );
     add(
         "spread",
         1.0,
         [least / start, most / start],
-        origin(&seen.starts, how),
+        origin(&seen.starts, &how),
     );
     let how = "proportional set size, by Student's distribution, and the median of what the \
                kernel held for each of eight, from the least to the most";
@@ -153,15 +158,17 @@ fn parameters(name: &str, seen: &Simple, found: &mut Found) {
     let interval = [held - reach + fewest, held + reach + more];
     add("memory", held + kernel, interval, origin(&seen.memory, how));
     if let Some(all) = median(&seen.at_once) {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         let others = processors.min(AT_ONCE as f64) - 1.0;
         let shares = (AT_ONCE as f64 / processors).max(1.0);
         let of = |all: f64| (all / (start * shares) - 1.0) / others;
         if others > 0.0 {
             let ends = |f: fn(f64, f64) -> f64, first| seen.at_once.iter().copied().fold(first, f);
             let interval = [of(ends(f64::min, f64::INFINITY)), of(ends(f64::max, 0.0))];
-            let how = "eight started one after the other without waiting, by processor sharing";
-            add("contention", of(all), interval, origin(&seen.at_once, how));
+            let how = format!(
+                "eight started one after the other without waiting, by processor sharing, {}",
+                extremes(seen.at_once.len())
+            );
+            add("contention", of(all), interval, origin(&seen.at_once, &how));
         }
     }
 }
@@ -237,27 +244,58 @@ fn part(some: f64, all: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn calibrated(seen: &Simple, processors: f64) -> Vec<Parameter> {
+        let mut found = Found::default();
+        parameters("process", seen, processors, &mut found);
+        let checked = found.parameters.iter().map(Parameter::check);
+        assert!(checked.into_iter().all(|checked| checked.is_ok()));
+        found.parameters
+    }
+
     #[test]
     fn what_starts_alone_and_at_once_gives_a_contention() {
         let seen = Simple {
             starts: vec![0.9, 1.0, 1.1],
             memory: vec![10.0, 12.0, 11.0],
-            at_once: vec![100.0],
+            at_once: vec![10.0, 12.0, 20.0],
             kernel: vec![3.0, 4.0, 50.0],
         };
-        let mut found = Found::default();
-        parameters("process", &seen, &mut found);
-        let names: Vec<&str> = found
-            .parameters
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        assert_eq!(
-            names[..3],
-            ["process.start", "process.spread", "process.memory"]
-        );
-        let checked = found.parameters.iter().map(Parameter::check);
-        assert!(checked.into_iter().all(|checked| checked.is_ok()));
+        let all = calibrated(&seen, 4.0);
+        let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        let expected = ["start", "spread", "memory", "contention"];
+        assert_eq!(names, expected.map(|name| format!("process.{name}")));
+        // Eight on four processors take two seconds by sharing alone. The twelve of the median are
+        // six times that: five more, by the three others that run. So for ten and twenty.
+        let contention = &all[3];
+        for (found, expected) in [
+            (contention.value, 5.0 / 3.0),
+            (contention.low, 4.0 / 3.0),
+            (contention.high, 9.0 / 3.0),
+        ] {
+            assert!((found - expected).abs() < 1e-12, "{contention:?}");
+        }
+        let alone = calibrated(&seen, 1.0);
+        assert_eq!(alone.len(), 3, "of one processor there are no others");
+    }
+
+    #[test]
+    fn an_interval_is_of_90_percent_and_where_it_is_not_says_what_it_holds() {
+        let seen = Simple {
+            starts: (1..=17).map(f64::from).collect(),
+            memory: vec![10.0, 12.0, 11.0],
+            at_once: Vec::new(),
+            kernel: Vec::new(),
+        };
+        let all = calibrated(&seen, 2.0);
+        // A resampled median is at most the k-th of seventeen if nine or more of as many draws are
+        // among the k least: for 5 in 3.6 of 100 cases, for 6 in 10.4. So the 5 % quantile is 6, and
+        // by symmetry that of 95 % is 12; an interval of 95 % would reach from 5 to 13.
+        assert_eq!((all[0].low, all[0].high), (6.0, 12.0));
+        // An eighteenth start is as likely as any other the least or the most of all: 16 of 18.
+        let Origin::Calibrated { how, .. } = &all[1].origin else {
+            panic!("{all:?}")
+        };
+        assert!(how.contains("89 of 100"), "{how}");
     }
 
     #[test]

@@ -156,6 +156,12 @@ impl Split {
     pub fn ours() -> Result<Self> {
         toml::from_str(SPLIT).context("the split of the configurations cannot be read")
     }
+
+    /// Which it is, by its bytes.
+    #[must_use]
+    pub fn sha256() -> String {
+        super::sha256(SPLIT.as_bytes())
+    }
 }
 
 #[cfg(test)]

@@ -15,15 +15,15 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use vm_model::model::parameters::Unit;
+use vm_model::model::parameters::{Calibration, Machine, Unit};
 
 use crate::calibration::bench::Bench;
 use crate::calibration::{self, Images, Split, Stored};
 use crate::compare::Progress;
 use crate::interrupt::Interrupt;
-use crate::places;
 use crate::report::Target;
 use crate::scratch::Scratch;
+use crate::{hint, places};
 
 pub use measure::Measured;
 pub use score::{Goodness, Score, Target as Goal, scores};
@@ -109,6 +109,9 @@ pub struct Predicted {
     pub calibration_sha256: String,
     /// When that was made.
     pub calibration_created: String,
+    /// Why that should have been refused, where it was forced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration_forced: Option<String>,
     /// The split, by its bytes.
     pub split_sha256: String,
     /// The predictions.
@@ -172,13 +175,38 @@ pub struct Validation {
     pub scores: Vec<Score>,
 }
 
+/// Refuses a calibration that says nothing of guests here: of another split or of before something
+/// of the machine changed. What executes its guests is compared where that is known.
+///
+/// # Errors
+/// What is different.
+pub fn holds(calibration: &Calibration, accelerator: Option<String>) -> Result<()> {
+    let here = Machine {
+        accelerator,
+        ..calibration::machine()
+    };
+    let split = Split::sha256();
+    let other = calibration
+        .split_sha256
+        .as_ref()
+        .filter(|own| **own != split);
+    let other = other.map(|_| "it was made by another split of the configurations, and may have seen what it is to predict".to_owned());
+    match other.or_else(|| calibration.aged(&here).into_iter().next()) {
+        None => Ok(()),
+        Some(why) => Err(hint::with(
+            format!("the calibration does not hold any more: {why}"),
+            "`isolab model calibrate` makes a new one in half a minute",
+        )),
+    }
+}
+
 /// Predicts what `stored` has not seen, writes that down, runs it, and compares.
 ///
 /// `tell` is told what was frozen, before anything runs.
 ///
 /// # Errors
-/// If there are no guests here, something cannot be written, or the user
-/// interrupts.
+/// If there are no guests here, the calibration is not of such as there are, something cannot be
+/// written, or the user interrupts.
 pub fn run(
     stored: &Stored,
     quick: bool,
@@ -189,6 +217,7 @@ pub fn run(
     let scratch = Scratch::new()?;
     let split = chosen(Split::ours()?, quick);
     let bench = Bench::find(scratch.path(), interrupt)?;
+    holds(&stored.calibration, Some(bench.accelerator()))?;
     let images = Images::find(scratch.path());
     progress.show(0.0, "predicting");
     let plan = predict::plan(&split, &bench, stored, scratch.path(), interrupt)?;
@@ -198,7 +227,8 @@ pub fn run(
         made: created.clone(),
         calibration_sha256: stored.sha256.clone(),
         calibration_created: stored.calibration.created.clone(),
-        split_sha256: calibration::sha256(vm_model::model::SPLIT.as_bytes()),
+        calibration_forced: stored.calibration.was.forced.clone(),
+        split_sha256: Split::sha256(),
         predictions: plan.predictions(),
     };
     let dir = places::make_data()?.join("model");
@@ -289,7 +319,53 @@ fn chosen(mut split: Split, quick: bool) -> Split {
 
 #[cfg(test)]
 mod tests {
+    use vm_model::model::parameters::Was;
+
     use super::*;
+
+    #[test]
+    fn a_calibration_of_another_split_or_accelerator_does_not_hold() {
+        let made = |split: Option<String>| Calibration {
+            schema: String::new(),
+            created: String::new(),
+            isolab: String::new(),
+            split_sha256: split,
+            machine: Machine {
+                accelerator: Some("QEMU TCG 7.2".to_owned()),
+                ..calibration::machine()
+            },
+            was: Was {
+                load_before: 0.0,
+                load_after: 0.0,
+                pressure_before: None,
+                forced: None,
+                hangs: 0,
+                took: 0.0,
+            },
+            parameters: Vec::new(),
+            missing: Vec::new(),
+        };
+        let ours = made(Some(Split::sha256()));
+        let emulated = || Some("QEMU TCG 7.2".to_owned());
+        assert!(holds(&ours, emulated()).is_ok());
+        assert!(holds(&ours, None).is_ok(), "who only looks does not know");
+        assert!(
+            holds(&made(None), None).is_ok(),
+            "files of before do not say"
+        );
+        let refused = |made, accelerator, part: &str| {
+            let error = holds(made, accelerator).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(hint::of(&error).unwrap().contains("calibrate"));
+        };
+        refused(
+            &ours,
+            Some("KVM".to_owned()),
+            "accelerator was QEMU TCG 7.2",
+        );
+        let other = made(Some(calibration::sha256(b"another")));
+        refused(&other, emulated(), "another split");
+    }
 
     #[test]
     fn a_quick_one_is_a_part_of_the_whole() {

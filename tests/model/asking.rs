@@ -10,15 +10,12 @@ use super::support::{Home, contains};
 pub(crate) fn an_answer() -> Tested {
     let home = Home::new();
     for topic in ["startup", "memory", "density", "storm", "money"] {
-        let told = home.json(&[
-            "ask",
-            topic,
-            "--from",
-            "published",
-            "--guests",
-            "3",
-            "--json",
-        ]);
+        let mut words = vec!["ask", topic, "--from", "published", "--json"];
+        // How one starts and how many fit hang on no number of them.
+        if !matches!(topic, "startup" | "density") {
+            words.extend(["--guests", "3"]);
+        }
+        let told = home.json(&words);
         for answer in told["answers"].as_array().unwrap() {
             let number = |name: &str| answer[name].as_f64().unwrap();
             assert_eq!(answer["evidence"], "modelled", "{topic}");
@@ -168,6 +165,142 @@ pub(crate) fn refused() -> Tested {
     Ok(())
 }
 
+/// Options that bear on none of the answers, which would be taken for answers to another question.
+pub(crate) fn meaningless() -> Tested {
+    let home = Home::new();
+    let check = |words: &str, parts: &[&str]| {
+        let words: Vec<&str> = ["ask", "--from", "published"]
+            .into_iter()
+            .chain(words.split(' '))
+            .collect();
+        contains(&home.fails(&words), &[parts, &["hint: "]].concat());
+        assert_eq!(home.model(&words).status.code(), Some(2), "{words:?}");
+    };
+    check(
+        "memory --restored --merged",
+        &["--merged means nothing", "memory", "--restored"],
+    );
+    check(
+        "memory --restored --memory 16G",
+        &["--memory means nothing", "--restored"],
+    );
+    check(
+        "memory --restored --workload-memory 8G",
+        &["--workload-memory means nothing", "--restored"],
+    );
+    check(
+        "startup --restored --workload-time 5ms",
+        &["--workload-time means nothing", "startup"],
+    );
+    check(
+        "startup --sweep guests=1..9",
+        &["--guests means nothing", "memory, disk, storm, money"],
+    );
+    check(
+        "storm --arrivals 1 --guests 3",
+        &["--guests means nothing", "arrivals"],
+    );
+    check(
+        "disk --kind container --memory 1G",
+        &["--memory means nothing", "disk of containers"],
+    );
+    check(
+        "money --guests 3 --memory 1G",
+        &["--memory means nothing", "given number"],
+    );
+    // What counts for one of several topics or kinds is no mistake.
+    home.says(&[
+        "ask",
+        "--from",
+        "published",
+        "startup",
+        "memory",
+        "--guests",
+        "3",
+    ]);
+    // And what nobody published is asked for.
+    let larger = ["ask", "startup", "--from", "published", "--archive", "1G"];
+    contains(&home.fails(&larger), &["--set vm.boot.archive="]);
+    let file = home.calibration(|_| ());
+    let other = [
+        "ask",
+        "startup",
+        "--from",
+        &file,
+        "--monitor",
+        "firecracker",
+    ];
+    contains(&home.fails(&other), &["--monitor", "--from published"]);
+    Ok(())
+}
+
+/// What is given counts: less fit that bring an image and more that give memory back.
+pub(crate) fn counted() -> Tested {
+    let home = Home::new();
+    let fit = |more: &[&str]| {
+        let words = [
+            "ask",
+            "density",
+            "--from",
+            "published",
+            "--host-memory",
+            "8G",
+        ];
+        let disk = ["--host-disk", "4G", "--json"];
+        let told = home.json(&[&words, &disk[..], more].concat());
+        told["answers"][0]["value"].as_f64().unwrap()
+    };
+    let plain = fit(&[]);
+    assert!(fit(&["--balloon", "64M"]) > plain);
+    // Of 4 GiB an image of 3 leaves 1: four overlays of 240 MiB, and no fifth.
+    assert_eq!(fit(&["--image", "3G", "--growth", "240M"]), 4.0);
+    assert_eq!(fit(&["--image", "5G"]), 0.0);
+    Ok(())
+}
+
+/// Amounts that nothing can have, and words that contradict each other: wrong usage, as clap's.
+pub(crate) fn impossible() -> Tested {
+    let home = Home::new();
+    let cases: [(&[&str], &[&str]); 9] = [
+        (
+            &["ask", "memory", "--guests", "3", "--balloon", "1G"],
+            &["1.07 GB of its 268 MB", "--memory"],
+        ),
+        (&["ask", "money", "--life", "0"], &["--life", "such as"]),
+        (
+            &["ask", "money", "--runs", "1e305y"],
+            &["--runs", "such as"],
+        ),
+        (&["ask", "money", "--runs", "0"], &["--runs", "such as"]),
+        (
+            &["ask", "memory", "--memory", "0"],
+            &["--memory", "such as"],
+        ),
+        (
+            &["ask", "storm", "--host-processors", "0"],
+            &["--host-processors", "such as"],
+        ),
+        (
+            &["ask", "storm", "--host-processors", "1000000"],
+            &["--host-processors", "such as"],
+        ),
+        (
+            &["ask", "storm", "--set", "host.processors=0"],
+            &["host.processors", "hint"],
+        ),
+        (&["ask", "0", "guests"], &["1 to 1000000", "hint"]),
+    ];
+    for (arguments, parts) in cases {
+        contains(&home.fails(arguments), parts);
+        assert_eq!(
+            home.model(arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+    Ok(())
+}
+
 pub(crate) fn bad_calibrations() -> Tested {
     let home = Home::new();
     let check = |change: fn(&mut Value), part: &str| {
@@ -241,6 +374,15 @@ pub(crate) fn older_calibrations() -> Tested {
 
 pub(crate) fn missing() -> Tested {
     let home = Home::new();
+    let nobodys = [
+        "ask",
+        "storm",
+        "--from",
+        "published",
+        "--monitor",
+        "microvm",
+    ];
+    contains(&home.fails(&nobodys), &["--set vm.contention="]);
     let file = home.calibration(|_| ());
     let said = home.fails(&["ask", "startup", "--restored", "--from", &file]);
     contains(&said, &["vm.restore", "--set vm.restore="]);
@@ -266,6 +408,11 @@ pub(crate) fn nothing_to_validate() -> Tested {
     contains(
         &home.fails(&["validate", "-o", "v.txt"]),
         &["v.txt", ".svg"],
+    );
+    let file = home.calibration(|v| v["split_sha256"] = json!("0123"));
+    contains(
+        &home.fails(&["validate", "--from", &file]),
+        &["another split", "isolab model calibrate"],
     );
     Ok(())
 }

@@ -42,6 +42,18 @@ fn trials() -> Vec<Trial> {
             asking::refused,
         ),
         Trial::test(
+            "an_option_that_bears_on_no_answer_is_refused",
+            asking::meaningless,
+        ),
+        Trial::test(
+            "images_and_balloons_count_for_how_many_fit",
+            asking::counted,
+        ),
+        Trial::test(
+            "what_nothing_can_have_is_refused_as_wrong_usage",
+            asking::impossible,
+        ),
+        Trial::test(
             "a_calibration_that_cannot_be_used_is_refused_with_a_remedy",
             asking::bad_calibrations,
         ),

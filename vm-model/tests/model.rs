@@ -194,8 +194,10 @@ fn what_nobody_published_is_refused() {
     ));
 }
 
+/// This checks the bookkeeping and no model: of a monitor there is the published whole less the
+/// kernel, which is added again.
 #[test]
-fn the_published_wholes_lie_within_the_sums_of_their_parts() {
+fn the_published_wholes_come_back_from_the_parts_that_were_taken_of_them() {
     let instant = WorkloadFacts {
         own_time: Duration::ZERO,
         ..some_workload()

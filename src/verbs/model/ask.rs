@@ -2,21 +2,21 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use vm_model::initramfs::Archive;
 use vm_model::model::answer::{Answer, DRAWS, Question, answer};
-use vm_model::model::parameters::Parameters;
+use vm_model::model::parameters::{Parameters, Unit};
 use vm_model::model::question::{
     Density, Disk, Each, Kind, Memory, Money, Saving, Startup, Storm, Wait,
 };
 use vm_model::model::queue::Variability;
 
-use super::amounts::{number, size, time};
+use super::amounts::{number, size, some_size, some_time, time};
 use super::given::{self, Given};
-use super::sentence::{self, Sentence};
-use super::{show, sweep};
+use super::sentence::{self, COUNTS, Sentence};
+use super::{meaning, show, sweep};
 use crate::{hint, stderr, stdout};
 
 /// What `model ask` is asked.
@@ -25,20 +25,21 @@ use crate::{hint, stderr, stdout};
 Topics: startup, memory, disk, density, storm, money. Or a sentence:\n  \
 isolab model ask three guests of a 700 MB system, each with 512 MB of memory\n  \
 isolab model ask density --kind vm,container --memory 256M --sweep memory=128M..1G -o density.svg\n\
-Every answer is modelled, and says so. It exits with 1 where it cannot be answered.")]
+Every answer is modelled, and says so. It exits with 2 where nothing sensible is asked, and with 1\n\
+where it cannot be answered.")]
 pub struct AskArgs {
     /// A topic, or a question in words
     #[arg(value_name = "QUESTION", required = true)]
     words: Vec<String>,
     /// How many of them
     #[arg(long, visible_alias = "count", value_name = "N")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(i64::from(*COUNTS.start())..=i64::from(*COUNTS.end())))]
     guests: Option<u32>,
     /// What they are
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     kind: Vec<KindArg>,
     /// Each guest's memory [default: 256M]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = some_size)]
     memory: Option<f64>,
     /// The bytes that are in the image of each
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -82,12 +83,12 @@ pub struct AskArgs {
     /// Each guest gives back so much of its memory
     #[arg(long, value_name = "SIZE", value_parser = size)]
     balloon: Option<f64>,
-    /// How long the host is used before another is bought
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "4y")]
-    life: f64,
-    /// For how long one runs, as far as money goes
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30d")]
-    runs: f64,
+    /// How long the host is used before another is bought [default: 4y]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    life: Option<f64>,
+    /// For how long one runs, as far as money goes [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    runs: Option<f64>,
     /// Ask for a range: guests=1..200, memory=128M..2G, image=…, archive=…, processor=…, arrivals=…
     #[arg(long, value_name = "NAME=FROM..TO")]
     sweep: Option<String>,
@@ -119,7 +120,7 @@ pub(super) enum Topic {
     Money,
 }
 
-const TOPICS: [(&str, Topic); 6] = [
+pub(super) const TOPICS: [(&str, Topic); 6] = [
     ("startup", Topic::Startup),
     ("memory", Topic::Memory),
     ("disk", Topic::Disk),
@@ -161,7 +162,7 @@ struct Told<'a> {
 /// If the question is not understood, or a parameter for it is missing.
 pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
     if args.workload_kernel > args.workload_time {
-        bail!(hint::with(
+        bail!(hint::usage(
             "the kernel takes no more for a workload than that takes as a whole",
             "--workload-time is all of it, and --workload-kernel the kernel's part",
         ));
@@ -169,20 +170,25 @@ pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
     let (topics, said) = understood(&args.words)?;
     let kinds = kinds(args, &said);
     let found = given::find(&args.given)?;
-    let scene = scene(args, &said);
+    let scene = scene(args, &said, &found.parameters);
+    let mut options = given_options(args, &said);
     if let Some(range) = &args.sweep {
         let [topic] = topics[..] else {
-            bail!(hint::with(
+            bail!(hint::usage(
                 "a sweep asks about one topic",
                 "isolab model ask memory --sweep guests=1..200",
             ));
         };
         let swept = sweep::Sweep::parse(range, topic)?;
+        options.push(swept.option());
+        meaning::check(&options, &topics, &kinds, &swept.first(scene))?;
         return swept.run(&kinds, &scene, &found, args.output.as_deref(), args.json);
     }
+    let scenes = kinds.iter().map(|kind| of_kind(scene, *kind));
+    let scenes = scenes.collect::<Result<Vec<Scene>>>()?;
+    meaning::check(&options, &topics, &kinds, &scene)?;
     let mut answers = Vec::new();
-    for kind in &kinds {
-        let scene = of_kind(scene, *kind)?;
+    for scene in scenes {
         for topic in &topics {
             for question in questions(*topic, &scene, &found.parameters) {
                 answers.push(answer(question.as_ref(), &found.parameters, DRAWS)?);
@@ -206,6 +212,32 @@ pub(super) fn run(args: &AskArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What was given that means something for some topics only, by the names of the options.
+fn given_options(args: &AskArgs, said: &Sentence) -> Vec<&'static str> {
+    let given = [
+        ("guests", args.guests.is_some() || said.count.is_some()),
+        ("memory", args.memory.is_some() || said.memory.is_some()),
+        ("image", args.image.is_some() || said.image.is_some()),
+        ("archive", args.archive.is_some()),
+        ("growth", args.growth.is_some()),
+        ("workload-time", args.workload_time.is_some()),
+        ("workload-kernel", args.workload_kernel.is_some()),
+        ("workload-code", args.workload_code.is_some()),
+        ("workload-memory", args.workload_memory.is_some()),
+        ("processor", args.processor.is_some()),
+        ("iops", args.iops.is_some()),
+        ("read", args.read.is_some()),
+        ("arrivals", args.arrivals.is_some()),
+        ("restored", args.restored),
+        ("merged", args.merged),
+        ("balloon", args.balloon.is_some()),
+        ("life", args.life.is_some()),
+        ("runs", args.runs.is_some()),
+    ];
+    let given = given.into_iter().filter(|(_, given)| *given);
+    given.map(|(option, _)| option).collect()
+}
+
 /// The topics, and what a sentence says besides.
 fn understood(words: &[String]) -> Result<(Vec<Topic>, Sentence)> {
     let topic = |word: &String| {
@@ -220,7 +252,7 @@ fn understood(words: &[String]) -> Result<(Vec<Topic>, Sentence)> {
         true => Sentence::default(),
         false => sentence::parse(&rest).map_err(|why| {
             let names: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
-            hint::with(
+            hint::usage(
                 format!("cannot understand the question: {why}"),
                 format!(
                     "ask for {}; or `isolab model ask three guests of a 700 MB system`",
@@ -253,13 +285,18 @@ fn kinds(args: &AskArgs, said: &Sentence) -> Vec<Kind> {
     }
 }
 
-fn scene(args: &AskArgs, said: &Sentence) -> Scene {
+fn scene(args: &AskArgs, said: &Sentence, parameters: &Parameters) -> Scene {
     const MIB: f64 = 1024.0 * 1024.0;
+    const DAY: f64 = 86_400.0;
     let counted = args.guests.or(said.count);
-    // What the smallest init takes; a calibration's guests have it too.
-    let small = Archive::guest(crate::program::TRUE)
-        .and_then(|archive| archive.to_bytes())
-        .map_or(0, |bytes| bytes.len());
+    // What the smallest init takes; a calibration's guests have it too. Published phases were timed
+    // of guests without such a file system, or with theirs.
+    let small = || match parameters.get("vm.boot") {
+        Some(_) => Archive::guest(crate::program::TRUE)
+            .and_then(|archive| archive.to_bytes())
+            .map_or(0, |bytes| bytes.len()),
+        None => 0,
+    };
     let saving = match (args.merged, args.balloon) {
         (true, _) => Saving::Merged,
         (false, Some(each)) => Saving::Balloon(each),
@@ -271,7 +308,7 @@ fn scene(args: &AskArgs, said: &Sentence) -> Scene {
         each: Each {
             kind: Kind::Vm,
             memory: args.memory.or(said.memory).unwrap_or(256.0 * MIB),
-            archive: args.archive.unwrap_or(small as f64),
+            archive: args.archive.unwrap_or_else(|| small() as f64),
             workload_time: args.workload_time.unwrap_or(0.0),
             workload_kernel: args.workload_kernel.unwrap_or(0.0),
             workload_code: args.workload_code.unwrap_or(0.0),
@@ -286,8 +323,8 @@ fn scene(args: &AskArgs, said: &Sentence) -> Scene {
         read: args.read.unwrap_or(0.0),
         arrivals: args.arrivals,
         saving,
-        life: args.life,
-        runs: args.runs,
+        life: args.life.unwrap_or(4.0 * 365.0 * DAY),
+        runs: args.runs.unwrap_or(30.0 * DAY),
     }
 }
 
@@ -299,8 +336,18 @@ pub(super) fn of_kind(mut scene: Scene, kind: Kind) -> Result<Scene> {
     scene.each.kind = kind;
     let nonsense = scene.each.restored || scene.saving != Saving::Nothing;
     if kind != Kind::Vm && nonsense {
-        return Err(anyhow!(
-            "a {kind} has no memory of its own that could be saved, merged or given back"
+        return Err(hint::usage(
+            format!("a {kind} has no memory of its own that could be saved, merged or given back"),
+            "leave out --restored, --merged and --balloon, or ask for --kind vm",
+        ));
+    }
+    if let Saving::Balloon(given) = scene.saving
+        && given > scene.each.memory
+    {
+        let [given, has] = [given, scene.each.memory].map(|size| show::amount(size, Unit::Bytes));
+        return Err(hint::usage(
+            format!("no guest gives back {given} of its {has}"),
+            "give it more by --memory, or a smaller --balloon",
         ));
     }
     Ok(scene)
@@ -312,16 +359,14 @@ pub(super) fn questions(
     scene: &Scene,
     parameters: &Parameters,
 ) -> Vec<Box<dyn Question>> {
-    let mut each = scene.each;
-    // Published phases were timed of guests without such a file system, or with theirs.
-    if parameters.get("vm.boot").is_none() {
-        each.archive = 0.0;
-    }
+    let each = scene.each;
     let density = Density {
         each,
         processor: scene.processor,
         iops: scene.iops,
-        disk: scene.growth,
+        saving: scene.saving,
+        image: scene.image,
+        growth: scene.growth,
     };
     match topic {
         Topic::Startup => vec![Box::new(Startup { each })],

@@ -59,8 +59,8 @@ fn told(made: &Calibration) -> String {
             ]
         })
         .collect();
-    let mut text = table(&["parameter", "value", "90 % interval"], &rows, Some(1));
-    text.push('\n');
+    let mut text = table(&["parameter", "value", "interval"], &rows, Some(1));
+    text.push_str("\nIntervals are of 90 %, but where a source says what else they hold.\n");
     for parameter in &made.parameters {
         let _ = writeln!(text, "{}: {}", parameter.name, source(parameter));
     }

@@ -9,9 +9,11 @@ use nix::sys::statvfs::statvfs;
 use vm_model::model::parameters::{
     Curve, MONITORS, Origin, Parameter, Parameters, Published, known, startup_of,
 };
+use vm_model::model::storm::{self, Boot};
+use vm_model::model::units::{Bytes, Seconds};
 use vm_model::model::{GuestKernel, HostFacts, Vmm};
 
-use super::amounts::{number, size};
+use super::amounts::{number, processors, size, some_size};
 use crate::calibration::{self, Split, Stored};
 use crate::{footprint, hint, places};
 
@@ -22,9 +24,9 @@ pub(super) struct Given {
     /// machine where there is one, else what was published]
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
-    /// Of the published: which program runs the guests
-    #[arg(long, value_enum, default_value = "qemu")]
-    monitor: Monitor,
+    /// Of the published: which program runs the guests [default: qemu]
+    #[arg(long, value_enum)]
+    monitor: Option<Monitor>,
     /// A parameter in place of the known, such as vm.slowdown=1.05 or vm.boot=0.2..0.3, in
     /// seconds and bytes
     #[arg(long = "set", value_name = "NAME=VALUE")]
@@ -33,7 +35,7 @@ pub(super) struct Given {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     host_memory: Option<f64>,
     /// The processors that they may have [default: those here]
-    #[arg(long, value_name = "N", value_parser = number)]
+    #[arg(long, value_name = "N", value_parser = processors)]
     host_processors: Option<f64>,
     /// The disk that they may have [default: what is free here]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -42,7 +44,7 @@ pub(super) struct Given {
     #[arg(long, value_name = "N", value_parser = number)]
     host_iops: Option<f64>,
     /// Bytes a second that the disk reads
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = some_size)]
     host_bandwidth: Option<f64>,
     /// The host's price
     #[arg(long, value_name = "MONEY", value_parser = number)]
@@ -104,20 +106,28 @@ pub(super) struct Found {
 /// # Errors
 /// If a calibration cannot be used, or what was given cannot be.
 pub(super) fn find(given: &Given) -> Result<Found> {
+    let monitor = given.monitor.unwrap_or(Monitor::Qemu);
+    let calibrated = |stored: &Stored| match given.monitor {
+        None => Ok(calibrated(stored)),
+        Some(_) => Err(hint::usage(
+            "--monitor means nothing for a calibration, whose guests ran under QEMU",
+            "add --from published, or leave it out",
+        )),
+    };
     let mut found = match given.from.as_deref() {
-        Some("published") => published(given.monitor)?,
+        Some("published") => published(monitor)?,
         Some("calibration") => match calibration::newest()? {
-            Some(stored) => calibrated(&stored),
+            Some(stored) => calibrated(&stored)?,
             None => bail!(hint::with(
                 "this machine was not calibrated",
                 "`isolab model calibrate` does it in half a minute",
             )),
         },
-        Some(file) => calibrated(&calibration::load(Path::new(file))?),
+        Some(file) => calibrated(&calibration::load(Path::new(file))?)?,
         None => match calibration::newest()? {
-            Some(stored) => calibrated(&stored),
+            Some(stored) => calibrated(&stored)?,
             None => {
-                let mut found = published(given.monitor)?;
+                let mut found = published(monitor)?;
                 let note = "this machine was not calibrated: `isolab model calibrate` makes the answer its own";
                 found.warnings.push(note.to_owned());
                 found
@@ -179,14 +189,14 @@ fn published(monitor: Monitor) -> Result<Found> {
     for parameter in curve.parameters(monitor.memory()) {
         parameters.set(parameter);
     }
-    if let Some(contention) = contention() {
-        parameters.set(contention);
+    for parameter in contention(monitor) {
+        parameters.set(parameter);
     }
     for (name, value, interval, why) in [
         (
             "vm.work",
-            0.9,
-            [0.7, 1.0],
+            WORK.0,
+            WORK.1,
             "assumed: nobody published it; give your own by --set",
         ),
         (
@@ -211,15 +221,73 @@ fn published(monitor: Monitor) -> Result<Found> {
     })
 }
 
-/// What boots at once add, by the medians of 1 and of 100 at a time on 96 hardware threads.
-fn contention() -> Option<Parameter> {
-    let alone = Published::find("fc-nsdi", "boot_serial_median")?;
-    let many = Published::find("fc-nsdi", "boot_parallel100_median")?;
-    let half = Published::find("fc-nsdi", "boot_parallel50_median")?;
-    let of = |many: &Published, others: f64| (many.value / alone.value - 1.0) / others;
-    let (least, most) = (of(&many, 95.0), of(&half, 49.0));
-    let middle = f64::midpoint(least, most);
-    Some(many.parameter("vm.contention", middle, (most - least).abs() / 2.0))
+/// What of a boot needs a processor, for want of a figure: the part, and its interval.
+const WORK: (f64, [f64; 2]) = (0.9, [0.7, 1.0]);
+
+/// The hardware threads of the host whose boots at once were published: an m5d.metal's.
+const THREADS: f64 = 96.0;
+
+/// How much boots at once are in each other's way, by the medians of one and of 100 at a time, and
+/// of 50 where those were published: as [`storm`] has it, so that these come out again. Of a monitor
+/// of which no such median was published there is none.
+fn contention(monitor: Monitor) -> Vec<Parameter> {
+    let (title, name) = match monitor {
+        Monitor::Qemu => ("QEMU", "qemu-nsdi"),
+        Monitor::Firecracker => ("Firecracker", "fc-nsdi"),
+        Monitor::CloudHypervisor => ("Cloud Hypervisor", "chv-nsdi"),
+        Monitor::Qboot | Monitor::Microvm => return Vec::new(),
+    };
+    let Some(alone) = Published::find(name, "boot_serial_median") else {
+        return Vec::new();
+    };
+    let boot = Boot {
+        work: Seconds(alone.value * WORK.0),
+        idle: Seconds(alone.value * (1.0 - WORK.0)),
+        read: Bytes(0.0),
+    };
+    let of = |guests: u32| {
+        let seen = Published::find(name, &format!("boot_parallel{guests}_median"))?;
+        let each = storm::contention(&boot, THREADS, guests, Seconds(seen.value))?;
+        Some((seen, each))
+    };
+    let Some((many, most)) = of(100) else {
+        return Vec::new();
+    };
+    let half = of(50);
+    // A figure says how far it may be off by the other; one alone has nothing beside it, and may be
+    // none of it or twice as much.
+    let reach = half.as_ref().map_or(most, |(_, least)| most - least).abs();
+    let made = |name: &str, seen: &Published, each: f64| {
+        // Nobody is faster for company: what looks like it is scatter, and as wide.
+        let value = each.max(0.0);
+        let origin = Origin::Published {
+            citation: seen.source.clone(),
+            conditions: format!(
+                "{title}, {}; medians of single boots, by {} ms of one alone; the interval is assumed",
+                seen.conditions, alone.value
+            ),
+        };
+        Parameter::new(name, value, [value - reach, value + reach], origin)
+    };
+    let number = |name, guests| {
+        assumed(
+            name,
+            guests,
+            [guests; 2],
+            "so many at a time were published",
+        )
+    };
+    let mut all = vec![
+        made("vm.contention", &many, most),
+        number("vm.contention.guests", 100.0),
+    ];
+    if let Some((half, least)) = &half {
+        all.extend([
+            made("vm.contention.few", half, *least),
+            number("vm.contention.few-guests", 50.0),
+        ]);
+    }
+    all
 }
 
 fn assumed(name: &str, value: f64, interval: [f64; 2], why: &str) -> Parameter {
@@ -272,7 +340,7 @@ fn free_disk() -> Option<f64> {
 /// `NAME=VALUE` or `NAME=LOW..HIGH`.
 fn set(text: &str) -> Result<Parameter> {
     let wrong = |why: String| {
-        hint::with(
+        hint::usage(
             format!("cannot use `--set {text}`: {why}"),
             "write NAME=VALUE or NAME=LOW..HIGH, in seconds and bytes; docs/MODEL.md has the names",
         )
@@ -305,6 +373,9 @@ fn set(text: &str) -> Result<Parameter> {
 
 #[cfg(test)]
 mod tests {
+    use vm_model::model::answer::answer;
+    use vm_model::model::question::{Each, Storm};
+
     use super::*;
 
     #[test]
@@ -331,13 +402,68 @@ mod tests {
         for monitor in Monitor::value_variants() {
             let found = published(*monitor).unwrap();
             found.parameters.check().unwrap();
-            for name in [
-                "vm.kernel",
-                "vm.memory.vmm",
-                "vm.memory.kernel",
-                "vm.contention",
-            ] {
+            for name in ["vm.kernel", "vm.memory.vmm", "vm.memory.kernel"] {
                 assert!(found.parameters.get(name).is_some(), "{monitor:?}: {name}");
+            }
+        }
+    }
+
+    /// The published medians, asked for as they were published: alone, and so many at a time.
+    #[test]
+    fn what_was_published_of_many_at_once_comes_out_again() {
+        let given = |name: &str, value: f64| assumed(name, value, [value; 2], "for a test");
+        let at_once = |monitor, alone: f64, count| {
+            let found = published(monitor).unwrap();
+            let parameters = [
+                given("vm.vmm", alone),
+                given("vm.kernel", 0.0),
+                given("host.processors", 96.0),
+            ];
+            let parameters = parameters
+                .into_iter()
+                .fold(found.parameters, Parameters::with);
+            let storm = Storm {
+                count,
+                each: Each::default(),
+                read: 0.0,
+            };
+            answer(&storm, &parameters, 1).unwrap().value
+        };
+        let check = |found: f64, published: f64| {
+            assert!(
+                (found / published - 1.0).abs() < 1e-9,
+                "{found} and not {published}"
+            );
+        };
+        check(at_once(Monitor::Firecracker, 0.1609, 100), 0.2172);
+        check(at_once(Monitor::Firecracker, 0.1609, 50), 0.2059);
+        check(at_once(Monitor::CloudHypervisor, 0.1025, 100), 0.1339);
+        // QEMU's hundred were faster than its one: it has no contention, and what is left is 100 on
+        // 96 processors, by the nine tenths of a boot that need one.
+        check(
+            at_once(Monitor::Qemu, 0.2435, 100),
+            0.2435 * (0.1 + 0.9 * 100.0 / 96.0),
+        );
+    }
+
+    #[test]
+    fn a_contention_is_the_monitors_own_or_there_is_none() {
+        for (monitor, name) in [
+            (Monitor::Qemu, Some("QEMU, ")),
+            (Monitor::Firecracker, Some("Firecracker, ")),
+            (Monitor::CloudHypervisor, Some("Cloud Hypervisor, ")),
+            (Monitor::Qboot, None),
+            (Monitor::Microvm, None),
+        ] {
+            let found = published(monitor).unwrap();
+            let contention = found.parameters.get("vm.contention");
+            let conditions = contention.map(|one| match &one.origin {
+                Origin::Published { conditions, .. } => conditions.clone(),
+                other => panic!("{other:?}"),
+            });
+            match (conditions, name) {
+                (Some(conditions), Some(name)) => assert!(conditions.starts_with(name)),
+                (found, expected) => assert_eq!((found, expected), (None, None), "{monitor:?}"),
             }
         }
     }

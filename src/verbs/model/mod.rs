@@ -5,6 +5,7 @@ mod amounts;
 mod ask;
 mod calibrate;
 mod given;
+mod meaning;
 mod sentence;
 mod show;
 mod sweep;

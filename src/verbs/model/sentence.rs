@@ -3,6 +3,8 @@
 //! What was understood is said, and a sentence of which nothing was understood is
 //! refused: an answer to another question than was asked is worse than none.
 
+use std::ops::RangeInclusive;
+
 use vm_model::model::question::Kind;
 
 use super::amounts;
@@ -15,6 +17,9 @@ pub(super) struct Sentence {
     pub(super) image: Option<f64>,
     pub(super) memory: Option<f64>,
 }
+
+/// How many can be asked about, in words as by `--guests`.
+pub(super) const COUNTS: RangeInclusive<u32> = 1..=1_000_000;
 
 const NUMBERS: [&str; 12] = [
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -52,6 +57,13 @@ pub(super) fn parse(text: &str) -> Result<Sentence, String> {
         } else if let Some(count) =
             count(word).filter(|_| amounts::size(&format!("{word} {next}")).is_err())
         {
+            if !COUNTS.contains(&count) {
+                return Err(format!(
+                    "{count} of anything cannot be asked about: write {} to {}",
+                    COUNTS.start(),
+                    COUNTS.end()
+                ));
+            }
             said.count = Some(count);
         } else if let Ok(bytes) = amounts::size(word) {
             size = Some(bytes);
@@ -150,5 +162,7 @@ mod tests {
         wrong("three guests of 700 MB", "not of what");
         wrong("guests of a system", "no size stands before `system`");
         wrong("", "nothing");
+        wrong("0 guests", "write 1 to 1000000");
+        wrong("1000001 guests", "write 1 to 1000000");
     }
 }

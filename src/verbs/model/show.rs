@@ -34,6 +34,9 @@ pub(super) fn amount(value: f64, unit: Unit) -> String {
 
 /// An interval.
 pub(super) fn interval(low: f64, high: f64, unit: Unit) -> String {
+    if low.is_infinite() {
+        return "no interval".to_owned();
+    }
     if low == high {
         return "exact".to_owned();
     }
@@ -133,14 +136,15 @@ pub(super) fn answers(answers: &[Answer], found: &Found) -> String {
                     shown(|one| interval(one.low, one.high, one.unit)),
                     one.elasticity
                         .map_or_else(|| "-".to_owned(), |value| format!("{value:+.2}")),
-                    format!("{:.0} %", one.share * 100.0),
+                    one.share
+                        .map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", share * 100.0)),
                 ]
             })
             .collect();
         let header = [
             "parameter",
             "value",
-            "90 % interval",
+            "interval",
             "% for 1 %",
             "of the uncertainty",
         ];
@@ -158,7 +162,8 @@ pub(super) fn answers(answers: &[Answer], found: &Found) -> String {
     let _ = write!(text, "Sources\n{sources}");
     let _ = writeln!(
         text,
-        "\nParameters: {}. Intervals by {} draws with a fixed seed, parameters independent.",
+        "\nParameters: {}. Their intervals are of 90 %, but where a source says what else they hold. \
+         Answers' by {} draws with a fixed seed, parameters independent.",
         found.from,
         answers.first().map_or(0, |answer| answer.draws)
     );
@@ -182,6 +187,11 @@ mod tests {
         assert_eq!(amount(1e-10, Unit::SecondsPerByte), "107 ms/GiB");
         assert_eq!(amount(f64::INFINITY, Unit::Seconds), "without end");
         assert_eq!(interval(2.0, 2.0, Unit::One), "exact");
+        let endless = interval(f64::INFINITY, f64::INFINITY, Unit::Seconds);
+        assert_eq!(
+            endless, "no interval",
+            "what has no end is not known exactly"
+        );
         assert_eq!(interval(1e6, 2e6, Unit::Bytes), "1.00 MB to 2.00 MB");
     }
 }

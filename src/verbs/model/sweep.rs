@@ -82,7 +82,7 @@ impl Sweep {
     /// What is wrong with it, with an example.
     pub(super) fn parse(text: &str, topic: Topic) -> Result<Self> {
         let wrong = |why: String| {
-            hint::with(
+            hint::usage(
                 format!("cannot sweep `{text}`: {why}"),
                 "write such as guests=1..200, memory=128M..2G or arrivals=0.1..2",
             )
@@ -108,6 +108,9 @@ impl Sweep {
                 "it has to go from less to more, and guests from 1 to a million".to_owned(),
             ));
         }
+        if variable == Variable::Memory && from == 0.0 {
+            return Err(wrong("no guest is without memory".to_owned()));
+        }
         Ok(Self {
             topic,
             name,
@@ -116,6 +119,16 @@ impl Sweep {
             from,
             to,
         })
+    }
+
+    /// The option in whose place it stands.
+    pub(super) fn option(&self) -> &'static str {
+        self.name
+    }
+
+    /// The scene at its first point.
+    pub(super) fn first(&self, scene: Scene) -> Scene {
+        self.at(scene, self.from)
     }
 
     /// The points at which it is asked; guests are whole.
@@ -190,7 +203,7 @@ impl Sweep {
     fn curves(&self, kind: Kind, scene: &Scene, found: &Found) -> Result<Vec<Told>> {
         let mut told: Vec<Told> = Vec::new();
         for at in self.points() {
-            let scene = self.at(of_kind(*scene, kind)?, at);
+            let scene = of_kind(self.at(*scene, at), kind)?;
             for (place, question) in questions(self.topic, &scene, &found.parameters)
                 .iter()
                 .enumerate()
@@ -370,6 +383,7 @@ mod tests {
             "guests=0..4",
             "cats=1..2",
             "memory=1..2",
+            "memory=0..1G",
         ] {
             let error = Sweep::parse(wrong, Topic::Memory).unwrap_err();
             assert!(

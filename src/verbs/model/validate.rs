@@ -59,13 +59,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitCode> {
             )),
         },
     };
-    let aged = stored.calibration.aged(&calibration::machine());
-    if let Some(aged) = aged.first() {
-        bail!(hint::with(
-            format!("the calibration does not hold any more: {aged}"),
-            "`isolab model calibrate` makes a new one in half a minute",
-        ));
-    }
+    validation::holds(&stored.calibration, None)?;
     let interrupt = Interrupt::listen()?;
     let told = |line: &str| stderr::tell(line);
     let made = validation::run(&stored, args.quick, &interrupt, &Bar::new(), &told);
@@ -234,10 +228,14 @@ fn about(made: &Validation) -> String {
         .find_map(|one| one.emulated_by.as_ref());
     let emulated =
         emulated.map_or_else(String::new, |by| format!("Guests were emulated by {by}. "));
+    let forced = made.predicted.calibration_forced.as_ref();
+    let forced = forced.map_or_else(String::new, |why| {
+        format!("The calibration was forced: {why}. ")
+    });
     let pressure =
         |at: usize| made.pressure[at].map_or_else(String::new, |p| format!(" ({p:.0} % waiting)"));
     format!(
-        "{emulated}Predicted from the calibration of {} (SHA-256 {}) before anything ran. Times are compared less what other programs took of our processors. Load {:.2}{} before and {:.2}{} after; {} guests hung.{}",
+        "{emulated}{forced}Predicted from the calibration of {} (SHA-256 {}) before anything ran. Times are compared less what other programs took of our processors. Load {:.2}{} before and {:.2}{} after; {} guests hung.{}",
         made.predicted.calibration_created,
         &made.predicted.calibration_sha256[..16],
         made.load[0],
@@ -327,6 +325,7 @@ mod tests {
                 made: "2026-01-01T00:00:00Z".to_owned(),
                 calibration_sha256: "0123456789abcdef0123".to_owned(),
                 calibration_created: "2026-01-01T00:00:00Z".to_owned(),
+                calibration_forced: Some("the load was 3".to_owned()),
                 split_sha256: String::new(),
                 predictions: Vec::new(),
             },
@@ -353,6 +352,7 @@ mod tests {
             "Missed: a single start: the mean error",
             "emulated by QEMU TCG 7.2",
             "0123456789abcdef",
+            "The calibration was forced: the load was 3.",
             "Load 0.10 (3 % waiting)",
         ] {
             assert!(text.contains(part), "no `{part}` in {text}");

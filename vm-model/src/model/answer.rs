@@ -55,19 +55,19 @@ pub struct Outcome {
     pub terms: Vec<(&'static str, f64)>,
     /// What is to be said of it.
     pub notes: Vec<String>,
+    /// The answer before it was made whole, where it was: what its sensitivity is had of. A percent
+    /// of a parameter moves no whole number, as a rule.
+    pub unrounded: Option<f64>,
 }
 
 impl Outcome {
-    /// The sum of terms; those that are nothing are left out.
+    /// The sum of terms. Those that are nothing stay: in another draw they may be something.
     #[must_use]
     pub fn sum(terms: Vec<(&'static str, f64)>) -> Self {
         Self {
             value: terms.iter().map(|(_, value)| value).sum(),
-            terms: terms
-                .into_iter()
-                .filter(|(_, value)| *value != 0.0)
-                .collect(),
-            notes: Vec::new(),
+            terms,
+            ..Self::default()
         }
     }
 }
@@ -152,8 +152,9 @@ pub struct Sensitivity {
     /// By how many percent the answer changes for one percent of the parameter; none where either
     /// is nothing.
     pub elasticity: Option<f64>,
-    /// The share of the answer's uncertainty that is this parameter's, from 0 to 1.
-    pub share: f64,
+    /// The share of the answer's uncertainty that is this parameter's, from 0 to 1; none where the
+    /// answer has no end at an end of any parameter's interval.
+    pub share: Option<f64>,
 }
 
 /// An answer. Whatever it is made of, it is modelled.
@@ -194,6 +195,15 @@ pub struct Answer {
 pub fn answer(question: &dyn Question, parameters: &Parameters, draws: usize) -> Result<Answer> {
     let values = Values::new(parameters, &[]);
     let best = question.outcome(&values)?;
+    if best.value.is_nan() {
+        return Err(Error::Parameters {
+            reason: format!(
+                "they say nothing of {}: it comes to no number",
+                question.what()
+            ),
+            remedy: "see which of what is given is nothing, or without end".to_owned(),
+        });
+    }
     let names = values.used.into_inner();
     let used: Vec<&Parameter> = names
         .iter()
@@ -230,7 +240,10 @@ pub fn answer(question: &dyn Question, parameters: &Parameters, draws: usize) ->
         value: best.value,
         low,
         high,
-        terms: terms.collect(),
+        // What is nothing in all cases is no part of it.
+        terms: terms
+            .filter(|term| [term.value, term.low, term.high] != [0.0; 3])
+            .collect(),
         sensitivity: sensitivity(question, parameters, &used)?,
         parameters: used.into_iter().cloned().collect(),
         notes: best.notes,
@@ -278,7 +291,7 @@ fn sensitivity(
     let with = |name: &str, value: f64| {
         let drawn = [(name, value)];
         let outcome = question.outcome(&Values::new(parameters, &drawn))?;
-        Ok::<_, Error>(outcome.value)
+        Ok::<_, Error>(outcome.unrounded.unwrap_or(outcome.value))
     };
     let mut all = Vec::new();
     for parameter in used {
@@ -291,18 +304,21 @@ fn sensitivity(
         all.push(Sensitivity {
             name: name.to_owned(),
             elasticity: elasticity.is_finite().then_some(elasticity),
-            share: if width.is_finite() {
-                width * width
-            } else {
-                0.0
-            },
+            share: Some(width * width),
         });
     }
-    let total: f64 = all.iter().map(|one| one.share).sum();
-    if total > 0.0 {
-        all.iter_mut().for_each(|one| one.share /= total);
+    let total: f64 = all.iter().filter_map(|one| one.share).sum();
+    for one in &mut all {
+        // Of an uncertainty without end nothing is a part.
+        one.share = one.share.filter(|_| total.is_finite());
+        if total > 0.0 {
+            one.share = one.share.map(|share| share / total);
+        }
     }
-    let weight = |one: &Sensitivity| (one.share, one.elasticity.map_or(0.0, f64::abs));
+    let weight = |one: &Sensitivity| {
+        let elasticity = one.elasticity.map_or(0.0, f64::abs);
+        (one.share.unwrap_or(0.0), elasticity)
+    };
     all.sort_by(|a, b| {
         let (a, b) = (weight(a), weight(b));
         b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1))
@@ -379,7 +395,10 @@ mod tests {
             panic!("{found:?}")
         };
         assert_eq!(first.name, "vm.boot");
-        assert!((first.share - 1.0 / 1.01).abs() < 0.001, "{first:?}");
+        assert!(
+            (first.share.unwrap() - 1.0 / 1.01).abs() < 0.001,
+            "{first:?}"
+        );
         // One percent more of a side is one percent more of the area, which is 200 of 201.
         for one in [first, second] {
             assert!(
@@ -387,6 +406,88 @@ mod tests {
                 "{one:?}"
             );
         }
+    }
+
+    /// What a boot takes beyond a second, and the second.
+    struct Over;
+
+    impl Question for Over {
+        fn what(&self) -> String {
+            "what is over".to_owned()
+        }
+
+        fn unit(&self) -> Unit {
+            Unit::Seconds
+        }
+
+        fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
+            let over = (values.get("vm.boot")? - 1.0).max(0.0);
+            Ok(Outcome::sum(vec![
+                ("a second", 1.0),
+                ("over", over),
+                ("never", 0.0),
+            ]))
+        }
+    }
+
+    #[test]
+    fn a_terms_interval_is_of_all_draws_also_of_those_where_it_is_nothing() {
+        // The ends of the boot's interval are 5 % and 95 % quantiles, so the term's are those less 1.
+        for (boot, value, high) in [(1.01, 0.01, 0.11), (0.99, 0.0, 0.09)] {
+            let parameters =
+                Parameters::from_iter([parameter("vm.boot", boot, [boot - 0.1, boot + 0.1])]);
+            let found = answer(&Over, &parameters, DRAWS).unwrap();
+            let [_, over] = found.terms.as_slice() else {
+                panic!("{found:?}")
+            };
+            assert!(
+                (over.value - value).abs() < 1e-12 && over.low == 0.0,
+                "{over:?}"
+            );
+            assert!((over.high - high).abs() < 0.01, "{over:?}");
+        }
+    }
+
+    /// A second by a part of it, which may be nothing.
+    struct Endless;
+
+    impl Question for Endless {
+        fn what(&self) -> String {
+            "what may have no end".to_owned()
+        }
+
+        fn unit(&self) -> Unit {
+            Unit::Seconds
+        }
+
+        fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
+            let value = values.get("host.speed")? / values.get("vm.work")?;
+            Ok(Outcome::sum(vec![("all", value)]))
+        }
+    }
+
+    #[test]
+    fn of_an_uncertainty_without_end_no_parameter_has_a_share() {
+        let of = |least| {
+            let parameters = sides().with(parameter("vm.work", 0.5, [least, 1.0]));
+            answer(&Endless, &parameters, 10).unwrap().sensitivity
+        };
+        assert!(of(0.0).iter().all(|one| one.share.is_none()));
+        let shares: f64 = of(0.4).iter().filter_map(|one| one.share).sum();
+        assert!((shares - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_comes_to_no_number_is_no_answer() {
+        let endless = Parameters::from_iter([
+            parameter("vm.boot", 0.0, [0.0; 2]),
+            Parameter {
+                value: f64::INFINITY,
+                ..parameter("host.speed", 1.0, [1.0; 2])
+            },
+        ]);
+        let error = answer(&Area, &endless, 10).unwrap_err();
+        assert!(error.to_string().contains("no number"), "{error}");
     }
 
     #[test]

@@ -25,15 +25,21 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// One by itself. It cannot hold more than its memory, whatever it would touch.
+    /// One by itself.
     #[must_use]
     pub fn alone(&self) -> Bytes {
+        self.shared + self.vmm + self.held()
+    }
+
+    /// What the host holds for its memory. That cannot be more than it has, whatever it would
+    /// touch, nor less than nothing.
+    fn held(&self) -> Bytes {
         let touched = self.kernel + self.size * self.accounts + self.workload;
         let split = match self.size > self.split_above {
             true => self.split,
             false => Bytes(0.0),
         };
-        self.shared + self.vmm + touched.min(self.size) + split
+        touched.min(self.size).max(Bytes(0.0)) + split
     }
 }
 
@@ -53,17 +59,21 @@ pub enum Saved {
     Balloon(Bytes),
 }
 
-/// The memory of `count` equal guests.
+/// The memory of `count` equal guests. What the host does not hold of a guest cannot be given back.
 #[must_use]
 pub fn memory(guest: &Guest, count: u32, saved: Saved) -> Bytes {
     if count == 0 {
         return Bytes(0.0);
     }
     let guests = f64::from(count);
+    let held = guest.held();
     let saved = match saved {
         Saved::Nothing => Bytes(0.0),
-        Saved::Merged { within, between } => within * guests + between * (guests - 1.0),
-        Saved::Balloon(each) => each * guests,
+        Saved::Merged { within, between } => {
+            let within = within.min(held);
+            within * guests + between.min(held - within) * (guests - 1.0)
+        }
+        Saved::Balloon(each) => each.min(held) * guests,
     };
     guest.shared + (guest.alone() - guest.shared) * guests - saved
 }
@@ -146,6 +156,30 @@ mod tests {
         assert_eq!(memory(&guest(256.0), 0, merged), Bytes(0.0));
         let nothing = memory(&guest(256.0), 3, Saved::Nothing);
         assert_eq!(nothing, alone * 3.0);
+    }
+
+    #[test]
+    fn what_is_not_held_cannot_be_given_back() {
+        // 30 + 4 + 16 MiB are held of each, and 10 of its monitor.
+        let small = guest(256.0);
+        let all = Saved::Balloon(Bytes(1024.0 * MIB));
+        assert_eq!(memory(&small, 3, all), Bytes(30.0 * MIB));
+        let merged = |within: f64, between: f64| {
+            let saved = Saved::Merged {
+                within: Bytes(within * MIB),
+                between: Bytes(between * MIB),
+            };
+            memory(&small, 3, saved)
+        };
+        // Whatever is equal, one page of it is kept: of 50 MiB, 10 are in each already, so 40 are
+        // there once.
+        assert_eq!(merged(10.0, 500.0), Bytes((3.0 * 10.0 + 40.0) * MIB));
+        assert_eq!(merged(500.0, 500.0), Bytes(30.0 * MIB));
+        let nothing = Guest {
+            kernel: Bytes(-100.0 * MIB),
+            ..small
+        };
+        assert_eq!(nothing.alone(), Bytes(10.0 * MIB));
     }
 
     #[test]

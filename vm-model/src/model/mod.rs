@@ -126,6 +126,8 @@ pub struct Term {
     pub likely: f64,
     /// The highest.
     pub high: f64,
+    /// The names of the figures that it is spanned by.
+    pub sources: Vec<String>,
 }
 
 /// An answer of the model, with all that it rests on.

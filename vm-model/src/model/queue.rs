@@ -48,9 +48,14 @@ impl Queue {
             return None;
         }
         // Erlang's B, that all are busy where nobody may wait, one server after the other.
-        let blocked = (1..=self.servers).fold(1.0, |blocked, servers| {
-            offered * blocked / (f64::from(servers) + offered * blocked)
-        });
+        // Where that is nothing, no further server makes it less.
+        let mut blocked = 1.0;
+        for servers in 1..=self.servers {
+            blocked = offered * blocked / (f64::from(servers) + offered * blocked);
+            if blocked == 0.0 {
+                break;
+            }
+        }
         Some(blocked / (1.0 - utilization * (1.0 - blocked)))
     }
 }
@@ -142,6 +147,13 @@ mod tests {
             let computed = mgc(&asked, Variability(1.0), Variability(0.0));
             near(computed.unwrap().0, regular, 0.12);
         }
+    }
+
+    #[test]
+    fn servers_that_never_get_a_request_take_no_time_to_count() {
+        let begun = std::time::Instant::now();
+        assert_eq!(mmc(&queue(u32::MAX, 1.0, 1.0)), Some(Seconds(0.0)));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1));
     }
 
     #[test]

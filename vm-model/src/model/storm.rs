@@ -44,6 +44,18 @@ pub fn last_ready(boot: &Boot, host: &Host, guests: u32) -> Seconds {
     computed.max(boot.read * guests / host.bandwidth)
 }
 
+/// The contention for which the last of so many is ready after `last`: [`last_ready`] the other way
+/// round, where the disk bounds nothing. It is less than nothing where they were ready before what
+/// sharing processors takes. `None` where no two of them run at once.
+#[must_use]
+pub fn contention(boot: &Boot, processors: f64, guests: u32, last: Seconds) -> Option<f64> {
+    let guests = f64::from(guests);
+    let others = guests.min(processors.max(1.0)) - 1.0;
+    let shares = (guests / processors).max(1.0);
+    let slower = (last - boot.idle) / (boot.work * shares);
+    (others > 0.0).then(|| (slower - 1.0) / others)
+}
+
 /// The contention as far as it was seen: where `few` were started at once, and where `more` were.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
@@ -157,6 +169,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_contention_that_was_seen_gives_what_was_seen(
+            (processors, seen, guests) in (2.0..128.0f64, 0.0..1.0f64, 2u32..500),
+        ) {
+            let host = host(processors, seen, f64::INFINITY);
+            let found = contention(&BOOT, processors, guests, last_ready(&BOOT, &host, guests));
+            prop_assert!((found.unwrap() - seen).abs() < 1e-9, "{:?} and not {}", found, seen);
+        }
+
         #[test]
         fn what_may_be_lies_between_staying_and_going_on_and_widens_with_each_doubling(
             (least, most) in (0.0..1.0f64, 0.0..1.0f64),

@@ -19,6 +19,7 @@ pub(super) fn sum(
         metric,
         terms: Vec::new(),
         sources: Vec::new(),
+        used: Vec::new(),
     };
     let unit = match metric {
         Metric::Startup => ledger.startup(workload, host).map(|()| "ms"),
@@ -44,6 +45,8 @@ struct Ledger<'a> {
     metric: Metric,
     terms: Vec<Term>,
     sources: Vec<Source>,
+    /// Those of the next term.
+    used: Vec<String>,
 }
 
 impl Ledger<'_> {
@@ -173,6 +176,9 @@ impl Ledger<'_> {
         if !self.sources.contains(source) {
             self.sources.push(source.clone());
         }
+        if !self.used.contains(&source.name) {
+            self.used.push(source.name.clone());
+        }
         Ok(source.value)
     }
 
@@ -195,11 +201,13 @@ impl Ledger<'_> {
 
     /// Adds a term that the caller gave.
     fn given(&mut self, name: &str, value: f64, unit: &str, what: &str) {
+        self.used.push(name.to_owned());
         self.add(name, [value; 3]);
         self.sources.push(given(name, value, unit, what));
     }
 
     fn note(&mut self, name: &str, bytes: f64, what: &str) {
+        self.used.push(name.to_owned());
         self.sources.push(given(name, bytes, "B", what));
     }
 
@@ -209,6 +217,7 @@ impl Ledger<'_> {
             low,
             likely,
             high,
+            sources: std::mem::take(&mut self.used),
         });
     }
 

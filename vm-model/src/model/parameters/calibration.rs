@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Parameter, Parameters, refused};
+use super::{Parameter, Parameters, bounded, refused};
 use crate::error::{Error, Result};
 
 /// The schema that this version writes and reads.
@@ -86,6 +86,10 @@ pub struct Calibration {
     pub created: String,
     /// The version of Isolab.
     pub isolab: String,
+    /// The split of configurations that it was made by, by the SHA-256 of its bytes; nothing in
+    /// files of before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_sha256: Option<String>,
     /// Where.
     pub machine: Machine,
     /// Under which load.
@@ -140,25 +144,15 @@ impl Calibration {
     /// # Errors
     /// [`Error::Parameters`] with the first fault.
     pub fn check(&self) -> Result<()> {
+        let fits = |text: &str| text.len() <= TEXT && !text.chars().any(char::is_control);
+        if !self.texts().into_iter().all(fits) {
+            return Err(refused("a text in it is too long, or no text".to_owned()));
+        }
         let mut names = BTreeSet::new();
         for parameter in &self.parameters {
             if !names.insert(&parameter.name) {
                 let name = bounded(&parameter.name);
                 return Err(refused(format!("`{name}` stands in it twice")));
-            }
-        }
-        let machine = &self.machine;
-        let optional = [&machine.qemu, &machine.guest_kernel, &machine.accelerator];
-        let texts = [
-            &self.created,
-            &self.isolab,
-            &machine.cpu,
-            &machine.arch,
-            &machine.kernel,
-        ];
-        for text in texts.into_iter().chain(optional.into_iter().flatten()) {
-            if text.len() > TEXT || text.chars().any(char::is_control) {
-                return Err(refused("a text in it is too long, or no text".to_owned()));
             }
         }
         let was = &self.was;
@@ -176,6 +170,32 @@ impl Calibration {
             )));
         }
         self.parameters().check()
+    }
+
+    /// Every text in it: whatever is told of it reaches a terminal, which obeys escape sequences.
+    fn texts(&self) -> Vec<&str> {
+        let machine = &self.machine;
+        let always = [
+            &self.schema,
+            &self.created,
+            &self.isolab,
+            &machine.cpu,
+            &machine.arch,
+            &machine.kernel,
+        ];
+        let optional = [
+            &machine.qemu,
+            &machine.guest_kernel,
+            &machine.accelerator,
+            &self.was.forced,
+            &self.split_sha256,
+        ];
+        let missing = self.missing.iter().flat_map(|one| [&one.name, &one.why]);
+        let names = self.parameters.iter().map(|one| &one.name);
+        let origins = self.parameters.iter().flat_map(|one| one.origin.texts());
+        let all = always.into_iter().chain(optional.into_iter().flatten());
+        let all = all.chain(missing).chain(names).map(String::as_str);
+        all.chain(origins).collect()
     }
 
     /// Refuses a calibration that was made elsewhere than on `here`.
@@ -212,6 +232,13 @@ impl Calibration {
     pub fn aged(&self, here: &Machine) -> Vec<String> {
         let there = &self.machine;
         let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+        // Who only looks at a machine does not know what executes its guests.
+        let executes = [&there.accelerator, &here.accelerator];
+        let executes = match executes.iter().all(|one| one.is_some()) {
+            true => executes.map(said),
+            false => Default::default(),
+        };
+        let [executed, executing] = executes;
         [
             ("kernel", there.kernel.clone(), here.kernel.clone()),
             ("QEMU", said(&there.qemu), said(&here.qemu)),
@@ -220,6 +247,7 @@ impl Calibration {
                 said(&there.guest_kernel),
                 said(&here.guest_kernel),
             ),
+            ("accelerator", executed, executing),
         ]
         .into_iter()
         .filter(|(_, there, here)| there != here)
@@ -228,15 +256,6 @@ impl Calibration {
         })
         .collect()
     }
-}
-
-/// Text of others, short enough to be told.
-fn bounded(text: &str) -> String {
-    let shown = text.chars().map(|c| match c.is_control() {
-        true => '\u{fffd}',
-        false => c,
-    });
-    shown.take(200).collect()
 }
 
 #[cfg(test)]
@@ -255,6 +274,7 @@ mod tests {
         };
         json!({
             "schema": SCHEMA, "created": "2026-01-02T03:04:05Z", "isolab": "0.1.0",
+            "split_sha256": "0123456789abcdef",
             "machine": {
                 "cpu": "a processor", "arch": "x86_64", "cpus": 2, "memory_bytes": 8_000_000_000_u64,
                 "kernel": "6.1", "qemu": "QEMU 7.2", "guest_kernel": "6.1", "accelerator": "QEMU TCG 7.2",
@@ -288,6 +308,9 @@ mod tests {
         let text = serde_json::to_vec(&read).unwrap();
         assert_eq!(Calibration::parse(&text).unwrap(), read);
         assert_eq!(read.parameters().len(), 3);
+        let mut older = sample();
+        older.as_object_mut().unwrap().remove("split_sha256");
+        assert_eq!(parse(&older).unwrap().split_sha256, None);
     }
 
     #[test]
@@ -322,8 +345,50 @@ mod tests {
         );
         refuses(|v| v["machine"]["cpu"] = json!("a\u{1b}[31m"), "no text");
         refuses(|v| v["was"]["took"] = json!(-1.0), "no number");
+        let long = format!("vm.{}", "x".repeat(4000));
+        let unknown = |v: &mut Value| v["parameters"][0]["name"] = json!(long);
+        refuses(unknown, "no parameter of this model");
+        let mut named = sample();
+        unknown(&mut named);
+        assert!(parse(&named).unwrap_err().to_string().len() < 400);
         assert!(Calibration::parse(b"").is_err());
         assert!(Calibration::parse(&vec![b' '; 1 << 21]).is_err());
+    }
+
+    #[test]
+    fn no_text_in_it_reaches_a_terminal_that_is_more_than_text() {
+        let given = json!({ "kind": "given", "why": "" });
+        let published = json!({ "kind": "published", "citation": "", "conditions": "" });
+        let places = [
+            ("/created", None),
+            ("/isolab", None),
+            ("/machine/kernel", None),
+            ("/machine/accelerator", None),
+            ("/split_sha256", None),
+            ("/was/forced", None),
+            ("/missing/0/name", None),
+            ("/missing/0/why", None),
+            ("/parameters/0/name", None),
+            ("/parameters/0/origin/how", None),
+            ("/parameters/0/origin/emulated_by", None),
+            ("/parameters/0/origin/why", Some(&given)),
+            ("/parameters/0/origin/citation", Some(&published)),
+            ("/parameters/0/origin/conditions", Some(&published)),
+        ];
+        for (place, origin) in places {
+            for text in ["\u{1b}]0;a title\u{7}".to_owned(), "x".repeat(TEXT + 1)] {
+                refuses(
+                    |v| {
+                        v["was"]["forced"] = json!("the load was 3");
+                        if let Some(origin) = origin {
+                            v["parameters"][0]["origin"] = origin.clone();
+                        }
+                        *v.pointer_mut(place).unwrap() = json!(text);
+                    },
+                    "too long, or no text",
+                );
+            }
+        }
     }
 
     #[test]
@@ -346,6 +411,15 @@ mod tests {
         }
         assert!(read.aged(&here(|_| ())).is_empty());
         assert_eq!(read.aged(&here(|m| m.kernel = "7.0".to_owned())).len(), 1);
+        let other = read.aged(&here(|m| m.accelerator = Some("KVM".to_owned())));
+        assert_eq!(
+            other,
+            ["the accelerator was QEMU TCG 7.2 at the calibration, and is KVM"]
+        );
+        assert!(
+            read.aged(&here(|m| m.accelerator = None)).is_empty(),
+            "not known"
+        );
     }
 
     proptest! {

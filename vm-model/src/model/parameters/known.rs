@@ -8,6 +8,9 @@ use super::Unit::{Bytes, BytesPerSecond, Money, One, PerSecond, Seconds, Seconds
 /// No quantity of a computer is greater, in any of the units.
 const GREATEST: f64 = 1e18;
 
+/// No kernel runs on more: what Linux can be built for, on any architecture.
+const MOST_PROCESSORS: f64 = 8192.0;
+
 /// What is known of a parameter beforehand.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Known {
@@ -61,11 +64,15 @@ pub const KNOWN: [Known; 67] = [
         Bytes,
         "the host's memory that guests may have",
     ),
-    any(
-        "host.processors",
-        One,
-        "the host's processors that guests may have",
-    ),
+    Known {
+        least: 0.01,
+        most: MOST_PROCESSORS,
+        ..any(
+            "host.processors",
+            One,
+            "the host's processors that guests may have",
+        )
+    },
     any("host.disk", Bytes, "the host's disk that guests may have"),
     any(
         "host.iops",

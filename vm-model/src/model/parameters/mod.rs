@@ -51,6 +51,26 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// What is told of it.
+    fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Published {
+                citation,
+                conditions,
+            } => vec![citation, conditions],
+            Self::Calibrated {
+                how, emulated_by, ..
+            } => [how]
+                .into_iter()
+                .chain(emulated_by)
+                .map(String::as_str)
+                .collect(),
+            Self::Given { why } => vec![why],
+        }
+    }
+}
+
 /// A parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +224,7 @@ impl Parameters {
         for parameter in self.iter() {
             parameter
                 .check()
-                .map_err(|why| refused(format!("`{}` {why}", parameter.name)))?;
+                .map_err(|why| refused(format!("`{}` {why}", bounded(&parameter.name))))?;
         }
         let both = |a: &str, b: &str| self.get(a).is_some() && self.get(b).is_some();
         for phase in [
@@ -262,6 +282,15 @@ fn refused(reason: String) -> Error {
         reason,
         remedy: "`isolab model calibrate` makes a new one".to_owned(),
     }
+}
+
+/// Text of others, short enough to be told.
+fn bounded(text: &str) -> String {
+    let shown = text.chars().map(|c| match c.is_control() {
+        true => '\u{fffd}',
+        false => c,
+    });
+    shown.take(200).collect()
 }
 
 #[cfg(test)]

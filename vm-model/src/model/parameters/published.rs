@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Origin, Parameter};
 use crate::error::Result;
 use crate::model::figures::fields;
-use crate::model::{Figures, HostFacts, Metric, WorkloadFacts, estimate_from};
+use crate::model::{Figures, HostFacts, Metric, Source, WorkloadFacts, estimate_from};
 
 const TABLE: &str = include_str!("../../../data/published.csv");
 
@@ -86,10 +86,14 @@ pub fn startup_of(host: &HostFacts) -> Result<Vec<Parameter>> {
         ..WorkloadFacts::default()
     };
     let estimate = estimate_from(&Figures::published(), Metric::Startup, &nothing, host)?;
-    let cited = estimate.sources.iter().filter(|source| source.value > 0.0);
-    let citation: Vec<String> = cited
-        .map(|source| format!("{} ({} {})", source.citation, source.value, source.unit))
-        .collect();
+    let citation = |names: &[String]| {
+        let of_term = |source: &&Source| names.contains(&source.name);
+        let cited = estimate.sources.iter().filter(of_term);
+        let cited: Vec<String> = cited
+            .map(|source| format!("{} ({} {})", source.citation, source.value, source.unit))
+            .collect();
+        cited.join("; ")
+    };
     let named = |term: &str| match term.starts_with("monitor") {
         true => "vm.vmm",
         false => "vm.kernel",
@@ -102,7 +106,7 @@ pub fn startup_of(host: &HostFacts) -> Result<Vec<Parameter>> {
                 term.likely / 1e3,
                 [term.low / 1e3, term.high / 1e3],
                 Origin::Published {
-                    citation: citation.join("; "),
+                    citation: citation(&term.sources),
                     conditions: format!("{}, hardware virtualization", term.name),
                 },
             )
@@ -162,11 +166,22 @@ mod tests {
             kernel_bytes: None,
             memory_mib: 256,
         };
-        let names: Vec<String> = startup_of(&host)
-            .unwrap()
-            .into_iter()
-            .map(|p| p.name)
-            .collect();
+        let parts = startup_of(&host).unwrap();
+        let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(names, ["vm.vmm", "vm.kernel"]);
+        // Each cites what it is spanned by, and nothing else: a unikernel has no Linux to boot, and
+        // Lupine's boot is no monitor's.
+        let cited = |part: &Parameter| match &part.origin {
+            Origin::Published { citation, .. } => citation.clone(),
+            other => panic!("{other:?}"),
+        };
+        let [monitor, kernel] = [cited(&parts[0]), cited(&parts[1])];
+        assert!(monitor.contains("Unikraft, EuroSys") && monitor.contains("160.9 ms"));
+        assert!(!monitor.contains("(70 ms)"), "{monitor}");
+        assert!(kernel.contains("(70 ms)"), "{kernel}");
+        assert!(
+            !kernel.contains("160.9") && !kernel.contains("EuroSys"),
+            "{kernel}"
+        );
     }
 }

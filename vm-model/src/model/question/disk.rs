@@ -38,25 +38,7 @@ impl Question for Disk {
     }
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
-        let is_guest = self.kind == Kind::Vm;
-        let of_guests = |name, otherwise| match (is_guest, otherwise) {
-            (false, _) => Ok(0.0),
-            (true, None) => values.get(name),
-            (true, Some(otherwise)) => Ok(values.or(name, otherwise)),
-        };
-        let overlay = match self.sharing {
-            true => of_guests("vm.disk.overlay", None)?,
-            false => 0.0,
-        };
-        let table = match self.sharing && self.growth > 0.0 {
-            true => of_guests("vm.disk.table", Some(0.0))?,
-            false => 0.0,
-        };
-        let shape = Shape {
-            image: Bytes(self.image + of_guests("vm.disk.metadata", Some(0.0))?),
-            overlay: Bytes(overlay),
-            growth: Bytes(self.growth + table),
-        };
+        let shape = self.shape(values)?;
         let growth = shape.growth.0 * f64::from(self.count);
         let (whole, terms) = match self.sharing {
             true => {
@@ -85,6 +67,31 @@ impl Question for Disk {
         Ok(Outcome {
             value: whole,
             ..Outcome::sum(terms)
+        })
+    }
+}
+
+impl Disk {
+    /// What lies on the disk, as the equations have it.
+    pub(super) fn shape(&self, values: &Values<'_>) -> Result<Shape> {
+        let is_guest = self.kind == Kind::Vm;
+        let of_guests = |name, otherwise| match (is_guest, otherwise) {
+            (false, _) => Ok(0.0),
+            (true, None) => values.get(name),
+            (true, Some(otherwise)) => Ok(values.or(name, otherwise)),
+        };
+        let overlay = match self.sharing {
+            true => of_guests("vm.disk.overlay", None)?,
+            false => 0.0,
+        };
+        let table = match self.sharing && self.growth > 0.0 {
+            true => of_guests("vm.disk.table", Some(0.0))?,
+            false => 0.0,
+        };
+        Ok(Shape {
+            image: Bytes(self.image + of_guests("vm.disk.metadata", Some(0.0))?),
+            overlay: Bytes(overlay),
+            growth: Bytes(self.growth + table),
         })
     }
 }

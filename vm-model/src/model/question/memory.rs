@@ -23,6 +23,20 @@ pub enum Saving {
     Balloon(f64),
 }
 
+impl Saving {
+    /// It as the equations have it.
+    pub(super) fn saved(self, values: &Values<'_>) -> Result<Saved> {
+        Ok(match self {
+            Self::Nothing => Saved::Nothing,
+            Self::Balloon(each) => Saved::Balloon(Bytes(each)),
+            Self::Merged => Saved::Merged {
+                within: Bytes(values.get("vm.memory.merged-within")?),
+                between: Bytes(values.get("vm.memory.merged-between")?),
+            },
+        })
+    }
+}
+
 /// What `count` of them take of the host's memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
@@ -67,14 +81,7 @@ impl Question for Memory {
             ]));
         }
         let guest = guest(&self.each, values)?;
-        let saved = match self.saving {
-            Saving::Nothing => Saved::Nothing,
-            Saving::Balloon(each) => Saved::Balloon(Bytes(each)),
-            Saving::Merged => Saved::Merged {
-                within: Bytes(values.get("vm.memory.merged-within")?),
-                between: Bytes(values.get("vm.memory.merged-between")?),
-            },
-        };
+        let saved = self.saving.saved(values)?;
         let spread = values.or("vm.memory.spread", 1.0);
         let value = memory(&guest, self.count, saved).0 * spread;
         let plain = memory(&guest, self.count, Saved::Nothing).0 * spread;

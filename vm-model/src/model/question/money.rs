@@ -36,16 +36,17 @@ impl Question for Money {
     }
 
     fn outcome(&self, values: &Values<'_>) -> Result<Outcome> {
-        let (count, notes) = match self.count {
+        let (count, unrounded, notes) = match self.count {
             Some(count) => (
                 f64::from(count),
+                None,
                 vec![format!("shared by {count} on the host")],
             ),
             None => {
                 let fit = self.density.outcome(values)?;
                 let mut notes = vec![format!("shared by the {} that fit", fit.value)];
                 notes.extend(fit.notes);
-                (fit.value, notes)
+                (fit.value, fit.unrounded, notes)
             }
         };
         // Clamped to what a count can be.
@@ -58,24 +59,32 @@ impl Question for Money {
             energy: Amount(values.get("money.energy")?),
         };
         let time = Seconds(self.time);
+        let all = of_one(&host, 1, time).map_or(f64::INFINITY, |cost| cost.0);
         let cost = |host: &Host| of_one(host, count, time).map_or(f64::INFINITY, |cost| cost.0);
         let bought = Host {
             power: Watts(0.0),
             ..host
         };
-        let (whole, price) = (cost(&host), cost(&bought));
+        let fed = Host {
+            capital: Amount(0.0),
+            ..host
+        };
         Ok(Outcome {
-            value: whole,
-            terms: vec![("the host's price", price), ("its energy", whole - price)],
+            value: cost(&host),
+            terms: vec![
+                ("the host's price", cost(&bought)),
+                ("its energy", cost(&fed)),
+            ],
             notes,
+            unrounded: unrounded.map(|count| all / count),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Each;
     use super::super::tests::exact;
+    use super::super::{Each, Saving};
     use super::*;
     use crate::model::answer::answer;
 
@@ -95,7 +104,9 @@ mod tests {
             },
             processor: 0.0,
             iops: 0.0,
-            disk: 0.0,
+            saving: Saving::Nothing,
+            image: 0.0,
+            growth: 0.0,
         };
         let hour = 3600.0;
         let of = |count| {
@@ -105,10 +116,20 @@ mod tests {
                 life: hour * 24.0 * 365.0,
                 time: hour,
             };
-            answer(&question, &values, 1).unwrap().value
+            answer(&question, &values, 1).unwrap()
         };
-        assert!((of(None) - 0.115).abs() < 1e-12);
-        assert!((of(Some(23)) - 1.15 / 23.0).abs() < 1e-12);
-        assert!(of(Some(0)).is_infinite());
+        // A percent more of memory is that much more to share by, if not one more.
+        let memory = of(None).sensitivity;
+        let memory = memory.iter().find(|one| one.name == "host.memory").unwrap();
+        assert!(
+            (memory.elasticity.unwrap() + 1.0).abs() < 1e-9,
+            "{memory:?}"
+        );
+        // One of capital, and half a kilowatt-hour, shared by the ten that fit.
+        assert!((of(None).value - 0.115).abs() < 1e-12);
+        assert!((of(Some(23)).value - 1.15 / 23.0).abs() < 1e-12);
+        let nobodys = of(Some(0));
+        assert!(nobodys.value.is_infinite());
+        assert!(nobodys.terms.iter().all(|term| term.value.is_infinite()));
     }
 }

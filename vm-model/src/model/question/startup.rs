@@ -34,13 +34,16 @@ impl Question for Startup {
             false => values.or(&self.each.kind.parameter("spread"), 1.0),
         };
         let mut outcome = expected(&self.each, values)?;
-        // These were given, and are no samples of ours.
+        // What was given is no sample of ours.
+        let mut given = 0.0;
         for (name, value) in &mut outcome.terms {
-            if !GIVEN.contains(name) {
-                *value *= spread;
+            match GIVEN.contains(name) {
+                true => given += *value,
+                false => *value *= spread,
             }
         }
-        Ok(Outcome::sum(outcome.terms))
+        outcome.value = (outcome.value - given) * spread + given;
+        Ok(outcome)
     }
 }
 
@@ -90,15 +93,16 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
         workload: Seconds(own + kernel + code),
         ..ColdBoot::default()
     };
+    let archive = match each.archive > 0.0 {
+        true => values.get("vm.boot.archive")? * each.archive,
+        false => 0.0,
+    };
     let mut terms = Vec::new();
     if values.has("vm.boot") || !values.has("vm.kernel") {
         let whole = values.get("vm.boot")?;
         let further = each.memory - values.get("vm.reference")?;
-        let memory = values.or("vm.boot.memory", 0.0) * further;
-        let archive = match each.archive > 0.0 {
-            true => values.get("vm.boot.archive")? * each.archive,
-            false => 0.0,
-        };
+        // However little memory there is, no more can be spared than there was.
+        let memory = (values.or("vm.boot.memory", 0.0) * further).max(-whole - archive);
         boot.kernel = Seconds((whole + memory + archive).max(0.0));
         match phases(values) {
             Some(phases) => {
@@ -116,24 +120,24 @@ fn booted(each: &Each, values: &Values<'_>, speed: f64) -> Result<Outcome> {
         boot.vmm = phase("vm.vmm");
         boot.firmware = boot.firmware + phase("vm.firmware");
         boot.decompression = phase("vm.decompression");
-        boot.kernel = Seconds(values.get("vm.kernel")?);
+        let alone = values.get("vm.kernel")?;
+        boot.kernel = Seconds(alone + archive);
         boot.init = phase("vm.init");
         terms.extend([
             ("monitor", boot.vmm.0),
             ("firmware", boot.firmware.0),
             ("decompression", boot.decompression.0),
-            ("kernel", boot.kernel.0 * speed),
+            ("kernel", alone * speed),
+            ("its initial file system", archive * speed),
             ("init", boot.init.0),
         ]);
     }
     terms.push(("devices", boot.devices.iter().map(|device| device.0).sum()));
     terms.extend([(WORKLOAD, own), (KERNEL, kernel), (CODE, code)]);
     let value = boot.total(speed).0;
-    let terms = Outcome::sum(terms).terms;
     Ok(Outcome {
         value,
-        terms,
-        notes: Vec::new(),
+        ..Outcome::sum(terms)
     })
 }
 
@@ -173,7 +177,7 @@ fn restored(values: &Values<'_>) -> Result<Outcome> {
             ("the state, read", read),
             ("pages, fetched", (restore.fault * restore.faults).0),
         ],
-        notes: Vec::new(),
+        ..Outcome::default()
     })
 }
 
@@ -229,6 +233,27 @@ mod tests {
     }
 
     #[test]
+    fn a_boot_of_little_memory_takes_no_less_than_nothing() {
+        // Each byte less than 256 would spare 0.01 of two seconds.
+        let values = [
+            ("vm.boot", 2.0),
+            ("vm.reference", 256.0),
+            ("vm.boot.memory", 0.01),
+            ("vm.spread", 1.25),
+            ("vm.slowdown", 2.0),
+        ];
+        let each = Each {
+            memory: 16.0,
+            workload_time: 0.5,
+            ..Each::default()
+        };
+        let told = answer(&Startup { each }, &exact(&values), 1).unwrap();
+        assert_eq!(told.value, 1.0, "the workload, and it alone");
+        let sum: f64 = told.terms.iter().map(|term| term.value).sum();
+        assert_eq!(sum, told.value);
+    }
+
+    #[test]
     fn a_workload_is_its_own_code_what_the_kernel_does_for_it_and_code_met_for_the_first_time() {
         let values = [
             ("vm.boot", 2.0),
@@ -275,6 +300,16 @@ mod tests {
             ..Each::default()
         };
         assert!((start(each, &values) - (0.05 + 0.2 + 0.01 + 0.006)).abs() < 1e-12);
+        // Nobody published what an initial file system takes: it counts once that is given.
+        let larger = Each {
+            archive: 10.0,
+            ..each
+        };
+        let unknown = answer(&Startup { each: larger }, &exact(&values), 1).unwrap_err();
+        assert!(unknown.to_string().contains("vm.boot.archive"), "{unknown}");
+        let mut given = values.to_vec();
+        given.push(("vm.boot.archive", 0.001));
+        assert!((start(larger, &given) - (0.266 + 0.02)).abs() < 1e-12);
     }
 
     #[test]

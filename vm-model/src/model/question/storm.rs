@@ -167,6 +167,7 @@ impl Question for Wait {
             value: wait.map_or(f64::INFINITY, |wait| wait.0),
             terms: vec![("one start, by a processor", queue.service.0)],
             notes: vec![note],
+            ..Outcome::default()
         })
     }
 }
