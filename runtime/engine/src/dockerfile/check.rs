@@ -301,8 +301,11 @@ impl Checks<'_> {
             if path.contains(['$', '*', '?', '[', '\\', '"', '\'']) || path.contains("://") {
                 continue;
             }
-            let decision = self.ignore.decide(path.trim_start_matches('/'));
-            if let (true, Some((at, pattern))) = (decision.excluded, decision.because) {
+            let relative = path.trim_start_matches('/');
+            let decision = self.ignore.decide(relative);
+            // A directory may come along for what a later line brings back from below it.
+            let stays = self.ignore.may_skip_directory(relative);
+            if let (true, Some((at, pattern))) = (stays, decision.because) {
                 let what = format!(
                     "`{}` stays out of the build context: line {at} of .dockerignore says `{}`",
                     shown(path),
@@ -421,7 +424,7 @@ mod tests {
         let file = parse(text.as_bytes()).unwrap_or_else(|problems| panic!("{text}: {problems}"));
         let globals = Globals::new(&file, &Given::nothing()).unwrap();
         let graph = Graph::new(&file, &globals).unwrap();
-        let ignore = Ignore::parse(b"# ours\nsecret\n*.log\n").unwrap();
+        let ignore = Ignore::parse(b"# ours\nsecret\n*.log\nsrc\n!src/**\n").unwrap();
         let checks = Checks {
             file: &file,
             globals: &globals,
@@ -535,6 +538,7 @@ mod tests {
             &[(2, "CopyIgnoredFile"), (2, "CopyIgnoredFile")],
         );
         check("FROM a AS b\nFROM b\nCOPY --from=b secret /", &[]);
+        check("FROM a\nCOPY src /b/", &[]);
     }
 
     #[test]
