@@ -10,10 +10,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
-
-use crate::layer::remove::{names, open};
 
 /// How many directories are open at once, one below the other.
 const DEEPEST: usize = 64;
@@ -41,7 +39,8 @@ pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_at(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+/// Removes `name` in `parent`, with all that lies in it, as [`remove_tree`] does.
+pub(crate) fn remove_at(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
     let Some(top) = unlink(parent, name)? else {
         return Ok(());
     };
@@ -136,6 +135,27 @@ fn gone(removed: Result<(), Errno>) -> Result<(), Errno> {
         Err(Errno::NOENT) => Ok(()),
         removed => removed,
     }
+}
+
+pub(crate) fn open(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fs::openat(parent, name, flags, Mode::empty())
+}
+
+/// Up to `most` names in a directory.
+pub(crate) fn names(directory: BorrowedFd<'_>, most: usize) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            names.push(name.to_owned());
+            if names.len() == most {
+                break;
+            }
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]

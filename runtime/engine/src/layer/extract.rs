@@ -22,6 +22,7 @@ use super::fault::Fault;
 use super::how::How;
 use super::remove;
 use super::whiteout::{self, Meaning, Whiteouts};
+use crate::removal;
 
 /// How many bytes of paths are remembered, of directories and of what whiteouts
 /// must spare.
@@ -157,7 +158,7 @@ impl<'a> Extract<'a> {
             return Err(Fault::refused(&entry.name, "the root is a directory"));
         }
         if !entry.attributes.is_empty() {
-            let root = remove::open(self.root, b".").map_err(Fault::at(b""))?;
+            let root = removal::open(self.root, b".").map_err(Fault::at(b""))?;
             self.giver
                 .extend(root.as_fd(), &entry.attributes, &entry.name)?;
         }
@@ -178,7 +179,7 @@ impl<'a> Extract<'a> {
             made => made.map_err(Fault::at(path))?,
         }
         if hides || !entry.attributes.is_empty() {
-            let directory = remove::open(self.at.directory(), last).map_err(Fault::at(path))?;
+            let directory = removal::open(self.at.directory(), last).map_err(Fault::at(path))?;
             self.giver
                 .extend(directory.as_fd(), &entry.attributes, path)?;
             if hides {
@@ -305,7 +306,7 @@ impl<'a> Extract<'a> {
     }
 
     fn remove(&mut self, path: &[u8], last: &[u8]) -> Result<(), Fault> {
-        remove::remove(self.at.directory(), last).map_err(Fault::at(path))?;
+        removal::remove_at(self.at.directory(), last).map_err(Fault::at(path))?;
         let real = join(&self.at.path(), last);
         self.forget(&real);
         Ok(())
@@ -390,7 +391,8 @@ impl<'a> Extract<'a> {
         match self.how.whiteouts {
             Whiteouts::Apply if !self.own.contains(&real) => self.remove(path, name),
             Whiteouts::Apply if found == Found::Directory => {
-                let directory = remove::open(self.at.directory(), name).map_err(Fault::at(path))?;
+                let directory =
+                    removal::open(self.at.directory(), name).map_err(Fault::at(path))?;
                 self.clear(directory.as_fd(), real)
             }
             Whiteouts::Apply => Ok(()),
@@ -401,7 +403,7 @@ impl<'a> Extract<'a> {
                     fs::mknodat(parent, name, kind, Mode::empty(), 0).map_err(Fault::at(path))
                 }
                 Found::Directory => {
-                    let directory = remove::open(self.at.directory(), name);
+                    let directory = removal::open(self.at.directory(), name);
                     self.mark_opaque(&directory.map_err(Fault::at(path))?, path)
                 }
                 Found::Whiteout | Found::Other => Ok(()),
@@ -412,7 +414,7 @@ impl<'a> Extract<'a> {
     /// All that the directory of `path` had in layers below is gone.
     fn opaque(&mut self, path: &[u8]) -> Result<(), Fault> {
         self.enter(split(path).0, path)?;
-        let directory = remove::open(self.at.directory(), b".").map_err(Fault::at(path))?;
+        let directory = removal::open(self.at.directory(), b".").map_err(Fault::at(path))?;
         match self.how.whiteouts {
             Whiteouts::Overlay { .. } => self.mark_opaque(&directory, path),
             Whiteouts::Apply => self.clear(directory.as_fd(), self.at.path()),
@@ -457,7 +459,7 @@ impl<'a> Extract<'a> {
             let (parent, last) = split(path);
             let last = if last.is_empty() { b"." } else { last };
             self.at.enter(parent, Missing::Refuse, path)?;
-            let directory = remove::open(self.at.directory(), last).map_err(Fault::at(path))?;
+            let directory = removal::open(self.at.directory(), last).map_err(Fault::at(path))?;
             self.giver.give(directory.as_fd(), attributes, &[], path)?;
         }
         Ok(())

@@ -21,7 +21,7 @@ use super::entry_name::join;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::{marks, remove};
-use crate::{Error, Result};
+use crate::{Error, Result, removal};
 
 /// How a file gets from a layer into the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Merge<'_> {
         if extended.opaque {
             remove::clear(to, path, &|_| false).map_err(&at)?;
         }
-        for name in remove::names(from, usize::MAX).map_err(&at)? {
+        for name in removal::names(from, usize::MAX).map_err(&at)? {
             self.entry(from, to, &name, &join(path, &name))?;
         }
         self.giver
@@ -131,11 +131,11 @@ impl Merge<'_> {
         let stat = fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW).map_err(&at)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
-            let from = remove::open(from, name).map_err(&at)?;
+            let from = removal::open(from, name).map_err(&at)?;
             let to = self.open_or_make(to, name).map_err(&at)?;
             return self.directory(from.as_fd(), to.as_fd(), path);
         }
-        remove::remove(to, name).map_err(&at)?;
+        removal::remove_at(to, name).map_err(&at)?;
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             return Ok(());
         }
@@ -165,18 +165,18 @@ impl Merge<'_> {
     }
 
     fn open_or_make(&self, to: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
-        match remove::open(to, name) {
+        match removal::open(to, name) {
             Err(Errno::NOENT) => {}
-            Err(Errno::NOTDIR | Errno::LOOP) => remove::remove(to, name)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => removal::remove_at(to, name)?,
             // It is a directory, which this user has no right to read.
             Err(Errno::ACCESS) => {
                 fs::chmodat(to, name, Mode::RWXU, AtFlags::empty())?;
-                return remove::open(to, name);
+                return removal::open(to, name);
             }
             opened => return opened,
         }
         fs::mkdirat(to, name, Mode::RWXU)?;
-        remove::open(to, name)
+        removal::open(to, name)
     }
 
     /// Whether the file is there now as another name of one that is there already.
@@ -238,12 +238,12 @@ impl Merge<'_> {
 
 /// The directory `path` below `root`, by names and through nothing else.
 fn down(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
-    let mut directory = remove::open(root, b".")?;
+    let mut directory = removal::open(root, b".")?;
     for name in path
         .split(|byte| *byte == b'/')
         .filter(|name| !name.is_empty())
     {
-        directory = remove::open(directory.as_fd(), name)?;
+        directory = removal::open(directory.as_fd(), name)?;
     }
     Ok(directory)
 }

@@ -30,7 +30,7 @@ mod limits;
 mod marks;
 mod merge;
 mod pack;
-pub(crate) mod remove;
+mod remove;
 mod source;
 mod stream;
 mod unpack;

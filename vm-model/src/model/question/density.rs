@@ -125,6 +125,21 @@ fn fitting(available: f64, once: f64, each: f64) -> f64 {
 }
 
 #[cfg(test)]
+impl Density {
+    /// Of what takes memory alone.
+    pub(super) fn of(each: Each) -> Self {
+        Self {
+            each,
+            processor: 0.0,
+            iops: 0.0,
+            saving: Saving::Nothing,
+            image: 0.0,
+            growth: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::tests::exact;
     use super::*;
@@ -133,17 +148,10 @@ mod tests {
     #[test]
     fn a_whole_number_hangs_on_what_moves_it_by_less_than_one() {
         let values = exact(&[("container.memory", 100.0), ("host.memory", 1050.0)]);
-        let question = Density {
-            each: Each {
-                kind: Kind::Container,
-                ..Each::default()
-            },
-            processor: 0.0,
-            iops: 0.0,
-            saving: Saving::Nothing,
-            image: 0.0,
-            growth: 0.0,
-        };
+        let question = Density::of(Each {
+            kind: Kind::Container,
+            ..Each::default()
+        });
         let found = answer(&question, &values, 1).unwrap();
         assert_eq!(found.value, 10.0);
         // So many as the host's memory by one's: a percent of either is a percent.
@@ -170,17 +178,10 @@ mod tests {
             ("vm.disk.overlay", 10.0),
             ("vm.slowdown", 2.0),
         ]);
-        let none = Density {
-            each: Each {
-                memory: 256.0,
-                ..Each::default()
-            },
-            processor: 0.0,
-            iops: 0.0,
-            saving: Saving::Nothing,
-            image: 0.0,
-            growth: 0.0,
-        };
+        let none = Density::of(Each {
+            memory: 256.0,
+            ..Each::default()
+        });
         let asked = |question: Density| answer(&question, &values, 1).unwrap();
         let of = |processor, growth| {
             asked(Density {

@@ -83,8 +83,8 @@ impl Question for Money {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Each;
     use super::super::tests::exact;
-    use super::super::{Each, Saving};
     use super::*;
     use crate::model::answer::answer;
 
@@ -97,17 +97,10 @@ mod tests {
             ("money.power", 500.0),
             ("money.energy", 0.3),
         ]);
-        let density = Density {
-            each: Each {
-                kind: Kind::Container,
-                ..Each::default()
-            },
-            processor: 0.0,
-            iops: 0.0,
-            saving: Saving::Nothing,
-            image: 0.0,
-            growth: 0.0,
-        };
+        let density = Density::of(Each {
+            kind: Kind::Container,
+            ..Each::default()
+        });
         let hour = 3600.0;
         let of = |count| {
             let question = Money {

@@ -16,8 +16,8 @@ use super::{Fault, Form, PackHow, header};
 use crate::layer::archive::{BLOCK, Entry, Kind, Time};
 use crate::layer::entry_name::join;
 use crate::layer::marks::{self, Extended};
-use crate::layer::remove;
 use crate::layer::whiteout::{OPAQUE, PREFIX};
+use crate::removal;
 
 /// A directory being packed.
 pub(super) struct Tree<'a, W: Write> {
@@ -66,7 +66,7 @@ impl<'a, W: Write> Tree<'a, W> {
         if opaque {
             self.mark(join(path, OPAQUE))?;
         }
-        let mut names = remove::names(at_directory, usize::MAX).map_err(at(path))?;
+        let mut names = removal::names(at_directory, usize::MAX).map_err(at(path))?;
         names.sort_unstable();
         for name in names {
             let path = join(path, &name);
@@ -89,7 +89,7 @@ impl<'a, W: Write> Tree<'a, W> {
     ) -> Result<(), Fault> {
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let directory = remove::open(parent, name).map_err(at(path))?;
+                let directory = removal::open(parent, name).map_err(at(path))?;
                 let extended = self.extended(directory.as_fd(), None, path)?;
                 let name = [path, b"/"].concat();
                 self.write(&self.described(Kind::Directory, &name, stat, extended.kept))?;
